@@ -1,0 +1,106 @@
+/**
+ * The driver contract: what the engine may ask of the code behind one boundary.
+ *
+ * The life of a workload, in order:
+ *
+ *   prepare ─▶ launch ─▶ sandbox.start ─▶ … ─▶ sandbox.ended ─▶ remove
+ *                 ▲                                   │
+ *                 └── adopt (after a daemon restart) ─┘        a restart is launch again on the same bundle
+ *
+ * A driver does one thing when told. It never retries, restarts, times out, or decides; the engine does. It never
+ * falls back to something weaker. Each step may be cut by SIGKILL at any instruction, and `remove` must then leave nothing.
+ */
+
+import type { BoundaryIdentity, BoundaryKind, BoundaryTraits } from "./boundary.ts";
+import type { Call } from "./call.ts";
+import type { ProcessSpec } from "./process.ts";
+import type { EndReason, Sandbox } from "./sandbox.ts";
+import type { SandboxSpec } from "./spec.ts";
+
+/** One thing found out about this host by doing it. */
+export interface Finding {
+  /** Stable, kebab-case, prefixed by area: `kvm-boots`, `crun-runs`. */
+  readonly id: string;
+  readonly level: "ok" | "note" | "warning" | "missing";
+  /** One sentence: what was done and what was seen. */
+  readonly what: string;
+  /** A command or an action that mends it. */
+  readonly remedy?: string;
+}
+
+export interface ProbeReport {
+  readonly kind: BoundaryKind;
+  /** Whether a launch can be expected to work now. */
+  readonly usable: boolean;
+  /** Which engine would carry a workload; absent where none can. */
+  readonly identity?: BoundaryIdentity;
+  readonly findings: readonly Finding[];
+  /** Names of the facets that sandboxes of this driver have on this host. */
+  readonly facets: readonly FacetName[];
+}
+
+export type FacetName = "exec" | "pause" | "resize" | "top" | "snapshot";
+
+/**
+ * What `prepare` leaves behind. Plain, versioned data: it survives restart and upgrade of the daemon, and every older
+ * version stays readable. `driver` is opaque to the engine.
+ */
+export interface Bundle {
+  readonly version: 1;
+  readonly kind: BoundaryKind;
+  readonly workload: string;
+  /** The workload's own directory; everything that the driver writes is below it. */
+  readonly directory: string;
+  readonly driver: unknown;
+}
+
+export type Adoption =
+  | { readonly state: "standing"; readonly sandbox: Sandbox }
+  /** It ended while no daemon looked; the supervisor's record says how. */
+  | { readonly state: "ended"; readonly reason: EndReason }
+  /** Nothing was ever launched on this bundle, or its launch was cut before anything stood. */
+  | { readonly state: "not-launched" };
+
+export interface BoundaryDriver {
+  readonly kind: BoundaryKind;
+  readonly traits: BoundaryTraits;
+
+  /** Finds out what this host can do by doing it. Never rejects for what is missing: that is a finding. Cached by the caller. */
+  probe(call: Call): Promise<ProbeReport>;
+
+  /**
+   * Everything slow that needs no process: files and checks, so that launch is timed alone. Repeatable: a second
+   * prepare into the same directory replaces the first. Rejects UNSUPPORTED for what this boundary can never carry.
+   */
+  prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle>;
+
+  /**
+   * Raises the boundary with the main process created and held. `main` travels apart from the spec, and nothing of it may
+   * enter a machine's boot. When it rejects, nothing stands and nothing is left but the bundle's files.
+   */
+  launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox>;
+
+  /** Finds out what became of a bundle: by a new daemon, about what an earlier one launched. */
+  adopt(bundle: Bundle, call: Call): Promise<Adoption>;
+
+  /** Ends what stands and removes every trace, files included. Idempotent; right after a crash at any earlier step. */
+  remove(bundle: Bundle, call: Call): Promise<void>;
+
+  /** Bake a booted sandbox once, launch from it many times. */
+  readonly templates?: TemplateFacet;
+}
+
+/** A template is a raised boundary in which nothing of any run has happened yet. */
+export interface TemplateFacet {
+  /** Raises a boundary of this size for this root, stops it at the point where its agent waits, and saves it. */
+  bake(spec: SandboxSpec, directory: string, call: Call): Promise<Template>;
+  /** As `launch`, from the template's saved state. Spec and main are wholly the run's own. */
+  launch(template: Template, bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox>;
+}
+
+export interface Template {
+  readonly version: 1;
+  readonly kind: BoundaryKind;
+  readonly directory: string;
+  readonly driver: unknown;
+}

@@ -1,0 +1,129 @@
+/**
+ * What the launcher's fork, the supervisor, is told to raise. Plain data; written by a driver, carried out in Rust.
+ *
+ * Order of work in the supervisor: new session, every inherited descriptor closed → own mount namespace → ports bound →
+ * cgroups made with their limits → network namespace, veth or tap → root mounted → engine started and held → answer
+ * sent through the launcher → socket served. At the end: pipes drained → exit record written → waiters answered → everything unmade.
+ */
+
+import type { TerminalSize } from "./process.ts";
+import type { LimitsSpec, LogSpec, NetworkSpec, RlimitSpec, DeviceSpec, MountSpec } from "./spec.ts";
+
+export interface LaunchPlan {
+  readonly version: 1;
+  readonly workload: string;
+  /** The workload's own directory, below the root. */
+  readonly directory: string;
+  /** Where the supervisor listens: a path of at most 100 bytes. */
+  readonly socket: string;
+  /** Appears by rename, synced, before any waiter is answered: `ExitRecord`. */
+  readonly exitRecord: string;
+  readonly log: LogSpec;
+  readonly limits: LimitsSpec;
+  readonly devices: readonly DeviceSpec[];
+  /** Every device, as `--privileged` asks. */
+  readonly allDevices: boolean;
+  readonly network: NetworkSpec;
+  readonly main: MainStdio;
+  readonly engine: OciEngine | MachineEngine;
+}
+
+/** How the main process's stdio is wired. The rest of the process lies in the engine's part. */
+export interface MainStdio {
+  readonly terminal: boolean;
+  readonly terminalSize?: TerminalSize;
+  readonly stdin: boolean;
+  readonly stdinOnce: boolean;
+}
+
+/** A command-line OCI runtime: crun, runc, runsc. */
+export interface OciEngine {
+  readonly kind: "oci";
+  /** Absolute path of the runtime, its name in the table that the launcher knows how to drive. */
+  readonly runtime: { readonly name: "crun" | "runc" | "runsc"; readonly path: string; readonly arguments: readonly string[] };
+  /** Directory with `config.json`, below the workload's directory. Its root path is `rootfs`, which the supervisor mounts. */
+  readonly bundle: string;
+  /** overlayfs: uppermost layer first. */
+  readonly root: { readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly readOnly: boolean };
+  /** Compiled seccomp filters are cached under this key; absent: nothing to cache. */
+  readonly seccompKey?: string;
+  /** Defaults for exec, as in `process` of the OCI runtime specification; an exec's own fields replace them. */
+  readonly execProcess: unknown;
+}
+
+/** A virtual machine with our agent inside. */
+export interface MachineEngine {
+  readonly kind: "machine";
+  /** Absolute path and arguments of the VMM. `{agent}` and `{console}`, `{tap}`, `{file:N}` in them are replaced by descriptors that the supervisor opened. */
+  readonly program: string;
+  readonly arguments: readonly string[];
+  /** The VMM runs as this uid and gid, in namespaces of its own, in a root that holds only `files`. */
+  readonly uid: number;
+  readonly gid: number;
+  readonly files: readonly { readonly path: string; readonly writable: boolean }[];
+  readonly kvm: boolean;
+  /** Size-limited writable disk for the overlay's upper half, made by the supervisor as a sparse file. */
+  readonly scratch: { readonly path: string; readonly bytes: number };
+  /** Deadline for the agent's first word. */
+  readonly bootDeadlineMs: number;
+  /** What the agent is told once it is up: nothing of this is in the boot. See `agent-protocol.ts`. */
+  readonly guest: GuestConfiguration;
+  /** The main process, told to the agent at `start`. */
+  readonly mainProcess: GuestProcess;
+  /** Host directories served into the machine, in the order of the guest's volume ports. */
+  readonly shares: readonly { readonly source: string; readonly readOnly: boolean }[];
+}
+
+export interface GuestConfiguration {
+  readonly hostname: string;
+  readonly domainName?: string;
+  /** Full texts of the files. */
+  readonly hosts: string;
+  readonly resolvConf: string;
+  readonly network: { readonly interfaceName: string; readonly address: string; readonly prefixLength: number; readonly gateway: string; readonly mac: string; readonly mtu: number } | null;
+  /** Layers on the root drive, uppermost first, in bytes. */
+  readonly layers: readonly { readonly offsetBytes: number; readonly lengthBytes: number }[];
+  readonly readOnlyRoot: boolean;
+  /** Binds refer to a share by its position. A `file` share binds one file. */
+  readonly mounts: readonly GuestMount[];
+  readonly shmBytes: number;
+  readonly sysctls: Readonly<Record<string, string>>;
+  readonly limits: LimitsSpec;
+  readonly maskedPaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+}
+
+export type GuestMount =
+  | Extract<MountSpec, { kind: "tmpfs" }>
+  | { readonly kind: "share"; readonly share: number; readonly target: string; readonly readOnly: boolean; /** Name of the single file inside the share, where one file is bound. */ readonly file?: string };
+
+export interface GuestProcess {
+  readonly command: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  readonly user: string;
+  readonly additionalGroups: readonly string[];
+  readonly terminal: boolean;
+  readonly terminalSize?: TerminalSize;
+  readonly stdin: boolean;
+  readonly capabilities: readonly string[];
+  readonly noNewPrivileges: boolean;
+  readonly rlimits: readonly RlimitSpec[];
+  readonly init: boolean;
+  readonly oomScoreAdjust?: number;
+}
+
+/** What stays of a sandbox when everything else is gone: the file `exitRecord`. */
+export interface ExitRecord {
+  readonly version: 1;
+  readonly workload: string;
+  readonly kind: "exited" | "ended" | "boundary-lost";
+  readonly what?: string;
+  readonly code: number;
+  readonly signal?: string;
+  readonly outOfMemory: boolean;
+  /** RFC 3339 with nanoseconds, UTC. */
+  readonly at: string;
+  /** Whether `start` was ever asked for. */
+  readonly started: boolean;
+}

@@ -1,0 +1,77 @@
+/**
+ * Daemon ↔ launcher. One unix stream socket (mode 0600, the daemon's uid only), frames of `frame.ts`, kind `message` alone.
+ *
+ *     request   {"id": 7, "verb": "launch", ...arguments}
+ *     progress  {"id": 7, "progress": {...}}            any number, before the answer
+ *     answer    {"id": 7, "ok": {...}}  or  {"id": 7, "failure": FailureDocument}
+ *
+ * Requests on one connection are answered in any order. Closing the connection cancels nothing that has been begun,
+ * except `unpack`, which stops and removes what it made. The list of verbs is closed; everything that needs
+ * privilege is one of them. Paths must lie below the root that the launcher was started for, unless said otherwise; the
+ * launcher checks that itself, component by component.
+ */
+
+import type { LaunchPlan } from "./launch-plan.ts";
+
+export interface LauncherVerbs {
+  hello: { ask: { version: number }; ok: LauncherHello };
+
+  /** Forks a supervisor, which carries out the plan. Answers once the boundary is raised and its main process held, or has failed and left nothing. `progress` is `{phase}`. */
+  launch: { ask: { plan: LaunchPlan }; ok: { supervisorPid: number; mainPid: number | null } };
+
+  /** Ends whatever stands of this workload (by cgroup, never by a remembered pid), unmounts, removes its cgroups and its directory. Idempotent. */
+  remove: { ask: { workload: string; directory: string; keepDirectory: boolean }; ok: Record<never, never> };
+
+  /** Removes every cgroup, namespace, mount and tap that carries this root's identity and belongs to none of the workloads named. */
+  sweep: { ask: { keep: readonly string[] }; ok: { removed: readonly string[] } };
+
+  /** Who is at the other end of a socket that the asking daemon holds as descriptor `fd` (by pidfd_getfd, SO_PEERCRED, SO_PEERGROUPS). */
+  peer: { ask: { fd: number }; ok: { pid: number; uid: number; gid: number; groups: readonly number[] } };
+
+  /**
+   * Unpacks one layer in a confined child into `directory`, which must not exist; it appears under that name only when whole.
+   * The archive is `blob` (tar; plain, gzip or zstd, found out by its first bytes), read through while its uncompressed sha256 is
+   * computed; another than `diffId` (when given) is CORRUPT_DATA. Whiteouts become overlayfs's. `progress` is `{bytes}` of the blob read.
+   */
+  unpack: {
+    ask: { blob: string; directory: string; diffId?: string; maxBytes: number; maxEntries: number };
+    ok: { diffId: string; bytes: number; entries: number };
+  };
+
+  /** An unpacked layer as an erofs image at `file` (whiteouts and opaque directories kept). Appears only when whole. */
+  layerImage: { ask: { directory: string; file: string }; ok: { bytes: number } };
+
+  /** Makes the bridge, its address, forwarding, NAT and filter rules, or finds them as they should be. */
+  bridgeEnsure: { ask: { bridge: string; address: string; prefixLength: number; mtu: number; masquerade: boolean }; ok: Record<never, never> };
+  bridgeRemove: { ask: { bridge: string }; ok: Record<never, never> };
+
+  /** Makes or removes a directory for a volume below the root. */
+  volumeCreate: { ask: { directory: string }; ok: Record<never, never> };
+  volumeRemove: { ask: { directory: string }; ok: Record<never, never> };
+
+  /**
+   * Tries one mechanism on this host and says what happened. `what` is one of PROBES. Changes nothing that outlives the answer.
+   */
+  probe: { ask: { what: (typeof PROBES)[number] }; ok: { works: boolean; detail: string } };
+
+  /** Runs a program of the closed table PROGRAMS without privilege and with a deadline, and returns what it printed (cut at 64 KiB). For probes. */
+  run: { ask: { program: (typeof PROGRAMS)[number]; arguments: readonly string[]; deadlineMs: number }; ok: { code: number; stdout: string; stderr: string } };
+
+  /** Ends the launcher once its running requests are answered. Workloads go on. */
+  shutdown: { ask: Record<never, never>; ok: Record<never, never> };
+}
+
+export const PROBES = ["namespaces", "user-namespaces", "overlay", "idmapped-mounts", "cgroup", "memory-limit", "bridge", "nftables", "tun", "loop-free-erofs"] as const;
+export const PROGRAMS = ["crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;
+
+export interface LauncherHello {
+  version: number;
+  pid: number;
+  /** Six hexadecimal digits: the identity of the root, part of every name on the host. */
+  rootId: string;
+  cgroup: "v1" | "v2";
+}
+
+export type LauncherVerb = keyof LauncherVerbs;
+export type LauncherAsk<V extends LauncherVerb> = LauncherVerbs[V]["ask"];
+export type LauncherOk<V extends LauncherVerb> = LauncherVerbs[V]["ok"];
