@@ -80,7 +80,14 @@ export interface GuestConfiguration {
   /** Full texts of the files. */
   readonly hosts: string;
   readonly resolvConf: string;
-  readonly network: { readonly interfaceName: string; readonly address: string; readonly prefixLength: number; readonly gateway: string; readonly mac: string; readonly mtu: number } | null;
+  readonly network: {
+    readonly interfaceName: string;
+    readonly address: string;
+    readonly prefixLength: number;
+    readonly gateway: string;
+    readonly mac: string;
+    readonly mtu: number;
+  } | null;
   /** Layers on the root drive, uppermost first, in bytes. */
   readonly layers: readonly { readonly offsetBytes: number; readonly lengthBytes: number }[];
   readonly readOnlyRoot: boolean;
@@ -95,7 +102,13 @@ export interface GuestConfiguration {
 
 export type GuestMount =
   | Extract<MountSpec, { kind: "tmpfs" }>
-  | { readonly kind: "share"; readonly share: number; readonly target: string; readonly readOnly: boolean; /** Name of the single file inside the share, where one file is bound. */ readonly file?: string };
+  | {
+      readonly kind: "share";
+      readonly share: number;
+      readonly target: string;
+      readonly readOnly: boolean /** Name of the single file inside the share, where one file is bound. */;
+      readonly file?: string;
+    };
 
 export interface GuestProcess {
   readonly command: readonly string[];

@@ -61,7 +61,18 @@ export interface LauncherVerbs {
   shutdown: { ask: Record<never, never>; ok: Record<never, never> };
 }
 
-export const PROBES = ["namespaces", "user-namespaces", "overlay", "idmapped-mounts", "cgroup", "memory-limit", "bridge", "nftables", "tun", "loop-free-erofs"] as const;
+export const PROBES = [
+  "namespaces",
+  "user-namespaces",
+  "overlay",
+  "idmapped-mounts",
+  "cgroup",
+  "memory-limit",
+  "bridge",
+  "nftables",
+  "tun",
+  "loop-free-erofs",
+] as const;
 export const PROGRAMS = ["crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;
 
 export interface LauncherHello {

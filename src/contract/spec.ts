@@ -5,7 +5,7 @@
 
 /** An image's files in the form that the driver's traits asked for. Paths are absolute, on the host. */
 export type RootSource =
-  | { readonly form: "directories"; /** Uppermost layer first, as overlayfs wants them. */ readonly layers: readonly string[] }
+  | { readonly form: "directories" /** Uppermost layer first, as overlayfs wants them. */; readonly layers: readonly string[] }
   | {
       readonly form: "block-image";
       /** One read-only drive that carries every layer. */
@@ -27,7 +27,14 @@ export type MountSpec =
       /** The volume's name where this is a named volume; only for display. */
       readonly volume?: string;
     }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly readOnly: boolean; readonly sizeBytes?: number; readonly mode?: number; readonly options: readonly string[] };
+  | {
+      readonly kind: "tmpfs";
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly sizeBytes?: number;
+      readonly mode?: number;
+      readonly options: readonly string[];
+    };
 
 export type NetworkSpec =
   /** Loopback only. */
@@ -130,4 +137,9 @@ export interface SandboxSpec {
 /** Where the supervisor writes the workload's output; `none` keeps nothing. */
 export type LogSpec =
   | { readonly kind: "none" }
-  | { readonly kind: "json-file"; readonly path: string; /** Size at which a file is rotated; absent: never. */ readonly maxBytes?: number; readonly maxFiles: number };
+  | {
+      readonly kind: "json-file";
+      readonly path: string /** Size at which a file is rotated; absent: never. */;
+      readonly maxBytes?: number;
+      readonly maxFiles: number;
+    };

@@ -1,0 +1,32 @@
+#!/bin/sh
+# Format, lint, types, layers, dead code, sizes, unit tests: everything that needs no privilege. Under a minute.
+set -eu
+cd "$(dirname "$0")/.."
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+
+failed=""
+step() {
+  name=$1
+  shift
+  began=$(date +%s)
+  if output=$("$@" 2>&1); then
+    printf 'ok    %-12s %ss\n' "$name" "$(($(date +%s) - began))"
+  else
+    printf 'FAIL  %-12s %ss\n%s\n' "$name" "$(($(date +%s) - began))" "$output"
+    failed="$failed $name"
+  fi
+}
+
+step types tsc -p .
+step format biome check .
+step lint oxlint --type-aware --quiet
+step layers depcruise --config .dependency-cruiser.mjs src sdk/src bench
+step dead-code knip --no-progress
+step house node scripts/house-rules.ts
+step unit vitest run --project unit --reporter=dot
+
+if [ -n "$failed" ]; then
+  printf '\nFailed:%s\n' "$failed"
+  exit 1
+fi

@@ -1,0 +1,32 @@
+#!/bin/sh
+# From a fresh clone to the main job: installs, builds, starts the daemon, and measures what each boundary costs here.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+
+[ "$(id -u)" = 0 ] || die "the quickstart installs packages and starts a daemon: it must be root" "sudo npm run quickstart"
+sh scripts/setup.sh
+. scripts/daemon.sh
+start_daemon
+load_embedded_image
+
+step "What this host can do (bulkhead doctor)"
+bin/bulkhead doctor || true
+
+step "One image, two boundaries"
+printf '$ bulkhead run --rm busybox uname -r\n'
+bin/bulkhead run --rm busybox uname -r
+printf '$ bulkhead run --rm --isolation microvm busybox uname -r\n'
+bin/bulkhead run --rm --isolation microvm busybox uname -r || warn "no machine on this host: see the doctor's findings above"
+
+step "What each boundary costs on this host (bulkhead compare --quick)"
+bin/bulkhead compare --quick busybox
+
+cat <<END
+
+The daemon goes on running. Try:
+  bin/bulkhead run --rm -it busybox sh
+  bin/bulkhead run --rm --isolation microvm -it busybox sh
+  docker -H unix:///run/bulkhead/bulkhead.sock run --rm --runtime microvm busybox uname -r
+Take everything away again: npm run uninstall
+END

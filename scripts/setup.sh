@@ -1,0 +1,71 @@
+#!/bin/sh
+# Finds what is missing on this host, installs it, builds. Can be run again: what is there is left alone.
+#
+#   sh scripts/setup.sh            what running Bulkhead needs
+#   sh scripts/setup.sh --tests    and what its tests need
+#
+# Where something cannot be had, it says so and goes on without the boundary that needs it.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+. scripts/packages.sh
+
+tests=''
+[ "${1:-}" = --tests ] && tests=yes
+setup_log=${TMPDIR:-/tmp}/bulkhead-setup.$$.log
+state_directory=/var/lib/bulkhead-setup
+export npm_config_update_notifier=false
+
+[ "$(uname -s)" = Linux ] || die "Bulkhead runs on Linux; this is $(uname -s)" "use a Linux machine or a virtual one"
+case $(uname -m) in
+  x86_64) qemu=qemu-system-x86 ;;
+  aarch64) qemu=qemu-system-arm ;;
+  *) qemu='' && warn "no machines on $(uname -m): only x86_64 and aarch64 are known" ;;
+esac
+
+# --- packages ------------------------------------------------------------------------------------
+if ! have crun && ! have runc; then
+  install_packages "containers" crun || install_packages "containers" runc || warn "no container runtime: the container boundary will be missing"
+elif ! have crun; then
+  install_packages "containers" crun || note "runc is here and will be used: slower, and nothing else changes"
+fi
+install_packages "networks" nftables || warn "no nftables: only --network none and host will work"
+install_packages "the embedded image" busybox-static || true
+if [ -n "$qemu" ]; then
+  install_packages "machines" "$qemu" erofs-utils cpio lz4 xz-utils zstd || warn "the microvm boundary will be missing"
+fi
+install_packages "building" gcc libc6-dev || true
+if ! have cargo || ! cargo --version >/dev/null 2>&1; then
+  # Debian's own rustc is of 2022; rustc-web is the one that its browsers are built with.
+  install_packages "building" rustc-web cargo-web || install_packages "building" rustc cargo || die "no Rust compiler can be had" "install Rust 1.85 or newer and run this again"
+fi
+if [ -n "$tests" ]; then
+  install_packages "tests" docker-registry skopeo debootstrap iproute2 iptables python3-minimal tmux || warn "some tests will say what they lack"
+fi
+
+# --- Node and its packages -----------------------------------------------------------------------
+have npm || die "npm is not here" "apt-get install npm, or install Node.js 22.15 or newer from nodejs.org"
+lock_sum=$(cksum <package-lock.json)
+if [ "$(cat node_modules/.bulkhead-lock 2>/dev/null)" != "$lock_sum" ]; then
+  step "Installing npm packages (Node 24 among them)"
+  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >"$setup_log" 2>&1 || {
+    tail -20 "$setup_log" >&2
+    die "npm ci failed" "see the lines above; the whole output is in $setup_log"
+  }
+  printf '%s\n' "$lock_sum" >node_modules/.bulkhead-lock
+fi
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+
+# --- building ------------------------------------------------------------------------------------
+step "Building (what has not changed is left alone)"
+node scripts/build.ts
+
+# --- a kernel for machines -----------------------------------------------------------------------
+if [ -n "$qemu" ]; then
+  step "Looking for a guest kernel"
+  sh scripts/kernel/prepare.sh || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
+fi
+
+rm -f "$setup_log"
+step "Ready"

@@ -1,0 +1,26 @@
+#!/bin/sh
+# Takes away what setup, quickstart and the daemon made: workloads, state, sockets, caches, builds. Debian packages stay:
+# the list of those that setup installed is printed, with the command that removes them.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+[ "$(id -u)" = 0 ] || die "this removes what root made: it must be root" "sudo npm run uninstall"
+
+if [ -x bin/bulkhead ] && [ -e dist/cli.js ] && bin/bulkhead info >/dev/null 2>&1; then
+  step "Removing workloads and stopping the daemon"
+  bin/bulkhead system reset --force --stop || warn "the daemon did not reset everything: see above"
+fi
+for unit in bulkhead.service bulkhead-launcher.service bulkhead.socket; do
+  [ -e "/etc/systemd/system/$unit" ] || continue
+  step "Removing the unit $unit"
+  if [ -d /run/systemd/system ]; then systemctl disable --now "$unit" >/dev/null 2>&1 || true; fi
+  rm -f "/etc/systemd/system/$unit"
+done
+step "Removing state, caches and builds"
+rm -rf /run/bulkhead /var/lib/bulkhead /var/cache/bulkhead /var/log/bulkhead.log dist native/target
+if [ -s /var/lib/bulkhead-setup/installed-packages ]; then
+  note "setup installed these packages, which stay; to remove them:"
+  note "apt-get remove $(sort -u /var/lib/bulkhead-setup/installed-packages | tr '\n' ' ')"
+fi
+rm -rf /var/lib/bulkhead-setup node_modules
+step "Done: only the checkout is left"
