@@ -75,9 +75,23 @@ export interface SecurityRequest {
 }
 
 export type MountRequest =
-  | { readonly kind: "bind"; readonly source: string; readonly target: string; readonly readOnly: boolean; /** Docker's `-v` makes a missing source. */ readonly createSource: boolean; readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared" }
-  | { readonly kind: "volume"; /** Empty: anonymous. */ readonly name: string; readonly target: string; readonly readOnly: boolean; readonly copyUp: boolean }
-  | { readonly kind: "tmpfs"; readonly target: string; readonly readOnly: boolean; readonly sizeBytes?: number; readonly mode?: number; readonly options: readonly string[] };
+  | {
+      readonly kind: "bind";
+      readonly source: string;
+      readonly target: string;
+      readonly readOnly: boolean /** Docker's `-v` makes a missing source. */;
+      readonly createSource: boolean;
+      readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
+    }
+  | { readonly kind: "volume" /** Empty: anonymous. */; readonly name: string; readonly target: string; readonly readOnly: boolean; readonly copyUp: boolean }
+  | {
+      readonly kind: "tmpfs";
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly sizeBytes?: number;
+      readonly mode?: number;
+      readonly options: readonly string[];
+    };
 
 export interface PortRequest {
   readonly protocol: "tcp" | "udp";
@@ -207,7 +221,11 @@ export interface Engine {
   pause(reference: string, call: Call): Promise<void>;
   resume(reference: string, call: Call): Promise<void>;
   rename(reference: string, name: string, call: Call): Promise<void>;
-  update(reference: string, change: { readonly limits?: LimitsSpec; readonly restart?: RestartPolicy }, call: Call): Promise<{ readonly warnings: readonly string[] }>;
+  update(
+    reference: string,
+    change: { readonly limits?: LimitsSpec; readonly restart?: RestartPolicy },
+    call: Call,
+  ): Promise<{ readonly warnings: readonly string[] }>;
   remove(reference: string, options: { readonly force: boolean; readonly volumes: boolean }, call: Call): Promise<void>;
   /** Registered before it resolves to anything: a caller may begin to wait and then start. */
   wait(reference: string, condition: WaitCondition, call: Call): Promise<{ readonly status: ExitStatus; readonly error?: string }>;

@@ -22,7 +22,13 @@ export interface ImageConfiguration {
   readonly exposedPorts: readonly string[];
   readonly volumes: readonly string[];
   readonly stopSignal?: string;
-  readonly healthCheck?: { readonly test: readonly string[]; readonly intervalNs?: number; readonly timeoutNs?: number; readonly startPeriodNs?: number; readonly retries?: number };
+  readonly healthCheck?: {
+    readonly test: readonly string[];
+    readonly intervalNs?: number;
+    readonly timeoutNs?: number;
+    readonly startPeriodNs?: number;
+    readonly retries?: number;
+  };
 }
 
 export interface ImageView {
@@ -40,7 +46,13 @@ export interface ImageView {
   readonly document: unknown;
   /** Uncompressed digests, lowest first. */
   readonly diffIds: readonly string[];
-  readonly history: readonly { readonly created?: string; readonly createdBy?: string; readonly comment?: string; readonly emptyLayer: boolean; readonly sizeBytes: number }[];
+  readonly history: readonly {
+    readonly created?: string;
+    readonly createdBy?: string;
+    readonly comment?: string;
+    readonly emptyLayer: boolean;
+    readonly sizeBytes: number;
+  }[];
 }
 
 /** Progress in words that a terminal can show: one line per layer. */
@@ -64,13 +76,28 @@ export interface Images {
   list(): readonly ImageView[];
   tag(source: string, target: string): Promise<void>;
   /** Untags, and deletes what then has no tag. Rejects WRONG_STATE where a workload holds it, unless forced and only a tag goes. */
-  remove(reference: string, options: { readonly force: boolean; readonly prune: boolean }): Promise<readonly { readonly untagged?: string; readonly deleted?: string }[]>;
-  pull(reference: string, options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void }, call: Call): Promise<ImageView>;
-  push(reference: string, options: { readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void }, call: Call): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
+  remove(
+    reference: string,
+    options: { readonly force: boolean; readonly prune: boolean },
+  ): Promise<readonly { readonly untagged?: string; readonly deleted?: string }[]>;
+  pull(
+    reference: string,
+    options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void },
+    call: Call,
+  ): Promise<ImageView>;
+  push(
+    reference: string,
+    options: { readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void },
+    call: Call,
+  ): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
   /** `docker save` archives and OCI layouts, compressed or not. */
   load(archive: AsyncIterable<Uint8Array>, options: { readonly progress: (step: TransferProgress) => void }, call: Call): Promise<readonly ImageView[]>;
   /** A root filesystem as one layer. */
-  import(archive: AsyncIterable<Uint8Array>, options: { readonly reference?: string; readonly changes: readonly string[]; readonly message?: string; readonly platform?: string }, call: Call): Promise<ImageView>;
+  import(
+    archive: AsyncIterable<Uint8Array>,
+    options: { readonly reference?: string; readonly changes: readonly string[]; readonly message?: string; readonly platform?: string },
+    call: Call,
+  ): Promise<ImageView>;
   /** A `docker save` archive that is an OCI layout as well. */
   save(references: readonly string[], call: Call): AsyncIterable<Uint8Array>;
 

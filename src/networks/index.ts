@@ -34,8 +34,19 @@ export interface Networks {
   /** Gives address and ports back. Idempotent, at once. */
   leave(workload: string): void;
   /** /etc/resolv.conf for a workload: the host's, without resolvers that only the host can reach. */
-  resolvConf(options: { readonly dns: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[]; readonly network: string }): Promise<string>;
-  hosts(options: { readonly hostname: string; readonly domainName?: string; readonly address?: string; readonly extra: readonly string[]; readonly gateway?: string }): string;
+  resolvConf(options: {
+    readonly dns: readonly string[];
+    readonly search: readonly string[];
+    readonly options: readonly string[];
+    readonly network: string;
+  }): Promise<string>;
+  hosts(options: {
+    readonly hostname: string;
+    readonly domainName?: string;
+    readonly address?: string;
+    readonly extra: readonly string[];
+    readonly gateway?: string;
+  }): string;
   /** What the store remembers of reservations, after a restart. */
   restore(workload: string, spec: NetworkSpec): void;
 }

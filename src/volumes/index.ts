@@ -18,7 +18,10 @@ export interface Volumes {
   /** Rejects WRONG_STATE where a workload uses it. */
   remove(name: string, call: Call): Promise<void>;
   /** Resolves a bind: the source exists afterwards, or it rejects INVALID_SPEC naming it. */
-  bind(options: { readonly source: string; readonly target: string; readonly readOnly: boolean; readonly createSource: boolean }, call: Call): Promise<Extract<MountSpec, { kind: "bind" }>>;
+  bind(
+    options: { readonly source: string; readonly target: string; readonly readOnly: boolean; readonly createSource: boolean },
+    call: Call,
+  ): Promise<Extract<MountSpec, { kind: "bind" }>>;
   hold(name: string, holder: string): void;
   release(holder: string): void;
 }
