@@ -32,10 +32,12 @@ export interface LauncherVerbs {
    * Unpacks one layer in a confined child into `directory`, which must not exist; it appears under that name only when whole.
    * The archive is `blob` (tar; plain, gzip or zstd, found out by its first bytes), read through while its uncompressed sha256 is
    * computed; another than `diffId` (when given) is CORRUPT_DATA. Whiteouts become overlayfs's. `progress` is `{bytes}` of the blob read.
+   * `lowers` are the trees of the layers below, uppermost first: asked for hard links' targets and parents' attributes that the archive leaves
+   * out. Where that happened, `leansOnLowers` says that the tree may be shared only over the same lowers.
    */
   unpack: {
-    ask: { blob: string; directory: string; diffId?: string; maxBytes: number; maxEntries: number };
-    ok: { diffId: string; bytes: number; entries: number };
+    ask: { blob: string; directory: string; lowers: readonly string[]; diffId?: string; maxBytes: number; maxEntries: number };
+    ok: { diffId: string; bytes: number; entries: number; leansOnLowers: boolean };
   };
 
   /** An unpacked layer as an erofs image at `file` (whiteouts and opaque directories kept). Appears only when whole. */
