@@ -1,0 +1,141 @@
+//! One static binary whose work is the same to the byte behind every boundary and on the plain host.
+//!
+//!     gauge cpu-integer | cpu-float | memory | syscall | fork | context-switch | page-fault | kernel
+//!
+//! Prints one JSON object: `{"measure", "operations", "nanoseconds"}`; `kernel` prints `{"release", "version"}`. Time is the
+//! monotonic clock of wherever it runs. The number of operations is fixed per measure and can be set: `gauge syscall 100000`.
+
+use std::hint::black_box;
+use std::time::Instant;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let measure = arguments.next().unwrap_or_default();
+    let asked = arguments.next().and_then(|text| text.parse::<u64>().ok());
+    let (operations, work): (u64, fn(u64)) = match measure.as_str() {
+        "cpu-integer" => (30_000_000, cpu_integer),
+        "cpu-float" => (10_000_000, cpu_float),
+        "memory" => (64, memory),
+        "syscall" => (300_000, syscall),
+        "fork" => (200, fork),
+        "context-switch" => (10_000, context_switch),
+        "page-fault" => (4_096, page_fault),
+        "kernel" => return kernel(),
+        _ => {
+            eprintln!("usage: gauge cpu-integer|cpu-float|memory|syscall|fork|context-switch|page-fault|kernel [OPERATIONS]");
+            std::process::exit(2);
+        }
+    };
+    let operations = asked.unwrap_or(operations);
+    work(operations / 20 + 1); // warm: pages touched, code translated
+    let begin = Instant::now();
+    work(operations);
+    let nanoseconds = begin.elapsed().as_nanos();
+    println!("{{\"measure\":\"{measure}\",\"operations\":{operations},\"nanoseconds\":{nanoseconds}}}");
+}
+
+/// xorshift rounds mixed as a hash does: integer work that no compiler can fold.
+fn cpu_integer(rounds: u64) {
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    for round in 0..rounds {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state = state.wrapping_mul(0xff51_afd7_ed55_8ccd).wrapping_add(round);
+    }
+    black_box(state);
+}
+
+/// The logistic map: every step needs the one before.
+fn cpu_float(rounds: u64) {
+    let mut x = black_box(0.5_f64);
+    for _ in 0..rounds {
+        x = 3.999 * x * (1.0 - x);
+    }
+    black_box(x);
+}
+
+/// Copies 8 MiB a round, larger than most second-level caches.
+fn memory(rounds: u64) {
+    const BYTES: usize = 8 << 20;
+    let from = vec![1_u8; BYTES];
+    let mut to = vec![0_u8; BYTES];
+    for _ in 0..rounds {
+        to.copy_from_slice(black_box(&from));
+        black_box(&to);
+    }
+}
+
+/// `getppid`: never cached by any libc, does nothing, so that only the way in and out is timed.
+fn syscall(calls: u64) {
+    for _ in 0..calls {
+        // SAFETY: no arguments, no effect.
+        unsafe { libc::syscall(libc::SYS_getppid) };
+    }
+}
+
+fn fork(times: u64) {
+    for _ in 0..times {
+        // SAFETY: the child calls only _exit.
+        unsafe {
+            let child = libc::fork();
+            if child == 0 {
+                libc::_exit(0);
+            }
+            let mut status = 0;
+            libc::waitpid(child, &mut status, 0);
+        }
+    }
+}
+
+/// One byte to a child and back over two pipes.
+fn context_switch(times: u64) {
+    // SAFETY: descriptors are ours, buffers outlive the calls, and the child leaves by _exit.
+    unsafe {
+        let (mut there, mut back) = ([0_i32; 2], [0_i32; 2]);
+        if libc::pipe(there.as_mut_ptr()) != 0 || libc::pipe(back.as_mut_ptr()) != 0 {
+            std::process::exit(1);
+        }
+        let child = libc::fork();
+        let mut byte = [0_u8; 1];
+        if child == 0 {
+            libc::close(there[1]);
+            while libc::read(there[0], byte.as_mut_ptr().cast(), 1) == 1 {
+                libc::write(back[1], byte.as_ptr().cast(), 1);
+            }
+            libc::_exit(0);
+        }
+        for _ in 0..times {
+            libc::write(there[1], byte.as_ptr().cast(), 1);
+            libc::read(back[0], byte.as_mut_ptr().cast(), 1);
+        }
+        for descriptor in [there[0], there[1], back[0], back[1]] {
+            libc::close(descriptor);
+        }
+        let mut status = 0;
+        libc::waitpid(child, &mut status, 0);
+    }
+}
+
+/// First touch of fresh anonymous pages.
+fn page_fault(pages: u64) {
+    const PAGE: usize = 4096;
+    let length = pages as usize * PAGE;
+    // SAFETY: the mapping is private, touched within its length, and unmapped.
+    unsafe {
+        let at = libc::mmap(std::ptr::null_mut(), length, libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS, -1, 0);
+        if at == libc::MAP_FAILED {
+            std::process::exit(1);
+        }
+        libc::madvise(at, length, libc::MADV_NOHUGEPAGE);
+        for page in 0..pages as usize {
+            at.cast::<u8>().add(page * PAGE).write_volatile(1);
+        }
+        libc::munmap(at, length);
+    }
+}
+
+fn kernel() {
+    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default().trim().replace(['"', '\\'], "'");
+    println!("{{\"release\":\"{}\",\"version\":\"{}\"}}", read("/proc/sys/kernel/osrelease"), read("/proc/sys/kernel/version"));
+}
