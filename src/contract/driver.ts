@@ -41,23 +41,29 @@ export interface ProbeReport {
 
 export type FacetName = "exec" | "pause" | "resize" | "top" | "snapshot";
 
+/** Where a workload lives: known before `prepare` has run, so that what a cut `prepare` left can be removed too. */
+export interface BundlePlace {
+  readonly kind: BoundaryKind;
+  readonly workload: string;
+  /** The workload's own directory, made by the driver; everything that the driver writes is below it. */
+  readonly directory: string;
+}
+
 /**
  * What `prepare` leaves behind. Plain, versioned data: it survives restart and upgrade of the daemon, and every older
  * version stays readable. `driver` is opaque to the engine.
  */
-export interface Bundle {
+export interface Bundle extends BundlePlace {
   readonly version: 1;
-  readonly kind: BoundaryKind;
-  readonly workload: string;
-  /** The workload's own directory; everything that the driver writes is below it. */
-  readonly directory: string;
   readonly driver: unknown;
 }
 
+/** What became of a bundle's latest launch; what an earlier launch left (its exit record) is never told again. */
 export type Adoption =
-  | { readonly state: "standing"; readonly sandbox: Sandbox }
-  /** It ended while no daemon looked; the supervisor's record says how. */
-  | { readonly state: "ended"; readonly reason: EndReason }
+  /** `main` tells whether `start` was carried out: a daemon may die between asking for it and writing it down. */
+  | { readonly state: "standing"; readonly sandbox: Sandbox; readonly main: "held" | "running" | "paused" }
+  /** It ended while no daemon looked; the supervisor's record says how. `started`: whether the main process was ever let go. */
+  | { readonly state: "ended"; readonly reason: EndReason; readonly started: boolean }
   /** Nothing was ever launched on this bundle, or its launch was cut before anything stood. */
   | { readonly state: "not-launched" };
 
@@ -70,7 +76,8 @@ export interface BoundaryDriver {
 
   /**
    * Everything slow that needs no process: files and checks, so that launch is timed alone. Repeatable: a second
-   * prepare into the same directory replaces the first. Rejects UNSUPPORTED for what this boundary can never carry.
+   * prepare into the same directory replaces the first, and keeps what the workload wrote into its root and its log.
+   * Rejects UNSUPPORTED for what this boundary can never carry.
    */
   prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle>;
 
@@ -83,8 +90,8 @@ export interface BoundaryDriver {
   /** Finds out what became of a bundle: by a new daemon, about what an earlier one launched. */
   adopt(bundle: Bundle, call: Call): Promise<Adoption>;
 
-  /** Ends what stands and removes every trace, files included. Idempotent; right after a crash at any earlier step. */
-  remove(bundle: Bundle, call: Call): Promise<void>;
+  /** Ends what stands and removes every trace, the directory included. Idempotent; right after a crash at any earlier step, within `prepare` too. */
+  remove(place: BundlePlace, call: Call): Promise<void>;
 
   /** Bake a booted sandbox once, launch from it many times. */
   readonly templates?: TemplateFacet;
