@@ -1,1 +1,17 @@
-//! Placeholder until the first commit of this crate.
+//! What every native program of Bulkhead speaks: the frame, the failure, the documents of `src/contract/*.ts`, and the
+//! trait by which the supervisor's core drives the code behind one boundary.
+//!
+//! Everything that arrives over a wire is read by this crate, is bounded before it is stored, and never panics.
+
+pub mod boundary;
+pub mod clock;
+pub mod failure;
+pub mod frame;
+pub mod message;
+pub mod plan;
+pub mod poller;
+pub mod process;
+pub mod signal;
+
+pub use failure::{Code, Failure};
+pub use frame::{Decoder, Frame, FrameError, Kind};

@@ -1,0 +1,312 @@
+//! The documents of `src/contract/launch-plan.ts` and the parts of `spec.ts` that they use.
+
+use crate::process::TerminalSize;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LaunchPlan {
+    pub version: u32,
+    pub workload: String,
+    pub directory: String,
+    pub socket: String,
+    pub exit_record: String,
+    pub log: LogSpec,
+    pub limits: LimitsSpec,
+    pub devices: Vec<DeviceSpec>,
+    pub all_devices: bool,
+    pub network: NetworkSpec,
+    pub main: MainStdio,
+    pub engine: Engine,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case")]
+pub enum LogSpec {
+    None,
+    #[serde(rename_all = "camelCase")]
+    JsonFile { path: String, max_bytes: Option<u64>, max_files: u32 },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct LimitsSpec {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_swap_bytes: Option<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_reservation_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu_shares: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpuset: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pids: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk_bytes: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adjust: Option<i32>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct DeviceSpec {
+    pub host_path: String,
+    pub path: String,
+    pub access: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum NetworkSpec {
+    None,
+    Host,
+    #[serde(rename_all = "camelCase")]
+    Bridge {
+        bridge: String,
+        interface_name: String,
+        address: String,
+        prefix_length: u8,
+        gateway: String,
+        mac: String,
+        mtu: u32,
+        ports: Vec<PortSpec>,
+    },
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PortSpec {
+    /// `tcp` or `udp`.
+    pub protocol: String,
+    pub host_address: String,
+    pub host_port: u16,
+    pub workload_port: u16,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MainStdio {
+    pub terminal: bool,
+    pub terminal_size: Option<TerminalSize>,
+    pub stdin: bool,
+    pub stdin_once: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum Engine {
+    Oci(Box<OciEngine>),
+    Machine(Box<MachineEngine>),
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OciEngine {
+    pub runtime: OciRuntime,
+    pub bundle: String,
+    pub root: OverlayRoot,
+    pub seccomp_key: Option<String>,
+    /// `process` of the OCI runtime specification.
+    pub exec_process: Value,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct OciRuntime {
+    /// `crun`, `runc` or `runsc`.
+    pub name: String,
+    pub path: String,
+    pub arguments: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OverlayRoot {
+    /// Uppermost layer first.
+    pub lower: Vec<String>,
+    pub upper: String,
+    pub work: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineEngine {
+    pub program: String,
+    pub arguments: Vec<String>,
+    pub uid: u32,
+    pub gid: u32,
+    pub files: Vec<MachineFile>,
+    pub kvm: bool,
+    pub scratch: Scratch,
+    pub boot_deadline_ms: u64,
+    pub guest: GuestConfiguration,
+    pub main_process: GuestProcess,
+    pub shares: Vec<Share>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct MachineFile {
+    pub path: String,
+    pub writable: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct Scratch {
+    pub path: String,
+    pub bytes: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Share {
+    pub source: String,
+    pub read_only: bool,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestConfiguration {
+    pub hostname: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub domain_name: Option<String>,
+    pub hosts: String,
+    pub resolv_conf: String,
+    pub network: Option<GuestNetwork>,
+    pub layers: Vec<GuestLayer>,
+    pub read_only_root: bool,
+    pub mounts: Vec<GuestMount>,
+    pub shm_bytes: u64,
+    pub sysctls: BTreeMap<String, String>,
+    pub limits: LimitsSpec,
+    pub masked_paths: Vec<String>,
+    pub read_only_paths: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestNetwork {
+    pub interface_name: String,
+    pub address: String,
+    pub prefix_length: u8,
+    pub gateway: String,
+    pub mac: String,
+    pub mtu: u32,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestLayer {
+    pub offset_bytes: u64,
+    pub length_bytes: u64,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum GuestMount {
+    #[serde(rename_all = "camelCase")]
+    Tmpfs {
+        target: String,
+        read_only: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        size_bytes: Option<u64>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mode: Option<u32>,
+        options: Vec<String>,
+    },
+    #[serde(rename_all = "camelCase")]
+    Share {
+        share: u32,
+        target: String,
+        read_only: bool,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        file: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuestProcess {
+    pub command: Vec<String>,
+    pub environment: Vec<String>,
+    pub working_directory: String,
+    pub user: String,
+    pub additional_groups: Vec<String>,
+    pub terminal: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal_size: Option<TerminalSize>,
+    pub stdin: bool,
+    pub capabilities: Vec<String>,
+    pub no_new_privileges: bool,
+    pub rlimits: Vec<Rlimit>,
+    pub init: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oom_score_adjust: Option<i32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Rlimit {
+    /// With prefix: `RLIMIT_NOFILE`.
+    pub name: String,
+    pub soft: u64,
+    pub hard: u64,
+}
+
+/// Reads a plan, and refuses another version by name before anything else of it is looked at.
+pub fn read_plan(value: Value) -> Result<LaunchPlan, crate::Failure> {
+    use crate::{Code, Failure};
+    let version = value.get("version").and_then(Value::as_u64);
+    if version != Some(1) {
+        return Err(Failure::new(Code::InvalidSpec, "the launch plan is of a version that this launcher does not know")
+            .remedy("run a daemon and a launcher of the same release"));
+    }
+    serde_json::from_value(value).map_err(|error| Failure::new(Code::InvalidSpec, format!("the launch plan is wrong: {error}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn sample() -> Value {
+        json!({
+            "version": 1, "workload": "ab", "directory": "/r/w", "socket": "/s", "exitRecord": "/r/w/exit.json",
+            "log": {"kind": "json-file", "path": "/r/w/log", "maxFiles": 1}, "limits": {"memoryBytes": 1024, "cpus": 0.5},
+            "devices": [], "allDevices": false, "network": {"kind": "none"},
+            "main": {"terminal": false, "stdin": true, "stdinOnce": true},
+            "engine": {"kind": "oci", "runtime": {"name": "crun", "path": "/usr/bin/crun", "arguments": []}, "bundle": "/r/w/b",
+                "root": {"lower": ["/r/l/1"], "upper": "/r/w/u", "work": "/r/w/k", "readOnly": false}, "execProcess": {"cwd": "/"}}
+        })
+    }
+
+    #[test]
+    fn a_plan_is_read_with_its_absent_fields() {
+        let plan = read_plan(sample()).unwrap();
+        assert_eq!(plan.limits.cpus, Some(0.5));
+        let Engine::Oci(oci) = plan.engine else { panic!("an OCI engine was written") };
+        assert_eq!(oci.exec_process, json!({"cwd": "/"}));
+        assert!(matches!(plan.log, LogSpec::JsonFile { max_bytes: None, max_files: 1, .. }));
+    }
+
+    #[test]
+    fn damaged_plans_are_failures_and_never_panics() {
+        let Value::Object(fields) = sample() else { unreachable!() };
+        for key in fields.keys().filter(|key| *key != "version") {
+            for bad in [Value::Null, json!(-1), json!([[]]), json!({"kind": "?"})] {
+                let mut plan = fields.clone();
+                plan.insert(key.clone(), bad);
+                if key == "limits" || key == "main" || key == "engine" {
+                    let _ = read_plan(Value::Object(plan));
+                } else {
+                    assert!(read_plan(Value::Object(plan)).is_err(), "{key}");
+                }
+            }
+        }
+        assert!(read_plan(json!({"version": 2})).is_err());
+    }
+}
