@@ -1,0 +1,89 @@
+/** The daemon itself and the host below it. */
+
+import { filtersQuery, type BoundaryDocument, type EventDocument, type Filters, type VersionDocument } from "./documents.ts";
+import type { ServerIdentity } from "./identity.ts";
+import { readJsonLines } from "./json-lines.ts";
+import type { Transport } from "./transport.ts";
+import type { Cancellable } from "./workloads.ts";
+
+/** One thing found out about the host by doing it. */
+export interface Finding {
+  readonly id: string;
+  readonly level: "ok" | "note" | "warning" | "missing";
+  readonly what: string;
+  readonly remedy?: string;
+}
+
+export interface ProbeReport {
+  readonly kind: string;
+  readonly usable: boolean;
+  readonly identity?: BoundaryDocument;
+  readonly findings: readonly Finding[];
+  readonly facets: readonly string[];
+}
+
+export interface DoctorReport {
+  readonly schemaVersion: number;
+  /** What holds for every boundary: kernel, cgroups, disk. */
+  readonly host: readonly Finding[];
+  readonly boundaries: readonly ProbeReport[];
+  readonly [field: string]: unknown;
+}
+
+export class System {
+  private readonly transport: Transport;
+  private readonly identity: ServerIdentity;
+
+  constructor(transport: Transport, identity: ServerIdentity) {
+    this.transport = transport;
+    this.identity = identity;
+  }
+
+  /** Resolves with the server's own name (`Bulkhead/0.1.0 (linux)`) when it answers. */
+  async ping(options: Cancellable = {}): Promise<string> {
+    const answer = await this.transport.send({ method: "HEAD", path: "/_ping", signal: options.signal });
+    answer.resume();
+    return String(answer.headers.server ?? "");
+  }
+
+  version(options: Cancellable = {}): Promise<VersionDocument> {
+    return this.transport.json({ method: "GET", path: "/version", signal: options.signal });
+  }
+
+  info(options: Cancellable = {}): Promise<Readonly<Record<string, unknown>>> {
+    return this.transport.json({ method: "GET", path: "/info", signal: options.signal });
+  }
+
+  diskUse(options: Cancellable = {}): Promise<Readonly<Record<string, unknown>>> {
+    return this.transport.json({ method: "GET", path: "/system/df", signal: options.signal });
+  }
+
+  /** Until the signal aborts, or `until` has passed. */
+  async *events(
+    options: { readonly since?: string | undefined; readonly until?: string | undefined; readonly filters?: Filters } & Cancellable = {},
+  ): AsyncGenerator<EventDocument> {
+    const query = { since: options.since, until: options.until, filters: filtersQuery(options.filters) };
+    yield* readJsonLines<EventDocument>(await this.transport.stream({ method: "GET", path: "/events", query, signal: options.signal }));
+  }
+
+  /** What each boundary can do here. `fresh` looks again instead of remembering. */
+  async probes(options: { readonly fresh?: boolean; readonly isolation?: string | undefined } & Cancellable = {}): Promise<readonly ProbeReport[]> {
+    const query = { fresh: options.fresh, isolation: options.isolation };
+    const answer = await this.transport.json<ProbeReport[] | { probes: ProbeReport[] }>({
+      method: "GET",
+      path: "/bulkhead/v1/probes",
+      query,
+      signal: options.signal,
+    });
+    return Array.isArray(answer) ? answer : (answer as { probes: ProbeReport[] }).probes;
+  }
+
+  doctor(options: { readonly fresh?: boolean } & Cancellable = {}): Promise<DoctorReport> {
+    return this.transport.json({ method: "GET", path: "/bulkhead/v1/doctor", query: { fresh: options.fresh }, signal: options.signal });
+  }
+
+  /** Rejects DENIED_BY_POLICY where the server is not Bulkhead. */
+  requireBulkhead(deed: string, options: Cancellable = {}): Promise<void> {
+    return this.identity.require(deed, options.signal);
+  }
+}
