@@ -18,3 +18,5 @@ export interface StateStore {
   transaction<R>(work: () => R): R;
   close(): void;
 }
+
+export { openStateStore } from "./store.ts";

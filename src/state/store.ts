@@ -1,0 +1,153 @@
+/** The state store on SQLite. See index.ts for what it promises. */
+
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import { Failure } from "../contract/failure.ts";
+import type { Collection, StateStore } from "./index.ts";
+import { migrate } from "./migrations.ts";
+import { type RootLock, lockRoot } from "./root-lock.ts";
+
+/**
+ * Opens the store of a root, making it where there is none. Rejects ALREADY_EXISTS where another daemon holds the root,
+ * UNSUPPORTED where a newer program wrote it, CORRUPT_DATA where it is no database.
+ */
+export function openStateStore(directory: string): StateStore {
+  mkdirSync(directory, { recursive: true, mode: 0o700 });
+  const lock = lockRoot(directory);
+  try {
+    return new SqliteStateStore(join(directory, "state.db"), lock);
+  } catch (thrown) {
+    lock.release();
+    throw thrown;
+  }
+}
+
+class SqliteStateStore implements StateStore {
+  readonly #database: DatabaseSync;
+  readonly #lock: RootLock;
+  readonly #collections = new Map<string, SqliteCollection>();
+  readonly #barrier: StatementSync;
+  #depth = 0;
+  /** A durable put inside a transaction: synced when the outermost one commits, for SQLite fixes the level at BEGIN. */
+  #durableWanted = false;
+  #open = true;
+
+  constructor(path: string, lock: RootLock) {
+    this.#lock = lock;
+    this.#database = openDatabase(path);
+    this.#barrier = this.#database.prepare("UPDATE barrier SET count = count + 1");
+  }
+
+  collection<T>(name: string): Collection<T> {
+    let collection = this.#collections.get(name);
+    if (collection === undefined) {
+      collection = new SqliteCollection(this.#database, name, () => this.#sync());
+      this.#collections.set(name, collection);
+    }
+    return collection as Collection<unknown> as Collection<T>;
+  }
+
+  transaction<R>(work: () => R): R {
+    if (this.#depth > 0) return work(); // joins the outer one: all or nothing holds for the whole
+    this.#database.exec("BEGIN IMMEDIATE");
+    this.#depth = 1;
+    this.#durableWanted = false;
+    let result: R;
+    try {
+      result = work();
+      if (result instanceof Promise) throw new Failure("INTERNAL", "A transaction's work must be synchronous: another request could write between its steps");
+      this.#database.exec("COMMIT");
+    } catch (thrown) {
+      if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
+      throw thrown;
+    } finally {
+      this.#depth = 0;
+    }
+    if (this.#durableWanted) this.#sync();
+    return result;
+  }
+
+  close(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#database.close();
+    this.#lock.release();
+  }
+
+  /** One tiny commit at the level FULL: the write-ahead log is synced, and with it everything committed before. */
+  #sync(): void {
+    if (this.#depth > 0) {
+      this.#durableWanted = true;
+      return;
+    }
+    this.#database.exec("PRAGMA synchronous = FULL");
+    try {
+      this.#barrier.run();
+    } finally {
+      this.#database.exec("PRAGMA synchronous = NORMAL");
+    }
+  }
+}
+
+class SqliteCollection implements Collection<unknown> {
+  readonly #name: string;
+  readonly #sync: () => void;
+  readonly #get: StatementSync;
+  readonly #put: StatementSync;
+  readonly #delete: StatementSync;
+  readonly #all: StatementSync;
+
+  constructor(database: DatabaseSync, name: string, sync: () => void) {
+    this.#name = name;
+    this.#sync = sync;
+    this.#get = database.prepare("SELECT body FROM document WHERE collection = ? AND key = ?");
+    // An update keeps the row and so its place in the order of insertion.
+    this.#put = database.prepare(
+      "INSERT INTO document (collection, key, body) VALUES (?, ?, ?) ON CONFLICT (collection, key) DO UPDATE SET body = excluded.body",
+    );
+    this.#delete = database.prepare("DELETE FROM document WHERE collection = ? AND key = ?");
+    this.#all = database.prepare("SELECT key, body FROM document WHERE collection = ? ORDER BY ordinal");
+  }
+
+  get(key: string): unknown {
+    const row = this.#get.get(this.#name, key);
+    return row === undefined ? undefined : JSON.parse(String(row["body"]));
+  }
+
+  put(key: string, document: unknown, options: { readonly durable?: boolean } = {}): void {
+    const body = JSON.stringify(document);
+    if (body === undefined) throw new Failure("INTERNAL", `A document without a JSON form was to be stored in ${this.#name}`);
+    this.#put.run(this.#name, key, body);
+    if (options.durable === true) this.#sync();
+  }
+
+  delete(key: string): void {
+    this.#delete.run(this.#name, key);
+  }
+
+  /** Read at once, so that writing while walking is harmless. */
+  *all(): IterableIterator<readonly [key: string, document: unknown]> {
+    for (const row of this.#all.all(this.#name)) yield [String(row["key"]), JSON.parse(String(row["body"]))];
+  }
+}
+
+function openDatabase(path: string): DatabaseSync {
+  let database: DatabaseSync;
+  try {
+    database = new DatabaseSync(path);
+    database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON");
+  } catch (cause) {
+    throw new Failure("CORRUPT_DATA", `The state store ${path} cannot be opened as a database`, {
+      remedy: `Restore ${path} from a backup, or move it away: the daemon then starts empty and workloads that run are ended as unknown`,
+      cause,
+    });
+  }
+  try {
+    migrate(database, path);
+  } catch (thrown) {
+    database.close();
+    throw thrown;
+  }
+  return database;
+}
