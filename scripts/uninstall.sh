@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 . scripts/say.sh
 [ "$(id -u)" = 0 ] || die "this removes what root made: it must be root" "sudo npm run uninstall"
 
-if [ -x bin/bulkhead ] && [ -e dist/cli.js ] && bin/bulkhead info >/dev/null 2>&1; then
+if [ -x bin/bulkhead ] && [ -e dist/cli.cjs ] && bin/bulkhead info >/dev/null 2>&1; then
   step "Removing workloads and stopping the daemon"
   bin/bulkhead system reset --force --stop || warn "the daemon did not reset everything: see above"
 fi
