@@ -40,7 +40,8 @@ pub enum Ask {
     /// Lets the main process go. `Done` once its program runs; COMMAND_NOT_FOUND and COMMAND_NOT_EXECUTABLE where it cannot,
     /// and `exited` of process 0 then follows with 127 or 126.
     Start,
-    /// Starts a further process under a number that the core chose. `Begun` once its program runs. On failure no event of it ever comes.
+    /// Starts a further process under a number that the core chose. `Begun` once its program runs, before any event of it. On
+    /// failure no event of it ever comes.
     Exec { process: u32, spec: Box<GuestProcess> },
     /// `Delivered(false)` where it has ended.
     Signal { process: u32, signal: i32 },
