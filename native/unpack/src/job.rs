@@ -1,9 +1,19 @@
 //! The two jobs, in call order.
 
+use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
 
-use crate::failure::{Code, Failure};
+use crate::apply::apply;
+use crate::archive::{Archive, Kind};
+use crate::failure::{Code, Failure, quoted};
+use crate::lowers::Lowers;
+use crate::stream::Stream;
+use crate::tree::{self, Tree};
+use crate::{at, confine, erofs};
+
+const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// What an archive may not exceed. A path's depth and an entry's name have limits of their own, which never change.
 #[derive(Clone, Copy, Debug)]
@@ -40,8 +50,61 @@ pub struct Unpacked {
 }
 
 /// Confines this process, then unpacks. `progress` gets the bytes of the blob read so far, not more than every 100 ms. Nothing is left after a failure.
-pub fn unpack(_job: UnpackJob, _progress: &mut dyn FnMut(u64)) -> Result<Unpacked, Failure> {
-    Err(Failure::new(Code::Unsupported, "not written yet"))
+pub fn unpack(job: UnpackJob, progress: &mut dyn FnMut(u64)) -> Result<Unpacked, Failure> {
+    let names = Names::check(&job.name)?;
+    let lowers = confine::for_unpacking(job.parent, job.lowers)?;
+    let stream = Stream::open(job.blob, job.limits.max_bytes)?;
+    let parent = here()?;
+    let outcome = write_tree(&parent, &names, Lowers::new(lowers), stream, job.limits, job.diff_id.as_deref(), progress);
+    names.settle(&parent, outcome)
+}
+
+fn write_tree(
+    parent: &OwnedFd,
+    names: &Names,
+    lowers: Lowers,
+    stream: Stream,
+    limits: Limits,
+    diff_id: Option<&str>,
+    progress: &mut dyn FnMut(u64),
+) -> Result<Unpacked, Failure> {
+    names.refuse_existing(parent)?;
+    let failed = |error| Failure::system("cannot make the layer's directory", error);
+    tree::remove(parent.as_fd(), &names.partial).map_err(failed)?;
+    at::make_directory(parent.as_fd(), &names.partial, 0o755).map_err(failed)?;
+    let root = at::open_directory(parent.as_fd(), &names.partial).map_err(failed)?;
+    let mut tree = Tree::new(root, lowers);
+    let mut archive = Archive::new(stream);
+    let (mut entries, mut bytes) = (0u64, 0u64);
+    let mut last = Instant::now();
+    let mut tick = |read: u64| {
+        if last.elapsed() >= PROGRESS_EVERY {
+            last = Instant::now();
+            progress(read);
+        }
+    };
+    while let Some(entry) = archive.next_entry()? {
+        entries += 1;
+        bytes = bytes.saturating_add(if entry.kind == Kind::File { entry.size } else { 0 });
+        if entries > limits.max_entries || bytes > limits.max_bytes {
+            return Err(Failure::new(Code::Exhausted, format!("the layer has more than {} entries or {} bytes", limits.max_entries, limits.max_bytes))
+                .with_remedy("raise the limit for layers if you trust this image"));
+        }
+        apply(&mut tree, &mut archive, &entry, &mut tick)?;
+        tick(archive.blob_bytes());
+    }
+    let ended = archive.ended;
+    let found = format!("sha256:{}", hexadecimal(&archive.finish()?));
+    match diff_id {
+        Some(wanted) if wanted != found => {
+            return Err(Failure::corrupt(format!("the layer's uncompressed digest is {found}, and the image says {wanted}")));
+        }
+        // Without a digest to compare, only the archive's own end mark tells a whole one from one that was cut between two files.
+        None if !ended => return Err(Failure::corrupt("the archive ends without its end mark: it was cut off")),
+        _ => {}
+    }
+    tree.finish()?;
+    Ok(Unpacked { diff_id: found, bytes, entries, leans_on_lowers: tree.lowers.used })
 }
 
 pub struct ImageJob {
@@ -60,6 +123,75 @@ pub struct ImageMade {
 }
 
 /// Confines this process, then runs mkfs.erofs. Whiteouts and opaque directories are kept. Nothing is left after a failure.
-pub fn layer_image(_job: ImageJob) -> Result<ImageMade, Failure> {
-    Err(Failure::new(Code::Unsupported, "not written yet"))
+pub fn layer_image(job: ImageJob) -> Result<ImageMade, Failure> {
+    let names = Names::check(&job.name)?;
+    names.refuse_existing(&job.parent)?;
+    let failed = |error| Failure::system("cannot make the layer's image", error);
+    tree::remove(job.parent.as_fd(), &names.partial).map_err(failed)?;
+    // Opened before the walls stand: mkfs.erofs may write into `/out` only under this name.
+    let image = File::from(at::create_file(job.parent.as_fd(), &names.partial, 0o600).map_err(failed)?);
+    let parent = job.parent.try_clone().map_err(failed)?;
+    let outcome = confine::for_image_making(job.layer, job.parent)
+        .and_then(|()| erofs::make(&names.partial.to_string_lossy()))
+        .and_then(|()| erofs::settle(&image))
+        .map(|bytes| ImageMade { bytes });
+    names.settle(&parent, outcome)
+}
+
+/// Removes `name` below `parent`, or what a killed job left of it, following no link and however deep.
+pub fn remove(parent: &OwnedFd, name: &str) -> Result<(), Failure> {
+    let names = Names::check(name)?;
+    for name in [&names.partial, &names.whole] {
+        tree::remove(parent.as_fd(), name).map_err(|error| Failure::system("cannot remove a layer", error))?;
+    }
+    Ok(())
+}
+
+/// The name that appears only when all is done, and the one that is worked under.
+struct Names {
+    whole: CString,
+    partial: CString,
+}
+
+impl Names {
+    fn check(name: &str) -> Result<Names, Failure> {
+        let sane = !name.is_empty() && name.len() < 240 && !name.starts_with('.') && !name.contains(['/', '\0']);
+        let refused = || Failure::new(Code::InvalidSpec, format!("{} is not a name for a layer", quoted(name.as_bytes())));
+        if !sane {
+            return Err(refused());
+        }
+        let c = |text: String| CString::new(text).map_err(|_| refused());
+        Ok(Names { whole: c(name.to_owned())?, partial: c(format!(".{name}.partial"))? })
+    }
+
+    fn refuse_existing(&self, parent: &OwnedFd) -> Result<(), Failure> {
+        match at::status(parent.as_fd(), &self.whole) {
+            Ok(_) => Err(Failure::new(Code::AlreadyExists, format!("{} exists already", quoted(self.whole.to_bytes())))),
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Synced before it is renamed: after a loss of power a name never stands for half of it.
+    fn settle<T>(&self, parent: &OwnedFd, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        let outcome = outcome.and_then(|made| {
+            at::sync_filesystem(parent.as_fd())
+                .and_then(|()| at::rename_new(parent.as_fd(), &self.partial, &self.whole))
+                .and_then(|()| at::sync(parent.as_fd()))
+                .map_err(|error| Failure::system("cannot finish the layer", error))?;
+            Ok(made)
+        });
+        if outcome.is_err() {
+            // The first failure is the one to tell; what cannot be removed now is removed at the next start.
+            let _ = tree::remove(parent.as_fd(), &self.partial);
+        }
+        outcome
+    }
+}
+
+fn here() -> Result<OwnedFd, Failure> {
+    Ok(File::open("/").map_err(|error| Failure::system("cannot open the layer's directory", error))?.into())
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -7,8 +7,22 @@
 //!     blob ─▶ decompress (gzip, zstd, plain) ─▶ sha256 in a thread of its own
 //!                                           └▶ tar ─▶ tree, by descriptors, inside `parent/.name.partial` ─▶ sync ─▶ rename to `parent/name`
 
+mod apply;
+mod archive;
+mod at;
+mod confine;
+mod erofs;
 mod failure;
+mod filter;
+mod header;
 mod job;
+mod listing;
+mod lowers;
+mod path;
+mod pax;
+mod sparse;
+mod stream;
+mod tree;
 
 pub use failure::{Code, Failure};
-pub use job::{ImageJob, ImageMade, Limits, UnpackJob, Unpacked, layer_image, unpack};
+pub use job::{ImageJob, ImageMade, Limits, UnpackJob, Unpacked, layer_image, remove, unpack};

@@ -1,0 +1,48 @@
+//! Empties directories.
+
+use std::ffi::{CStr, CString};
+use std::io::{Error, ErrorKind, Result};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+use crate::at;
+
+/// Removes every file of a directory and gives the first name that is a directory itself, if one is left.
+pub fn first_that_stays(directory: BorrowedFd<'_>) -> Result<Option<CString>> {
+    unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) };
+    let mut buffer = vec![0u8; 32 * 1024];
+    loop {
+        let got = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
+        if got < 0 {
+            return Err(Error::last_os_error());
+        }
+        if got == 0 {
+            return Ok(None);
+        }
+        for name in names(&buffer[..got as usize]) {
+            match at::unlink(directory, &name, 0) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => return Ok(Some(name)),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Names in what `getdents64(2)` filled, without `.` and `..`.
+fn names(mut records: &[u8]) -> Vec<CString> {
+    let mut found = Vec::new();
+    while records.len() > 19 {
+        let length = usize::from(u16::from_ne_bytes([records[16], records[17]]));
+        if length <= 19 || length > records.len() {
+            break;
+        }
+        if let Ok(name) = CStr::from_bytes_until_nul(&records[19..length])
+            && !matches!(name.to_bytes(), b"." | b"..")
+        {
+            found.push(name.to_owned());
+        }
+        records = &records[length..];
+    }
+    found
+}

@@ -1,0 +1,147 @@
+//! The uncompressed stream: read and decompressed in one thread, hashed in a second, parsed and written out in the caller's.
+//!
+//! The threads hand on buffers and hold nothing else; at most `BUFFERS` of them exist, whatever the archive claims.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, Read};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use sha2::{Digest, Sha256};
+
+use crate::failure::{Code, Failure};
+
+const BUFFER_BYTES: usize = 256 * 1024;
+const BUFFERS: usize = 8;
+
+type Piece = Result<Arc<Vec<u8>>, Failure>;
+
+/// What the parser reads from: pieces in order, counted.
+pub struct Stream {
+    pieces: Receiver<Piece>,
+    current: Arc<Vec<u8>>,
+    at: usize,
+    read: Arc<AtomicU64>,
+    workers: Option<(JoinHandle<()>, JoinHandle<[u8; 32]>)>,
+}
+
+impl Stream {
+    /// Finds out the compression by the first bytes. More than `max_bytes` uncompressed is EXHAUSTED.
+    pub fn open(blob: File, max_bytes: u64) -> Result<Stream, Failure> {
+        let read = Arc::new(AtomicU64::new(0));
+        let source = Counted { inner: blob, count: read.clone() };
+        let (to_parser, pieces) = sync_channel(BUFFERS);
+        let (to_hasher, hashes) = sync_channel::<Arc<Vec<u8>>>(BUFFERS);
+        let reader = spawn("read", move || read_pieces(source, max_bytes, &to_parser, &to_hasher))?;
+        let hasher = spawn("hash", move || {
+            let mut hash = Sha256::new();
+            for piece in hashes {
+                hash.update(piece.as_slice());
+            }
+            hash.finalize().into()
+        })?;
+        Ok(Stream { pieces, current: Arc::new(Vec::new()), at: 0, read, workers: Some((reader, hasher)) })
+    }
+
+    /// Bytes of the compressed blob read so far.
+    pub fn blob_bytes(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    /// The next bytes, at most `most`; empty only at the end.
+    pub fn next(&mut self, most: usize) -> Result<&[u8], Failure> {
+        while self.at == self.current.len() {
+            match self.pieces.recv() {
+                Ok(piece) => {
+                    self.current = piece?;
+                    self.at = 0;
+                }
+                Err(_) => return Ok(&[]),
+            }
+        }
+        let from = self.at;
+        self.at = self.current.len().min(from.saturating_add(most));
+        Ok(&self.current[from..self.at])
+    }
+
+    /// Reads on to the end and gives the sha256 of everything.
+    pub fn finish(mut self) -> Result<[u8; 32], Failure> {
+        while !self.next(usize::MAX)?.is_empty() {}
+        let (reader, hasher) = self.workers.take().ok_or_else(|| Failure::new(Code::Internal, "the stream was finished twice"))?;
+        let died = |_| Failure::new(Code::Internal, "a worker thread of the unpacker died");
+        reader.join().map_err(died)?;
+        hasher.join().map_err(died)
+    }
+}
+
+fn spawn<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'static) -> Result<JoinHandle<T>, Failure> {
+    std::thread::Builder::new().stack_size(512 * 1024).spawn(work).map_err(|e| Failure::system(format!("cannot start the {what} thread"), e))
+}
+
+struct Counted<R> {
+    inner: R,
+    count: Arc<AtomicU64>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
+        let got = self.inner.read(to)?;
+        self.count.fetch_add(got as u64, Ordering::Relaxed);
+        Ok(got)
+    }
+}
+
+fn read_pieces(source: Counted<File>, max_bytes: u64, parser: &SyncSender<Piece>, hasher: &SyncSender<Arc<Vec<u8>>>) {
+    let outcome = decoder(source).and_then(|mut from| {
+        let mut left = max_bytes;
+        loop {
+            let mut buffer = Vec::with_capacity(BUFFER_BYTES);
+            let got = from.by_ref().take(BUFFER_BYTES as u64).read_to_end(&mut buffer).map_err(broken)?;
+            if got == 0 {
+                return Ok(());
+            }
+            left = left.checked_sub(got as u64).ok_or_else(|| too_large(max_bytes))?;
+            let piece = Arc::new(buffer);
+            // A parser that went away has failed and said why; there is nobody left to tell.
+            if hasher.send(piece.clone()).is_err() || parser.send(Ok(piece)).is_err() {
+                return Ok(());
+            }
+        }
+    });
+    if let Err(failure) = outcome {
+        let _ = parser.send(Err(failure));
+    }
+}
+
+fn too_large(max_bytes: u64) -> Failure {
+    Failure::new(Code::Exhausted, format!("the layer is larger than {max_bytes} bytes when uncompressed")).with_remedy("raise the limit for layers if you trust this image")
+}
+
+fn broken(error: std::io::Error) -> Failure {
+    match error.kind() {
+        std::io::ErrorKind::UnexpectedEof => Failure::corrupt("the archive ends in the middle of its compressed stream"),
+        _ => Failure::corrupt(format!("the archive cannot be read: {error}")),
+    }
+}
+
+fn decoder(source: Counted<File>) -> Result<Box<dyn Read>, Failure> {
+    let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
+    let start = source.fill_buf().map_err(broken)?;
+    if start.starts_with(&[0x1f, 0x8b]) {
+        return Ok(Box::new(flate2::bufread::MultiGzDecoder::new(source)));
+    }
+    if start.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
+        let mut decoder = zstd::stream::read::Decoder::with_buffer(source).map_err(broken)?;
+        decoder.window_log_max(27).map_err(broken)?;
+        return Ok(Box::new(decoder));
+    }
+    // Said by name, because "not a tar archive" would send the reader the wrong way.
+    for (magic, name) in [(&b"BZh"[..], "bzip2"), (&b"\xfd7zXZ\0"[..], "xz")] {
+        if start.starts_with(magic) {
+            return Err(Failure::new(Code::Unsupported, format!("the layer is compressed by {name}")).with_remedy("compress it with gzip or zstd, or not at all"));
+        }
+    }
+    Ok(Box::new(source))
+}
