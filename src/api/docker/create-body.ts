@@ -1,0 +1,129 @@
+/** From the body of `POST /containers/create` to what the engine understands. Pure: nothing here touches the host. */
+
+import { Failure, quote } from "../../contract/failure.ts";
+import type { HealthCheck, RestartPolicy, WorkloadRequest } from "../../engine/index.ts";
+import type { CreateBody, HostConfigBody } from "./create-shape.ts";
+import { compact, type Echo } from "./echo.ts";
+import { chooseIsolation } from "./isolation.ts";
+import { readLimits, readRlimits } from "./limits-body.ts";
+import { readMounts } from "./mounts-body.ts";
+import { readNetwork } from "./network-body.ts";
+import { readPorts } from "./ports-body.ts";
+import { present } from "./present.ts";
+import { readSecurity } from "./security-body.ts";
+import { readSize } from "./sizes.ts";
+import { refuseWhatCannotBe } from "./unsupported.ts";
+
+export interface CreateOptions {
+  readonly name?: string;
+  readonly platform?: string;
+}
+
+export interface CreateReading {
+  readonly request: WorkloadRequest;
+  /** What was asked for and is not carried out, for the client to print. */
+  readonly warnings: readonly string[];
+}
+
+/** Rejects INVALID_SPEC or UNSUPPORTED naming the option. Every option is carried out, refused, or warned about. */
+export function readCreateBody(body: CreateBody, options: CreateOptions): CreateReading {
+  const host: HostConfigBody = body.HostConfig ?? {};
+  if (!body.Image) throw new Failure("INVALID_SPEC", "no image was named: Config.Image is empty");
+  const warnings = refuseWhatCannotBe(body, host);
+  const isolation = chooseIsolation(host.Runtime ?? undefined, host.Isolation ?? undefined);
+  const echo: Echo = { docker: compact(body) };
+  const environment = (body.Env ?? []).filter((entry) => {
+    if (entry.includes("=")) return true;
+    warnings.push(`Environment entry ${quote(entry)} has no value and is left out: a variable of the image cannot be unset.`);
+    return false;
+  });
+  const request: WorkloadRequest = {
+    image: body.Image,
+    ...present({ name: options.name, platform: options.platform, isolation }),
+    ...present({ entrypoint: readWords(body.Entrypoint), command: readWords(body.Cmd) }),
+    environment,
+    ...present({ workingDirectory: body.WorkingDir || undefined, user: body.User || undefined }),
+    additionalGroups: host.GroupAdd ?? [],
+    ...present({ hostname: body.Hostname || undefined, domainName: body.Domainname || undefined }),
+    labels: body.Labels ?? {},
+    terminal: body.Tty ?? false,
+    stdin: body.OpenStdin ?? false,
+    stdinOnce: body.StdinOnce ?? false,
+    mounts: readMounts(body, host),
+    network: readNetwork(body, host),
+    ...readPorts(body, host),
+    dns: host.Dns ?? [],
+    dnsSearch: host.DnsSearch ?? [],
+    dnsOptions: host.DnsOptions ?? [],
+    extraHosts: host.ExtraHosts ?? [],
+    limits: readLimits(host),
+    rlimits: readRlimits(host),
+    sysctls: host.Sysctls ?? {},
+    ...present({ shmBytes: host.ShmSize || undefined }),
+    security: readSecurity(host),
+    init: host.Init ?? false,
+    restart: readRestart(host),
+    autoRemove: host.AutoRemove ?? false,
+    ...present({ stopSignal: body.StopSignal || undefined, stopTimeoutSeconds: body.StopTimeout ?? undefined }),
+    log: readLog(host, warnings),
+    ...present({ healthCheck: readHealthCheck(body) }),
+    adapter: echo,
+  };
+  return { request, warnings };
+}
+
+/** An empty list is "not said"; `[""]` resets the image's, which Docker takes for no entry point at all. */
+function readWords(given: readonly string[] | string | null | undefined): readonly string[] | undefined {
+  if (given === undefined || given === null) return undefined;
+  if (typeof given === "string") return given === "" ? undefined : [given];
+  if (given.length === 0) return undefined;
+  return given.length === 1 && given[0] === "" ? [] : given;
+}
+
+export function readRestart(host: Pick<HostConfigBody, "RestartPolicy" | "AutoRemove">): RestartPolicy {
+  const name = host.RestartPolicy?.Name || "no";
+  const maximumRetries = host.RestartPolicy?.MaximumRetryCount ?? 0;
+  if (name !== "no" && name !== "always" && name !== "unless-stopped" && name !== "on-failure") {
+    throw new Failure("INVALID_SPEC", `invalid restart policy: unknown policy ${quote(name)}; use one of 'no', 'always', 'on-failure', or 'unless-stopped'`);
+  }
+  if (maximumRetries < 0) throw new Failure("INVALID_SPEC", "invalid restart policy: maximum retry count cannot be negative");
+  if (maximumRetries > 0 && name !== "on-failure") {
+    throw new Failure("INVALID_SPEC", "invalid restart policy: maximum retry count can only be used with 'on-failure'");
+  }
+  if (host.AutoRemove === true && name !== "no") throw new Failure("INVALID_SPEC", "can't create 'AutoRemove' container with restart policy");
+  return { name, maximumRetries };
+}
+
+const NANOSECONDS = 1_000_000;
+
+function readHealthCheck(body: CreateBody): HealthCheck | undefined {
+  const given = body.Healthcheck;
+  if (!given?.Test || given.Test.length === 0) return undefined;
+  const milliseconds = (value: number | null | undefined, whenAbsent: number, name: string) => {
+    if (value === undefined || value === null || value === 0) return whenAbsent;
+    if (value < NANOSECONDS) throw new Failure("INVALID_SPEC", `${name} in Healthcheck cannot be less than 1ms`);
+    return value / NANOSECONDS;
+  };
+  return {
+    test: given.Test,
+    intervalMs: milliseconds(given.Interval, 30_000, "Interval"),
+    timeoutMs: milliseconds(given.Timeout, 30_000, "Timeout"),
+    startPeriodMs: milliseconds(given.StartPeriod, 0, "StartPeriod"),
+    retries: given.Retries || 3,
+  };
+}
+
+function readLog(host: HostConfigBody, warnings: string[]): WorkloadRequest["log"] {
+  const type = host.LogConfig?.Type || "json-file";
+  if (type !== "json-file" && type !== "none") {
+    throw new Failure("INVALID_SPEC", `logger: no log driver named ${quote(type)} is registered`, { remedy: "Use --log-driver json-file or none." });
+  }
+  const log: { driver: "json-file" | "none"; maxBytes?: number; maxFiles?: number } = { driver: type };
+  for (const [name, value] of Object.entries(host.LogConfig?.Config ?? {})) {
+    if (name === "max-size") log.maxBytes = readSize(value, "log-opt max-size");
+    else if (name === "max-file" && /^[1-9]\d{0,3}$/.test(value)) log.maxFiles = Number(value);
+    else if (name === "max-file") throw new Failure("INVALID_SPEC", `invalid log-opt max-file: ${quote(value)}`);
+    else warnings.push(`Log option ${quote(name)} is not carried out.`);
+  }
+  return log;
+}

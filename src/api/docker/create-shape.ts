@@ -1,0 +1,117 @@
+/** The body of `POST /containers/create`: what is checked before anybody reads it. Null is absent, as Go's clients send it. */
+
+import { Type, type Static, type TSchema } from "@sinclair/typebox";
+import { shape } from "../body.ts";
+
+const opt = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
+const text = opt(Type.String());
+const flag = opt(Type.Boolean());
+const whole = opt(Type.Integer());
+const texts = opt(Type.Array(Type.String()));
+const textMap = opt(Type.Record(Type.String(), Type.String()));
+const emptyObjects = opt(Type.Record(Type.String(), Type.Unknown()));
+/** Old clients send a command as one string. */
+const words = opt(Type.Union([Type.Array(Type.String()), Type.String()]));
+
+const Mount = Type.Object({
+  Type: opt(Type.String()),
+  Source: text,
+  Target: text,
+  ReadOnly: flag,
+  Consistency: text,
+  BindOptions: opt(Type.Object({ Propagation: text, NonRecursive: flag, CreateMountpoint: flag, ReadOnlyNonRecursive: flag, ReadOnlyForceRecursive: flag })),
+  VolumeOptions: opt(Type.Object({ NoCopy: flag, Labels: textMap, Subpath: text, DriverConfig: opt(Type.Object({ Name: text, Options: textMap })) })),
+  TmpfsOptions: opt(Type.Object({ SizeBytes: whole, Mode: whole, Options: opt(Type.Array(Type.Array(Type.String()))) })),
+});
+
+const Binding = Type.Object({ HostIp: text, HostPort: text });
+
+const HostConfig = Type.Object({
+  Binds: texts,
+  Mounts: opt(Type.Array(Mount)),
+  Tmpfs: textMap,
+  VolumesFrom: texts,
+  VolumeDriver: text,
+  NetworkMode: text,
+  PortBindings: opt(Type.Record(Type.String(), Type.Union([Type.Array(Binding), Type.Null()]))),
+  PublishAllPorts: flag,
+  RestartPolicy: opt(Type.Object({ Name: text, MaximumRetryCount: whole })),
+  AutoRemove: flag,
+  CapAdd: texts,
+  CapDrop: texts,
+  Dns: texts,
+  DnsOptions: texts,
+  DnsSearch: texts,
+  ExtraHosts: texts,
+  GroupAdd: texts,
+  IpcMode: text,
+  PidMode: text,
+  UTSMode: text,
+  UsernsMode: text,
+  CgroupnsMode: text,
+  Privileged: flag,
+  ReadonlyRootfs: flag,
+  SecurityOpt: texts,
+  ShmSize: whole,
+  Sysctls: textMap,
+  Runtime: text,
+  Isolation: text,
+  Memory: whole,
+  MemorySwap: whole,
+  MemoryReservation: whole,
+  MemorySwappiness: whole,
+  NanoCpus: whole,
+  CpuPeriod: whole,
+  CpuQuota: whole,
+  CpuShares: whole,
+  CpusetCpus: text,
+  PidsLimit: whole,
+  Ulimits: opt(Type.Array(Type.Object({ Name: Type.String(), Soft: Type.Integer(), Hard: Type.Integer() }))),
+  OomScoreAdj: whole,
+  Devices: opt(Type.Array(Type.Object({ PathOnHost: Type.String(), PathInContainer: text, CgroupPermissions: text }))),
+  Init: flag,
+  LogConfig: opt(Type.Object({ Type: text, Config: textMap })),
+  MaskedPaths: texts,
+  ReadonlyPaths: texts,
+  StorageOpt: textMap,
+  Annotations: textMap,
+});
+
+const Endpoint = Type.Object({ IPAMConfig: opt(Type.Record(Type.String(), Type.Unknown())), Aliases: texts, MacAddress: text });
+
+const CreateBody = Type.Object({
+  Image: text,
+  Cmd: words,
+  Entrypoint: words,
+  Env: texts,
+  WorkingDir: text,
+  User: text,
+  Hostname: text,
+  Domainname: text,
+  Labels: textMap,
+  Tty: flag,
+  OpenStdin: flag,
+  StdinOnce: flag,
+  AttachStdin: flag,
+  AttachStdout: flag,
+  AttachStderr: flag,
+  ExposedPorts: emptyObjects,
+  Volumes: emptyObjects,
+  StopSignal: text,
+  StopTimeout: whole,
+  NetworkDisabled: flag,
+  MacAddress: text,
+  Healthcheck: opt(Type.Object({ Test: texts, Interval: whole, Timeout: whole, StartPeriod: whole, StartInterval: whole, Retries: whole })),
+  HostConfig: opt(HostConfig),
+  NetworkingConfig: opt(Type.Object({ EndpointsConfig: opt(Type.Record(Type.String(), Type.Union([Endpoint, Type.Null()]))) })),
+});
+
+export type CreateBody = Static<typeof CreateBody>;
+export type HostConfigBody = Static<typeof HostConfig>;
+export type MountBody = Static<typeof Mount>;
+
+export const createShape = shape(CreateBody);
+
+/** Every field that is read; others are reported. */
+export const createFields: ReadonlySet<string> = new Set(Object.keys(CreateBody.properties));
+export const hostConfigFields: ReadonlySet<string> = new Set(Object.keys(HostConfig.properties));

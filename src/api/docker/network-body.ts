@@ -1,0 +1,31 @@
+/** Which network a workload joins: one, by `NetworkMode` or by the only endpoint that is named. */
+
+import { Failure, quote } from "../../contract/failure.ts";
+import type { CreateBody, HostConfigBody } from "./create-shape.ts";
+
+/** Rejects UNSUPPORTED for several networks, another workload's network, fixed addresses. */
+export function readNetwork(body: CreateBody, host: HostConfigBody): string {
+  const endpoints = Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {});
+  if (endpoints.length > 1) throw unsupported("a workload joins one network, and several were named", "Name one network.");
+  for (const [name, endpoint] of endpoints) {
+    if (Object.values(endpoint?.IPAMConfig ?? {}).some((value) => value !== null && value !== "" && (!Array.isArray(value) || value.length > 0))) {
+      throw unsupported(`a fixed address on network ${quote(name)} cannot be given`, "Leave --ip, --ip6 and --link-local-ip out.");
+    }
+    if (endpoint?.MacAddress) throw macRefused();
+  }
+  if (body.MacAddress) throw macRefused();
+  if (body.NetworkDisabled === true) return "none";
+  const mode = host.NetworkMode || "default";
+  if (mode.startsWith("container:")) throw unsupported("joining another container's network is not carried out", "Use a network that both join.");
+  const named = endpoints[0]?.[0];
+  const chosen = mode === "default" && named !== undefined ? named : mode;
+  return chosen === "default" ? "bridge" : chosen;
+}
+
+function macRefused(): Failure {
+  return unsupported("a MAC address cannot be chosen", "Leave --mac-address out.");
+}
+
+function unsupported(what: string, remedy: string): Failure {
+  return new Failure("UNSUPPORTED", what, { remedy });
+}
