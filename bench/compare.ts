@@ -1,0 +1,167 @@
+/** `compare`, in order: find the subjects, list the measures, run them interleaved, derive, judge, describe. */
+
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import type { Client } from "@bulkhead/sdk";
+import claimsDocument from "./data/claims.json" with { type: "json" };
+import { type Claim, judge } from "./claims.ts";
+import { deriveOverheads, deriveStartOverContainer } from "./derived.ts";
+import { GAUGE_IMAGE, loadGaugeImage } from "./gauge-image.ts";
+import { describeHost } from "./host.ts";
+import { measureExec, measureGauges, measureMemory, measureStart, type MeasureOptions } from "./measures.ts";
+import type { CompareOptions } from "./options.ts";
+import type { Progress } from "./progress.ts";
+import type { CompareDocument } from "./report/document.ts";
+import { type UnpackedImage, unpackImage } from "./rootfs.ts";
+import { type Measure, runMeasures } from "./runner.ts";
+import type { Gap, Series } from "./series.ts";
+import { summarize } from "./statistics.ts";
+import type { ExecTarget, Subject } from "./subject.ts";
+import { BulkheadSubject } from "./subjects/bulkhead.ts";
+import { PlainHost } from "./subjects/plain-host.ts";
+import { RawCrun } from "./subjects/raw-crun.ts";
+
+export interface CompareContext {
+  readonly client: Client;
+  readonly options: CompareOptions;
+  readonly gaugePath: string;
+  readonly signal: AbortSignal;
+  readonly progress: Progress;
+}
+
+export async function compare(context: CompareContext): Promise<CompareDocument> {
+  const { client, options } = context;
+  const version = await client.system.version();
+  const info = (await client.system.info()) as { DockerRootDir?: string };
+  await client.images.inspect(options.image);
+  if (!existsSync(context.gaugePath)) throw new Error(`the gauge is not built (${context.gaugePath}); run: npm run build`);
+  await loadGaugeImage(client, context.gaugePath, process.arch === "x64" ? "amd64" : process.arch);
+
+  const gaps: Gap[] = [];
+  const closing: (() => Promise<void> | void)[] = [];
+  try {
+    const subjects = await findSubjects(context, info.DockerRootDir ?? "/var/lib/bulkhead", gaps, closing);
+    const measures = await listMeasures(subjects, options, gaps, closing);
+    const run = await runMeasures(measures, {
+      seed: options.seed,
+      pauseMs: 75,
+      signal: context.signal,
+      budgetMs: options.quick ? 50_000 : 20 * 60_000,
+      onProgress: (done, all, name) => context.progress.show(done, all, name),
+    });
+    context.progress.clear();
+    const facts = await readFacts(client, options.image, subjects);
+    const descriptions = subjects.map((subject) => subject.description);
+    const container = descriptions.find((one) => one.boundary !== undefined)?.id ?? "";
+    const series = [...run.series, ...facts, ...deriveOverheads(run.series), ...deriveStartOverContainer(run.series, container)];
+    return {
+      schemaVersion: 1,
+      measuredAt: new Date().toISOString(),
+      bulkhead: version.Version,
+      command: commandLine(options),
+      image: options.image,
+      workload: options.command,
+      seed: options.seed,
+      complete: run.complete,
+      host: describeHost(),
+      subjects: descriptions,
+      series,
+      gaps: [...gaps, ...run.gaps],
+      claims: (claimsDocument.claims as readonly Claim[]).map((claim) => ({ ...claim, judged: judge(claim, series, descriptions) })),
+    };
+  } finally {
+    for (const close of closing.toReversed()) await close();
+  }
+}
+
+async function findSubjects(context: CompareContext, root: string, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Subject[]> {
+  const { client, options } = context;
+  const subjects: Subject[] = [];
+  for (const probe of await client.system.probes()) {
+    if (!probe.usable || probe.identity === undefined) {
+      const why = probe.findings.find((finding) => finding.level === "missing")?.what ?? "the probe says that it is not usable";
+      gaps.push({ subject: probe.kind, metric: "all", because: why });
+      continue;
+    }
+    const { engine, version, emulated } = probe.identity;
+    subjects.push(
+      new BulkheadSubject({
+        client,
+        isolation: probe.kind,
+        image: options.image,
+        gaugeImage: GAUGE_IMAGE,
+        root,
+        description: { id: probe.kind, boundary: probe.kind, engine, version, emulated },
+      }),
+    );
+  }
+  if (options.boundariesOnly) return subjects;
+  subjects.push(new PlainHost(context.gaugePath));
+  let unpacked: UnpackedImage | undefined;
+  try {
+    unpacked = await unpackImage(client, options.image);
+    closing.push(() => unpacked?.remove());
+    const crun = await RawCrun.open(unpacked.directory);
+    closing.push(() => crun.close());
+    subjects.push(crun);
+  } catch (thrown) {
+    gaps.push({ subject: "raw-crun", metric: "all", because: thrown instanceof Error ? thrown.message : String(thrown) });
+  }
+  return subjects;
+}
+
+async function listMeasures(subjects: readonly Subject[], options: CompareOptions, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Measure[]> {
+  const size: MeasureOptions = options.quick
+    ? { command: options.command, starts: 6, execs: 6, gauges: 3, memories: 1, instances: 2 }
+    : { command: options.command, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
+  const measures: Measure[] = [];
+  for (const subject of subjects) {
+    measures.push(...measureGauges(subject, size));
+    if (subject.description.id === "raw-host") continue;
+    measures.push(measureStart(subject, size), ...measureMemory(subject, size));
+    if (subject.openExec === undefined) continue;
+    try {
+      const target: ExecTarget = await subject.openExec();
+      closing.push(() => target.close());
+      measures.push(measureExec(subject, target, size));
+    } catch (thrown) {
+      gaps.push({ subject: subject.description.id, metric: "exec", because: thrown instanceof Error ? thrown.message : String(thrown) });
+    }
+  }
+  return measures;
+}
+
+/** What is a fact and not a sample: whose kernel answers, how large the image is. */
+async function readFacts(client: Client, image: string, subjects: readonly Subject[]): Promise<Series[]> {
+  const facts: Series[] = [];
+  const { Size } = (await client.images.inspect(image)) as { Size?: number };
+  const host = await subjects.find((subject) => subject.description.id === "raw-host")?.gauge?.("kernel");
+  for (const subject of subjects.filter((one) => one.description.boundary !== undefined)) {
+    const base = { subject: subject.description.id, command: subject.command("kernel_identity", ["/gauge", "kernel"]) };
+    if (Size !== undefined)
+      facts.push({ ...base, metric: "image_size", unit: "bytes", samples: [Size], summary: summarize([Size]), command: `bulkhead images ${image}` });
+    const seen = await subject.gauge?.("kernel");
+    if (host === undefined || seen === undefined) continue;
+    facts.push({
+      ...base,
+      metric: "kernel_identity",
+      unit: "text",
+      samples: [],
+      summary: summarize([]),
+      text: seen.release === host.release ? "the host's" : "its own",
+    });
+  }
+  return facts;
+}
+
+function commandLine(options: CompareOptions): string {
+  const flags = [...(options.quick ? ["--quick"] : []), ...(options.boundariesOnly ? ["--boundaries-only"] : []), `--seed ${options.seed}`];
+  return `bulkhead compare ${flags.join(" ")} ${options.image} -- ${options.command.join(" ")}`;
+}
+
+export function defaultGaugePath(programDirectory: string): string {
+  return (
+    [join(programDirectory, "native", "bulkhead-gauge"), join(programDirectory, "..", "dist", "native", "bulkhead-gauge")].find((path) => existsSync(path)) ??
+    join(programDirectory, "native", "bulkhead-gauge")
+  );
+}

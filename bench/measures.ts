@@ -1,0 +1,91 @@
+/** The measures of `compare`, for whatever a subject can do. Metrics carry the names of claims.json where a claim asks for them. */
+
+import { addedPss, readAllPss, readMemAvailable } from "./memory.ts";
+import type { Measure, Sample } from "./runner.ts";
+import { type ExecTarget, nanosecondsPerOperation, type Subject } from "./subject.ts";
+
+export interface MeasureOptions {
+  readonly command: readonly string[];
+  readonly starts: number;
+  readonly execs: number;
+  readonly gauges: number;
+  readonly memories: number;
+  /** Idle instances raised for each memory sample. */
+  readonly instances: number;
+}
+
+const GAUGES = [
+  { gauge: "cpu-integer", metric: "cpu_integer" },
+  { gauge: "cpu-float", metric: "cpu_float" },
+  { gauge: "syscall", metric: "syscall" },
+  { gauge: "fork", metric: "fork" },
+] as const;
+
+export function measureStart(subject: Subject, options: MeasureOptions): Measure {
+  const command = subject.command("startup_to_ready", options.command);
+  return {
+    subject: subject.description.id,
+    name: "start",
+    rounds: options.starts,
+    sample: async () => {
+      const moments = await subject.start(options.command);
+      const samples: Sample[] = [{ metric: "run_time", value: moments.exit, unit: "s", command }];
+      if (moments.firstByte !== undefined) samples.unshift({ metric: "startup_to_ready", value: moments.firstByte, unit: "s", command });
+      return samples;
+    },
+  };
+}
+
+export function measureExec(subject: Subject, target: ExecTarget, options: MeasureOptions): Measure {
+  const command = subject.command("exec", options.command);
+  return {
+    subject: subject.description.id,
+    name: "exec",
+    rounds: options.execs,
+    sample: async () => [{ metric: "exec", value: await target.run(), unit: "s", command }],
+  };
+}
+
+export function measureGauges(subject: Subject, options: MeasureOptions): Measure[] {
+  const { gauge } = subject;
+  if (gauge === undefined) return [];
+  return GAUGES.map(({ gauge: name, metric }) => ({
+    subject: subject.description.id,
+    name: metric,
+    rounds: options.gauges,
+    sample: async () => [
+      { metric, value: nanosecondsPerOperation(await gauge.call(subject, name)), unit: "ns" as const, command: subject.command(metric, ["/gauge", name]) },
+    ],
+  }));
+}
+
+export function measureMemory(subject: Subject, options: MeasureOptions): Measure[] {
+  const { idle, diskBytes } = subject;
+  if (idle === undefined) return [];
+  const command = subject.command("memory_overhead", options.command);
+  return [
+    {
+      subject: subject.description.id,
+      name: "memory and disk",
+      rounds: options.memories,
+      sample: async () => {
+        const before = readAllPss();
+        const availableBefore = readMemAvailable();
+        const instances = await idle.call(subject, options.instances);
+        try {
+          const perInstance = (bytes: number): number => bytes / options.instances;
+          const samples: Sample[] = [
+            { metric: "memory_overhead", value: perInstance(addedPss(before, readAllPss(), new Set())), unit: "bytes", command },
+            { metric: "memory_available_lost", value: perInstance(Math.max(0, availableBefore - readMemAvailable())), unit: "bytes", command },
+          ];
+          const first = instances.ids[0];
+          if (diskBytes !== undefined && first !== undefined)
+            samples.push({ metric: "disk_per_instance", value: await diskBytes.call(subject, first), unit: "bytes", command });
+          return samples;
+        } finally {
+          await instances.stop();
+        }
+      },
+    },
+  ];
+}

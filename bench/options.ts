@@ -1,0 +1,74 @@
+/** The command line of `compare`. */
+
+import { parseArgs } from "node:util";
+
+export interface CompareOptions {
+  readonly mode: "compare" | "check";
+  readonly image: string;
+  readonly command: readonly string[];
+  readonly quick: boolean;
+  /** `-` is standard output; absent: a table. */
+  readonly json: string | undefined;
+  readonly seed: number;
+  readonly host: string | undefined;
+  /** Leave the raw mechanisms out. */
+  readonly boundariesOnly: boolean;
+  readonly help: boolean;
+}
+
+export const USAGE = `Usage: bulkhead compare [OPTIONS] [IMAGE] [-- COMMAND...]
+
+Runs one workload behind every boundary that this host has, and the raw mechanisms beneath, interleaved, and prints what each costs here.
+
+  --quick              fewer samples, about a minute
+  --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
+  --seed N             order of the samples (default 1)
+  --boundaries-only    leave plain crun, plain QEMU and the plain host out
+  --check              measure the goals of the project's table instead; exit 1 where one is missed
+
+Examples:
+  bulkhead compare
+  bulkhead compare --json=here.json python:3.12 -- python3 -c 'print("ready")'
+`;
+
+export class UsageError extends Error {}
+
+export function parseCompare(argv: readonly string[]): CompareOptions {
+  const separator = argv.indexOf("--");
+  const own = (separator === -1 ? argv : argv.slice(0, separator)).map((argument) => (argument === "--json" ? "--json=-" : argument));
+  const command = separator === -1 ? ["echo", "ready"] : argv.slice(separator + 1);
+  let parsed;
+  try {
+    parsed = parseArgs({
+      args: own,
+      allowPositionals: true,
+      options: {
+        quick: { type: "boolean", default: false },
+        json: { type: "string" },
+        seed: { type: "string", default: "1" },
+        host: { type: "string" },
+        "boundaries-only": { type: "boolean", default: false },
+        check: { type: "boolean", default: false },
+        help: { type: "boolean", short: "h", default: false },
+      },
+    });
+  } catch (thrown) {
+    throw new UsageError(thrown instanceof Error ? thrown.message : String(thrown));
+  }
+  const seed = Number(parsed.values.seed);
+  if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed takes a whole number, not ${JSON.stringify(parsed.values.seed)}`);
+  if (parsed.positionals.length > 1)
+    throw new UsageError(`one image at a time: put the command behind --, as in: compare ${parsed.positionals[0]} -- ${parsed.positionals.slice(1).join(" ")}`);
+  if (command.length === 0) throw new UsageError("no command behind --");
+  return {
+    mode: parsed.values.check ? "check" : "compare",
+    image: parsed.positionals[0] ?? "busybox",
+    command,
+    quick: parsed.values.quick,
+    json: parsed.values.json,
+    seed,
+    host: parsed.values.host,
+    boundariesOnly: parsed.values["boundaries-only"],
+    help: parsed.values.help,
+  };
+}

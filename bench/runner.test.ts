@@ -1,0 +1,49 @@
+import { expect, test } from "vitest";
+import { type Measure, runMeasures } from "./runner.ts";
+
+const options = { seed: 1, pauseMs: 0, signal: new AbortController().signal, budgetMs: 60_000, onProgress: () => {} };
+
+function counting(subject: string, rounds: number, order: string[]): Measure {
+  let count = 0;
+  return {
+    subject,
+    name: "start",
+    rounds,
+    sample: () => {
+      order.push(subject);
+      count += 1;
+      return Promise.resolve([{ metric: "startup", value: count, unit: "s" as const, command: "x" }]);
+    },
+  };
+}
+
+test("every subject gets its rounds after one warm-up that is dropped, interleaved", async () => {
+  const order: string[] = [];
+  const result = await runMeasures([counting("a", 3, order), counting("b", 3, order)], options);
+  expect(result.series.find((one) => one.subject === "a")?.samples).toEqual([2, 3, 4]);
+  for (let round = 0; round < 4; round++) expect(order.slice(round * 2, round * 2 + 2).toSorted()).toEqual(["a", "b"]);
+});
+
+test("a measure that fails becomes a gap with the reason, and the others go on", async () => {
+  const broken: Measure = { subject: "c", name: "start", rounds: 3, sample: () => Promise.reject(new Error("no such boundary")) };
+  const result = await runMeasures([broken, counting("a", 2, [])], options);
+  expect(result.gaps).toEqual([{ subject: "c", metric: "start", because: "no such boundary" }]);
+  expect(result.series.map((one) => one.subject)).toEqual(["a"]);
+});
+
+test("what was measured before an interruption is kept", async () => {
+  const controller = new AbortController();
+  const order: string[] = [];
+  const measure = counting("a", 10, order);
+  const interrupting: Measure = {
+    ...measure,
+    sample: async () => {
+      const sample = await measure.sample();
+      if (order.length === 4) controller.abort();
+      return sample;
+    },
+  };
+  const result = await runMeasures([interrupting], { ...options, signal: controller.signal });
+  expect(result.complete).toBe(false);
+  expect(result.series[0]?.samples).toEqual([2, 3, 4]);
+});

@@ -1,0 +1,129 @@
+/** A boundary as users meet it: everything through the SDK. */
+
+import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Client, CreateDocument, Run } from "@bulkhead/sdk";
+import type { SubjectDescription } from "../series.ts";
+import { type ExecTarget, type GaugeReading, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
+
+export interface BulkheadSubjectOptions {
+  readonly client: Client;
+  readonly description: SubjectDescription;
+  readonly isolation: string;
+  readonly image: string;
+  readonly gaugeImage: string;
+  /** The daemon's root directory, for disk figures. */
+  readonly root: string;
+}
+
+export class BulkheadSubject implements Subject {
+  readonly description: SubjectDescription;
+  private readonly options: BulkheadSubjectOptions;
+
+  constructor(options: BulkheadSubjectOptions) {
+    this.options = options;
+    this.description = options.description;
+  }
+
+  async start(command: readonly string[]): Promise<StartMoments> {
+    const began = now();
+    const run = await this.options.client.run(this.document(this.options.image, command, { AutoRemove: true }));
+    let firstByte: number | undefined;
+    for await (const chunk of run.output) if (chunk.bytes.length > 0) firstByte ??= now() - began;
+    await succeeded(run, command);
+    const exit = now() - began;
+    return firstByte === undefined ? { exit } : { firstByte, exit };
+  }
+
+  async gauge(measure: string): Promise<GaugeReading> {
+    const run = await this.options.client.run(this.document(this.options.gaugeImage, ["/gauge", measure], { AutoRemove: true }));
+    let text = "";
+    for await (const chunk of run.output) text += Buffer.from(chunk.bytes).toString("utf8");
+    await succeeded(run, ["gauge", measure]);
+    return { measure, ...(JSON.parse(text) as object) };
+  }
+
+  async openExec(): Promise<ExecTarget> {
+    const { ids, stop } = await this.idle(1);
+    const workload = ids[0] as string;
+    const { client } = this.options;
+    return {
+      run: async () => {
+        const began = now();
+        const exec = await client.execs.create(workload, { Cmd: ["/bin/true"], AttachStdout: true, AttachStderr: true });
+        const attached = await client.execs.start(exec, { terminal: false });
+        for await (const chunk of attached.output) void chunk;
+        const code = await client.execs.exitCode(exec);
+        if (code !== 0) throw new Error(`exec of true gave ${code}`);
+        return now() - began;
+      },
+      close: stop,
+    };
+  }
+
+  async idle(count: number): Promise<IdleInstances> {
+    const { client, image } = this.options;
+    const ids: string[] = [];
+    const stop = async (): Promise<void> => {
+      for (const id of ids) await client.workloads.remove(id, { force: true });
+    };
+    try {
+      for (let index = 0; index < count; index++) {
+        const { Id } = await client.workloads.create(this.document(image, ["sleep", "100000"], {}));
+        ids.push(Id);
+        await client.workloads.start(Id);
+      }
+      return { ids, stop };
+    } catch (thrown) {
+      await stop();
+      throw thrown;
+    }
+  }
+
+  diskBytes(id: string): Promise<number> {
+    return Promise.resolve(allocatedBytes(join(this.options.root, "workloads", id)));
+  }
+
+  command(metric: string, command: readonly string[]): string {
+    const base = `bulkhead run --rm --isolation ${this.options.isolation} ${this.options.image}`;
+    if (metric.startsWith("startup") || metric === "run_time") return `time ${base} ${command.join(" ")}`;
+    return `bulkhead compare ${this.options.image}`;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  private document(image: string, command: readonly string[], host: object): CreateDocument {
+    const isGauge = image === this.options.gaugeImage;
+    return {
+      Image: image,
+      Cmd: command,
+      ...(isGauge ? {} : { Entrypoint: [] }),
+      AttachStdout: true,
+      AttachStderr: true,
+      Labels: { "bulkhead.bench": "compare" },
+      HostConfig: { Isolation: this.options.isolation, NetworkMode: "none", ...host },
+    };
+  }
+}
+
+async function succeeded(run: Run, command: readonly string[]): Promise<void> {
+  const { code } = await run.ended;
+  if (code !== 0) throw new Error(`${command.join(" ")} exited with ${code}`);
+}
+
+/** What a directory's files really take, in bytes; a file with several names is counted once. */
+function allocatedBytes(directory: string): number {
+  const seen = new Set<number>();
+  let total = 0;
+  const walk = (path: string): void => {
+    const stat = lstatSync(path);
+    if (!seen.has(stat.ino)) total += stat.blocks * 512;
+    seen.add(stat.ino);
+    if (stat.isDirectory()) for (const entry of readdirSync(path)) walk(join(path, entry));
+  };
+  if (!existsSync(directory)) throw new Error(`${directory} is not there: is the daemon's root on this machine, and may you read it?`);
+  walk(directory);
+  return total;
+}
