@@ -1,0 +1,126 @@
+/**
+ * Seccomp profiles in Docker's form, resolved for one host and one set of capabilities into the runtime specification's
+ * form. Docker's conditions (`includes`, `excludes`: capabilities, architectures, kernel versions) are evaluated as moby's
+ * profiles/seccomp does.
+ */
+
+import { createHash } from "node:crypto";
+import { Failure } from "../../contract/failure.ts";
+import defaultProfile from "./data/seccomp-default.json" with { type: "json" };
+import type { OciSeccomp, OciSyscall } from "./oci-config.ts";
+
+/** The host's facts that conditions look at. */
+export interface SeccompHost {
+  /** In Go's words: `amd64`, `arm64`. */
+  readonly architecture: string;
+  readonly kernelMajor: number;
+  readonly kernelMinor: number;
+}
+
+interface Condition {
+  readonly caps?: readonly string[];
+  readonly arches?: readonly string[];
+  readonly minKernel?: string;
+}
+
+interface ProfileSyscall {
+  readonly name?: string;
+  readonly names?: readonly string[];
+  readonly action: string;
+  readonly errnoRet?: number;
+  readonly args?: readonly unknown[] | null;
+  readonly includes?: Condition | null;
+  readonly excludes?: Condition | null;
+}
+
+interface Profile {
+  readonly defaultAction?: string;
+  readonly defaultErrnoRet?: number;
+  readonly architectures?: readonly string[] | null;
+  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures?: readonly string[] | null }[] | null;
+  readonly flags?: readonly string[];
+  readonly syscalls?: readonly ProfileSyscall[] | null;
+}
+
+const SECCOMP_ARCHITECTURE: Readonly<Record<string, string>> = {
+  amd64: "SCMP_ARCH_X86_64",
+  arm64: "SCMP_ARCH_AARCH64",
+  riscv64: "SCMP_ARCH_RISCV64",
+  s390x: "SCMP_ARCH_S390X",
+  ppc64le: "SCMP_ARCH_PPC64LE",
+};
+
+/** Docker's default profile for these capabilities. */
+export function resolveDefaultProfile(capabilities: readonly string[], host: SeccompHost): OciSeccomp {
+  return resolveProfile(defaultProfile as Profile, capabilities, host) as OciSeccomp;
+}
+
+/** A profile from its JSON text; undefined where it asks for nothing. Rejects INVALID_SPEC for what is no profile. */
+export function parseProfile(text: string, capabilities: readonly string[], host: SeccompHost): OciSeccomp | undefined {
+  let profile: unknown;
+  try {
+    profile = JSON.parse(text);
+  } catch (cause) {
+    throw new Failure("INVALID_SPEC", "The seccomp profile is not JSON", { remedy: "Give the profile's JSON text, or unconfined", cause });
+  }
+  if (typeof profile !== "object" || profile === null || Array.isArray(profile)) throw new Failure("INVALID_SPEC", "The seccomp profile is not a JSON object");
+  return resolveProfile(profile as Profile, capabilities, host);
+}
+
+function resolveProfile(profile: Profile, capabilities: readonly string[], host: SeccompHost): OciSeccomp | undefined {
+  const calls = profile.syscalls ?? [];
+  if (!Array.isArray(calls)) throw new Failure("INVALID_SPEC", "The seccomp profile's syscalls are not a list");
+  if (!profile.defaultAction && calls.length === 0) return undefined;
+  if (typeof profile.defaultAction !== "string") throw new Failure("INVALID_SPEC", "The seccomp profile has no defaultAction");
+  if ((profile.architectures?.length ?? 0) > 0 && (profile.archMap?.length ?? 0) > 0) {
+    throw new Failure("INVALID_SPEC", "The seccomp profile gives both architectures and archMap; use one");
+  }
+  const native = profile.archMap?.find((entry) => entry.architecture === SECCOMP_ARCHITECTURE[host.architecture]);
+  const architectures = native === undefined ? (profile.architectures ?? []) : [native.architecture, ...(native.subArchitectures ?? [])];
+  return {
+    defaultAction: profile.defaultAction,
+    ...(profile.defaultErrnoRet === undefined ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
+    ...(architectures.length === 0 ? {} : { architectures }),
+    ...(profile.flags === undefined ? {} : { flags: profile.flags }),
+    syscalls: calls.filter((call) => applies(call, capabilities, host)).map(toOciSyscall),
+  };
+}
+
+function applies(call: ProfileSyscall, capabilities: readonly string[], host: SeccompHost): boolean {
+  const { includes, excludes } = call;
+  if (excludes) {
+    if (excludes.arches?.includes(host.architecture)) return false;
+    if (excludes.caps?.some((name) => capabilities.includes(name))) return false;
+    if (excludes.minKernel !== undefined && kernelReaches(excludes.minKernel, host)) return false;
+  }
+  if (includes) {
+    if ((includes.arches?.length ?? 0) > 0 && !includes.arches?.includes(host.architecture)) return false;
+    if (!(includes.caps ?? []).every((name) => capabilities.includes(name))) return false;
+    if (includes.minKernel !== undefined && !kernelReaches(includes.minKernel, host)) return false;
+  }
+  return true;
+}
+
+function kernelReaches(minimum: string, host: SeccompHost): boolean {
+  const match = /^(\d+)\.(\d+)$/.exec(minimum);
+  if (match === null) throw new Failure("INVALID_SPEC", "The seccomp profile has a minKernel that is not of the form 4.8");
+  const major = Number(match[1]);
+  return host.kernelMajor > major || (host.kernelMajor === major && host.kernelMinor >= Number(match[2]));
+}
+
+function toOciSyscall(call: ProfileSyscall): OciSyscall {
+  const names = call.name === undefined ? call.names : [call.name];
+  if (!Array.isArray(names) || typeof call.action !== "string") throw new Failure("INVALID_SPEC", "The seccomp profile has a rule without names or action");
+  return {
+    names,
+    action: call.action,
+    ...(call.errnoRet === undefined ? {} : { errnoRet: call.errnoRet }),
+    ...(call.args == null || call.args.length === 0 ? {} : { args: call.args }),
+  };
+}
+
+/** The same for equal filters: what compiled ones are cached under. A profile that notifies must not be cached. */
+export function seccompKey(seccomp: OciSeccomp): string | undefined {
+  const text = JSON.stringify(seccomp);
+  return text.includes("SCMP_ACT_NOTIFY") ? undefined : createHash("sha256").update(text).digest("hex").slice(0, 32);
+}
