@@ -47,21 +47,19 @@ export function measureExec(subject: Subject, target: ExecTarget, options: Measu
 }
 
 export function measureGauges(subject: Subject, options: MeasureOptions): Measure[] {
-  const { gauge } = subject;
-  if (gauge === undefined) return [];
+  if (subject.gauge === undefined) return [];
+  const read = subject.gauge.bind(subject);
   return GAUGES.map(({ gauge: name, metric }) => ({
     subject: subject.description.id,
     name: metric,
     rounds: options.gauges,
-    sample: async () => [
-      { metric, value: nanosecondsPerOperation(await gauge.call(subject, name)), unit: "ns" as const, command: subject.command(metric, ["/gauge", name]) },
-    ],
+    sample: async () => [{ metric, value: nanosecondsPerOperation(await read(name)), unit: "ns" as const, command: subject.command(metric, ["/gauge", name]) }],
   }));
 }
 
 export function measureMemory(subject: Subject, options: MeasureOptions): Measure[] {
-  const { idle, diskBytes } = subject;
-  if (idle === undefined) return [];
+  if (subject.idle === undefined) return [];
+  const raise = subject.idle.bind(subject);
   const command = subject.command("memory_overhead", options.command);
   return [
     {
@@ -71,7 +69,7 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
       sample: async () => {
         const before = readAllPss();
         const availableBefore = readMemAvailable();
-        const instances = await idle.call(subject, options.instances);
+        const instances = await raise(options.instances);
         try {
           const perInstance = (bytes: number): number => bytes / options.instances;
           const samples: Sample[] = [
@@ -79,8 +77,8 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
             { metric: "memory_available_lost", value: perInstance(Math.max(0, availableBefore - readMemAvailable())), unit: "bytes", command },
           ];
           const first = instances.ids[0];
-          if (diskBytes !== undefined && first !== undefined)
-            samples.push({ metric: "disk_per_instance", value: await diskBytes.call(subject, first), unit: "bytes", command });
+          const disk = first === undefined ? undefined : await subject.diskBytes?.(first);
+          if (disk !== undefined) samples.push({ metric: "disk_per_instance", value: disk, unit: "bytes", command });
           return samples;
         } finally {
           await instances.stop();

@@ -10,15 +10,14 @@ const MARK = "BULKHEAD_BENCH_PRIVATE_MOUNTS";
 
 const HIDE = `set -e
 mount --make-rslave /
-mkdir -p /tmp/.bulkhead-bench-cgroup
-mount -t tmpfs tmpfs /tmp/.bulkhead-bench-cgroup
+mount -t tmpfs tmpfs /mnt
 for controller in /sys/fs/cgroup/*/; do
   name=$(basename "$controller")
   [ "$name" = unified ] && continue
-  mkdir -p "/tmp/.bulkhead-bench-cgroup/$name"
-  mount --bind "$controller" "/tmp/.bulkhead-bench-cgroup/$name"
+  mkdir -p "/mnt/$name"
+  mount --bind "$controller" "/mnt/$name"
 done
-mount --rbind /tmp/.bulkhead-bench-cgroup /sys/fs/cgroup
+mount --rbind /mnt /sys/fs/cgroup
 exec "$@"`;
 
 /** The exit code of the run inside; undefined where this process may go on by itself. */

@@ -11,7 +11,7 @@ export interface StartMoments {
 /** Instances that stand idle. */
 export interface IdleInstances {
   readonly ids: readonly string[];
-  stop(): Promise<void>;
+  readonly stop: () => Promise<void>;
 }
 
 export interface Subject {
