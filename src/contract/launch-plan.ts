@@ -41,7 +41,10 @@ export interface OciEngine {
   readonly kind: "oci";
   /** Absolute path of the runtime, its name in the table that the launcher knows how to drive. */
   readonly runtime: { readonly name: "crun" | "runc" | "runsc"; readonly path: string; readonly arguments: readonly string[] };
-  /** Directory with `config.json`, below the workload's directory. Its root path is `rootfs`, which the supervisor mounts. */
+  /**
+   * Directory with `config.json`, below the workload's directory. Its root path is `rootfs`, which the supervisor mounts. It lists
+   * no network namespace, no cgroup path and no resources: the supervisor makes these and starts the runtime inside them.
+   */
   readonly bundle: string;
   /** overlayfs: uppermost layer first. */
   readonly root: { readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly readOnly: boolean };
