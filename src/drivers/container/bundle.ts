@@ -1,0 +1,148 @@
+/** SandboxSpec and ProcessSpec to an OCI bundle and a launch plan. Pure: what touches the host was found out before and is handed in. */
+
+import type { BoundaryIdentity } from "../../contract/boundary.ts";
+import type { Bundle } from "../../contract/driver.ts";
+import { Failure, quote } from "../../contract/failure.ts";
+import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import type { Accounts } from "./accounts.ts";
+import { type BundleFiles, composeMounts, rootPropagation } from "./mounts.ts";
+import type { OciConfig, OciDevice, OciNamespace, OciSeccomp } from "./oci-config.ts";
+import { composeExecDefaults, composeProcess, guardsOf } from "./process.ts";
+import { parseProfile, resolveDefaultProfile, type SeccompHost, seccompKey } from "./seccomp.ts";
+
+/** What `Bundle.driver` holds. Written by this version, read by every later one. */
+export interface ContainerBundle {
+  readonly version: 1;
+  readonly spec: SandboxSpec;
+  readonly identity: BoundaryIdentity;
+  readonly runtime: OciEngine["runtime"];
+  readonly socket: string;
+  readonly devices: readonly OciDevice[];
+  /** A static init program on the host, where the spec asks for one. */
+  readonly init?: string;
+}
+
+/** Places below the workload's directory. */
+export function placesOf(directory: string) {
+  return {
+    bundle: `${directory}/bundle`,
+    config: `${directory}/bundle/config.json`,
+    rootfs: `${directory}/bundle/rootfs`,
+    upper: `${directory}/upper`,
+    work: `${directory}/work`,
+    hosts: `${directory}/hosts`,
+    hostname: `${directory}/hostname`,
+    resolvConf: `${directory}/resolv.conf`,
+    exitRecord: `${directory}/exit.json`,
+    startMark: `${directory}/start-asked`,
+  } as const;
+}
+
+/** The driver's part of a bundle. Rejects INVALID_SPEC for one that this program cannot read. */
+export function readBundle(bundle: Bundle): ContainerBundle {
+  const held = bundle.driver as ContainerBundle | undefined;
+  if (bundle.version !== 1 || held?.version !== 1) {
+    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
+  }
+  return held;
+}
+
+/** Resolved once per bundle: the profile depends on nothing of the main process. */
+export function composeSeccomp(spec: SandboxSpec, host: SeccompHost): OciSeccomp | undefined {
+  const { seccomp, capabilities, privileged } = spec.security;
+  if (seccomp === "unconfined" || (privileged && seccomp === "default")) return undefined;
+  return seccomp === "default" ? resolveDefaultProfile(capabilities, host) : parseProfile(seccomp.profile, capabilities, host);
+}
+
+export function composeConfig(
+  bundle: ContainerBundle,
+  main: ProcessSpec,
+  given: { files: BundleFiles; accounts: Accounts; seccomp: OciSeccomp | undefined },
+): OciConfig {
+  const { spec } = bundle;
+  const propagation = rootPropagation(spec.mounts);
+  return {
+    ociVersion: "1.0.2",
+    process: composeProcess(main, guardsOf(spec), given.accounts),
+    root: { path: "rootfs", readonly: spec.security.readOnlyRoot },
+    ...(spec.security.hostNamespaces.includes("uts") ? {} : { hostname: spec.hostname }),
+    mounts: composeMounts(spec, given.files),
+    linux: {
+      namespaces: composeNamespaces(spec),
+      devices: bundle.devices,
+      sysctl: composeSysctls(spec),
+      maskedPaths: spec.security.maskedPaths,
+      readonlyPaths: spec.security.readOnlyPaths,
+      ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
+      ...(given.seccomp === undefined ? {} : { seccomp: given.seccomp }),
+    },
+  };
+}
+
+/**
+ * The network namespace is made by the supervisor, who starts the runtime inside it: none is listed here, and the runtime
+ * keeps the one it was started in.
+ */
+function composeNamespaces(spec: SandboxSpec): OciNamespace[] {
+  const shared = spec.security.hostNamespaces;
+  const own = (["pid", "ipc", "uts", "cgroup"] as const).filter((type) => !shared.includes(type));
+  return [{ type: "mount" }, ...own.map((type) => ({ type }))];
+}
+
+/** Docker's own settings first, then what was asked for. Only what belongs to a namespace of the container's own may be set. */
+function composeSysctls(spec: SandboxSpec): Record<string, string> {
+  const ownNetwork = spec.network.kind !== "host";
+  const shared = spec.security.hostNamespaces;
+  for (const name of Object.keys(spec.sysctls)) {
+    const area = sysctlArea(name);
+    if (area === "network" ? ownNetwork : area !== undefined && !shared.includes(area)) continue;
+    const why = area === undefined ? "it belongs to the whole host" : `the container shares the host's ${area} namespace`;
+    throw new Failure("INVALID_SPEC", `The sysctl ${quote(name)} cannot be set for one container: ${why}`, { workload: spec.workload, boundary: "container" });
+  }
+  return {
+    ...(ownNetwork ? { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" } : {}),
+    ...(spec.domainName === undefined || spec.domainName === "" || shared.includes("uts") ? {} : { "kernel.domainname": spec.domainName }),
+    ...spec.sysctls,
+  };
+}
+
+function sysctlArea(name: string): "network" | "ipc" | "uts" | undefined {
+  if (name.startsWith("net.")) return "network";
+  if (/^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/.test(name)) return "ipc";
+  return name === "kernel.domainname" || name === "kernel.hostname" ? "uts" : undefined;
+}
+
+export function composePlan(bundle: Bundle, held: ContainerBundle, main: ProcessSpec, seccomp: OciSeccomp | undefined): LaunchPlan {
+  const { spec } = held;
+  const places = placesOf(bundle.directory);
+  if (spec.root.form !== "directories") throw new Failure("INTERNAL", "A container was given a root that is no list of directories");
+  const key = seccomp === undefined ? undefined : seccompKey(seccomp);
+  return {
+    version: 1,
+    workload: bundle.workload,
+    directory: bundle.directory,
+    socket: held.socket,
+    exitRecord: places.exitRecord,
+    log: spec.log,
+    limits: spec.limits,
+    devices: spec.security.devices,
+    allDevices: spec.security.privileged,
+    network: spec.network,
+    main: {
+      terminal: main.terminal,
+      ...(main.terminalSize === undefined ? {} : { terminalSize: main.terminalSize }),
+      stdin: main.stdin,
+      stdinOnce: main.stdinOnce,
+    },
+    engine: {
+      kind: "oci",
+      runtime: held.runtime,
+      bundle: places.bundle,
+      root: { lower: spec.root.layers, upper: places.upper, work: places.work, readOnly: spec.security.readOnlyRoot },
+      ...(key === undefined ? {} : { seccompKey: key }),
+      execProcess: composeExecDefaults(guardsOf(spec)),
+    },
+  };
+}

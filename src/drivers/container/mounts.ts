@@ -1,0 +1,102 @@
+/** What a container sees mounted: Docker's defaults, our three files, then the workload's own, outermost first. Pure. */
+
+import { Failure, quote } from "../../contract/failure.ts";
+import type { MountSpec, SandboxSpec } from "../../contract/spec.ts";
+import type { OciMount } from "./oci-config.ts";
+
+/** Files of the bundle that are shown at fixed places. */
+export interface BundleFiles {
+  readonly hosts: string;
+  readonly hostname: string;
+  readonly resolvConf: string;
+  /** A static init on the host, where one was asked for. */
+  readonly init?: string;
+}
+
+/** Where the init is shown inside, as Docker does. */
+export const INIT_TARGET = "/sbin/docker-init";
+
+export function composeMounts(spec: SandboxSpec, files: BundleFiles): OciMount[] {
+  const own = [...spec.mounts].sort((a, b) => depth(a.target) - depth(b.target)).map(toOciMount);
+  const taken = new Set(own.map((mount) => mount.destination));
+  const covered = (destination: string) => taken.has(destination) || [...taken].some((target) => destination.startsWith(`${target}/`));
+  const base = [...kernelMounts(spec), ...fileMounts(files)];
+  return [...base.filter((mount) => !covered(mount.destination)), ...own];
+}
+
+function kernelMounts(spec: SandboxSpec): OciMount[] {
+  const { privileged, hostNamespaces } = spec.security;
+  const access = privileged ? "rw" : "ro";
+  const quiet = ["nosuid", "noexec", "nodev"];
+  const hostIpc = hostNamespaces.includes("ipc");
+  return [
+    { destination: "/proc", type: "proc", source: "proc", options: quiet },
+    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
+    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
+    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, access] },
+    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, ...quiet, "relatime"] },
+    hostIpc ? bindOf("/dev/mqueue", "/dev/mqueue", quiet) : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    hostIpc
+      ? bindOf("/dev/shm", "/dev/shm", quiet)
+      : { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${spec.shmBytes}`] },
+  ];
+}
+
+function fileMounts(files: BundleFiles): OciMount[] {
+  return [
+    bindOf(files.resolvConf, "/etc/resolv.conf", []),
+    bindOf(files.hostname, "/etc/hostname", []),
+    bindOf(files.hosts, "/etc/hosts", []),
+    ...(files.init === undefined ? [] : [bindOf(files.init, INIT_TARGET, ["ro"])]),
+  ];
+}
+
+function bindOf(source: string, destination: string, options: readonly string[]): OciMount {
+  return { destination, type: "bind", source, options: ["rbind", "rprivate", ...options] };
+}
+
+function toOciMount(mount: MountSpec): OciMount {
+  const destination = cleanTarget(mount.target);
+  if (mount.kind === "bind") {
+    // Read-only holds for what is mounted below the source as well.
+    const options = ["rbind", mount.propagation ?? "rprivate", ...(mount.readOnly ? ["ro", "rro"] : [])];
+    return { destination, type: "bind", source: mount.source, options };
+  }
+  const flags = new Set(mount.options);
+  const kept = ["noexec", "nosuid", "nodev"].filter((flag) => !flags.has(flag) && !flags.has(flag.slice(2)));
+  return {
+    destination,
+    type: "tmpfs",
+    source: "tmpfs",
+    options: [
+      ...kept,
+      ...mount.options,
+      ...(mount.readOnly ? ["ro"] : []),
+      ...(mount.sizeBytes === undefined ? [] : [`size=${mount.sizeBytes}`]),
+      ...(mount.mode === undefined ? [] : [`mode=${mount.mode.toString(8)}`]),
+    ],
+  };
+}
+
+function cleanTarget(target: string): string {
+  const parts: string[] = [];
+  for (const part of target.split("/")) {
+    if (part === "..") parts.pop();
+    else if (part !== "" && part !== ".") parts.push(part);
+  }
+  if (!target.startsWith("/") || parts.length === 0) {
+    throw new Failure("INVALID_SPEC", `Nothing can be mounted on ${quote(target)}: a mount needs an absolute path below /`);
+  }
+  return `/${parts.join("/")}`;
+}
+
+function depth(target: string): number {
+  return target.split("/").filter(Boolean).length;
+}
+
+/** The widest propagation that a bind asks for decides the root's own, as Docker has it. */
+export function rootPropagation(mounts: readonly MountSpec[]): string | undefined {
+  const asked = new Set(mounts.map((mount) => (mount.kind === "bind" ? mount.propagation?.replace(/^r/, "") : undefined)));
+  if (asked.has("shared")) return "shared";
+  return asked.has("slave") ? "rslave" : undefined;
+}
