@@ -1,0 +1,24 @@
+#!/bin/sh
+# Everything that a machine boots from, for this checkout: Debian's kernel now, our own small one in the background, the
+# initrd for whichever is there. Called by set-up; quick when everything is there.
+#
+#     scripts/kernel/prepare.sh [CACHE]        default /var/cache/bulkhead/kernel
+#     BULKHEAD_NO_KERNEL_BUILD=1               do not build our own
+set -eu
+
+here=$(cd "$(dirname "$0")" && pwd)
+cache=${1:-/var/cache/bulkhead/kernel}
+guest=$(ls -t "$here"/../../native/target/*-linux-*/release/bulkhead-guest 2>/dev/null | head -1)
+[ -n "$guest" ] || { echo "kernel: the guest's init is not built; run npm run build" >&2; exit 69; }
+
+if own=$(ls -d "$cache"/own-*/vmlinux 2>/dev/null | head -1) && [ -n "$own" ]; then
+  :
+elif [ -z "${BULKHEAD_NO_KERNEL_BUILD:-}" ]; then
+  # One core stays free of it, and it yields to everything: the first result must not wait.
+  mkdir -p "$cache"
+  setsid nice -n 19 sh -c 'own=$(sh "$1/build.sh" "$2") && sh "$1/initrd.sh" "$3" "$(dirname "$own")"' - "$here" "$cache" "$guest" </dev/null >"$cache/build.log" 2>&1 &
+fi
+debian=$(sh "$here/debian.sh" "$cache") || debian=''
+for kernel in "$cache"/own-* $debian; do
+  if [ -f "$kernel/vmlinux" ]; then sh "$here/initrd.sh" "$guest" "$kernel"; fi
+done
