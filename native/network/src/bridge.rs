@@ -1,0 +1,170 @@
+//! Bridges: made with their address, forwarding and firewall, found as they should be, and removed.
+
+use std::net::Ipv4Addr;
+
+use crate::coexist;
+use crate::failure::Failure;
+use crate::link::{self, Link};
+use crate::names;
+use crate::netlink::{Messages, Refusal, Socket};
+use crate::nftables::{ELEMENT_LIST_ELEMENTS, ELEMENT_LIST_SET, ELEMENT_LIST_TABLE, FAMILY_IP, GET_ELEMENT, LIST_ELEMENT, read, table_exists};
+use crate::spec::BridgeWish;
+use crate::sysctl;
+use crate::table;
+
+/// Makes the bridge, its address, forwarding and the firewall's table, or finds them as they should be, and tells what it changed on the host
+/// (for the log). Where all stands it costs a few netlink questions: repeat it to mend what another program flushed.
+pub fn bridge_ensure(root_id: &str, wish: &BridgeWish) -> Result<Vec<String>, Failure> {
+    check(root_id, wish)?;
+    let route = Socket::route().map_err(|refusal| Failure::refused("no netlink socket", &refusal))?;
+    let netfilter = Socket::netfilter().map_err(|refusal| Failure::refused("no netfilter socket", &refusal))?;
+    let mut changed = Vec::new();
+    ensure_table(&route, &netfilter, root_id, wish, &mut changed)?;
+    ensure_link(&route, wish, &mut changed)?;
+    changed.extend(sysctl::prepare_for_bridge(&wish.bridge)?);
+    changed.extend(coexist::admit(&netfilter, root_id, &wish.bridge)?);
+    Ok(changed)
+}
+
+/// Removes the bridge; with the last one of this root the table and our rules in others' chains. A missing bridge is no failure.
+pub fn bridge_remove(root_id: &str, bridge: &str) -> Result<(), Failure> {
+    names::check_bridge(root_id, bridge)?;
+    let explain = |refusal: Refusal| Failure::refused(format!("cannot remove the bridge {bridge}"), &refusal);
+    let route = Socket::route().map_err(explain)?;
+    let netfilter = Socket::netfilter().map_err(explain)?;
+    let links = link::list(&route).map_err(explain)?;
+    let subnets = match links.iter().find(|link| link.name == bridge) {
+        Some(found) => {
+            let subnets = link::addresses(&route, found.index).map_err(explain)?;
+            link::delete(&route, found.index).or_else(|refusal| if refusal.errno == libc::ENODEV { Ok(()) } else { Err(explain(refusal)) })?;
+            subnets
+        }
+        None => Vec::new(),
+    };
+    let others = siblings(&links, root_id, |name| name != bridge);
+    if !table_exists(&netfilter, &names::table(root_id)).map_err(explain)? {
+        return if others.is_empty() { coexist::withdraw(&netfilter, root_id, bridge) } else { Ok(()) };
+    }
+    if others.is_empty() {
+        coexist::withdraw(&netfilter, root_id, bridge)?;
+        return table::run_nft(&format!("delete table ip {}\n", names::table(root_id)));
+    }
+    for line in removal(root_id, bridge, &subnets, &others) {
+        // Each alone: an element that is not there must not keep the others.
+        let _ = table::run_nft(&line);
+    }
+    Ok(())
+}
+
+/// The index of a bridge that stands.
+pub(crate) fn find_index(route: &Socket, bridge: &str) -> Result<u32, Failure> {
+    let found = link::find_by_name(route, bridge).map_err(|refusal| Failure::refused(format!("cannot look for the bridge {bridge}"), &refusal))?;
+    found.map(|link| link.index).ok_or_else(|| {
+        Failure::new("UNAVAILABLE", format!("the bridge {bridge} is not there")).with_remedy("restart the daemon, which makes its bridges anew")
+    })
+}
+
+fn check(root_id: &str, wish: &BridgeWish) -> Result<(), Failure> {
+    names::check_bridge(root_id, &wish.bridge)?;
+    let sound = (8..=30).contains(&wish.prefix_length) && (576..=65535).contains(&wish.mtu) && !wish.address.is_unspecified() && !wish.address.is_loopback();
+    if sound { Ok(()) } else { Err(Failure::new("INVALID_SPEC", format!("{} cannot have address {}/{}, mtu {}", wish.bridge, wish.address, wish.prefix_length, wish.mtu))) }
+}
+
+fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
+    let explain = |refusal: Refusal| Failure::refused("the firewall cannot be read", &refusal);
+    let name = names::table(root_id);
+    let stands = table_exists(netfilter, &name).map_err(explain)?;
+    if stands && knows_bridge(netfilter, &name, &wish.bridge).map_err(explain)? {
+        return Ok(());
+    }
+    let links = link::list(route).map_err(explain)?;
+    let others = siblings(&links, root_id, |other| other != wish.bridge && names::same_network(other, &wish.bridge));
+    let table = if stands { String::new() } else { table::text(root_id) };
+    table::run_nft(&(table + &table::bridge_elements(root_id, wish, &others)))?;
+    changed.push(format!("nftables: table ip {name} knows {}", wish.bridge));
+    Ok(())
+}
+
+fn knows_bridge(netfilter: &Socket, table: &str, bridge: &str) -> Result<bool, Refusal> {
+    let mut name = bridge.as_bytes().to_vec();
+    name.resize(16, 0);
+    let asked = read(netfilter, GET_ELEMENT, 0, FAMILY_IP, |body| {
+        body.put_text(ELEMENT_LIST_TABLE, table);
+        body.put_text(ELEMENT_LIST_SET, "bridges");
+        body.nest(ELEMENT_LIST_ELEMENTS, |elements| elements.nest(LIST_ELEMENT, |element| element.nest(1, |key| key.put(1, &name))));
+    });
+    match asked {
+        Ok(_) => Ok(true),
+        Err(refusal) if refusal.errno == libc::ENOENT => Ok(false),
+        Err(refusal) => Err(refusal),
+    }
+}
+
+fn ensure_link(route: &Socket, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
+    let explain = |refusal: Refusal| Failure::refused(format!("cannot make the bridge {}", wish.bridge), &refusal);
+    let found = match link::find_by_name(route, &wish.bridge).map_err(explain)? {
+        Some(found) => found,
+        None => {
+            match link::add_bridge(route, &wish.bridge, mac_of(wish.address), wish.mtu) {
+                Err(refusal) if refusal.errno == libc::EEXIST => {}
+                other => other.map_err(explain)?,
+            }
+            changed.push(format!("interface {} made", wish.bridge));
+            link::find_by_name(route, &wish.bridge).map_err(explain)?.ok_or_else(|| Failure::new("INTERNAL", "a bridge vanished while it was made"))?
+        }
+    };
+    let mut messages = Messages::default();
+    let addresses = link::addresses(route, found.index).map_err(explain)?;
+    let wanted = (wish.address, wish.prefix_length);
+    let mut pending = 0;
+    for (address, prefix_length) in addresses.iter().filter(|address| **address != wanted) {
+        link::delete_address(&mut messages, found.index, *address, *prefix_length);
+        pending += 1;
+    }
+    if !addresses.contains(&wanted) {
+        link::add_address(&mut messages, found.index, wish.address, wish.prefix_length);
+        pending += 1;
+    }
+    if found.mtu != wish.mtu {
+        link::set_mtu(&mut messages, found.index, wish.mtu);
+        pending += 1;
+    }
+    if !found.up {
+        sysctl::silence_ipv6(&wish.bridge);
+        link::set_up(&mut messages, found.index);
+        pending += 1;
+    }
+    if pending > 0 {
+        route.transact(&messages).map_err(explain)?;
+        changed.push(format!("interface {} has address {}/{} and is up", wish.bridge, wish.address, wish.prefix_length));
+    }
+    Ok(())
+}
+
+fn siblings(links: &[Link], root_id: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {
+    let names = links.iter().map(|link| link.name.clone());
+    names.filter(|name| names::check_bridge(root_id, name).is_ok() && wanted(name)).collect()
+}
+
+fn removal(root_id: &str, bridge: &str, subnets: &[(Ipv4Addr, u8)], others: &[String]) -> Vec<String> {
+    let table = names::table(root_id);
+    let mut lines = vec![
+        format!("delete element ip {table} bridges {{ \"{bridge}\" }}\n"),
+        format!("delete element ip {table} neighbours {{ \"{bridge}\" . \"{bridge}\" }}\n"),
+    ];
+    for (address, prefix_length) in subnets {
+        let subnet = table::subnet(*address, *prefix_length);
+        lines.push(format!("delete element ip {table} subnets {{ {subnet} }}\n"));
+        lines.push(format!("delete element ip {table} masqueraded {{ {subnet} }}\n"));
+    }
+    for other in others {
+        lines.push(format!("delete element ip {table} neighbours {{ \"{bridge}\" . \"{other}\", \"{other}\" . \"{bridge}\" }}\n"));
+    }
+    lines
+}
+
+/// Locally administered, and the same each time: workloads may remember it across a restart of the host.
+fn mac_of(address: Ipv4Addr) -> [u8; 6] {
+    let [a, b, c, d] = address.octets();
+    [0x02, 0x42, a, b, c, d]
+}

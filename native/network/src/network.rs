@@ -1,0 +1,194 @@
+//! A raised network, and how it is raised: for a process by a namespace and a veth, for a machine by a tap.
+
+use std::os::fd::{AsFd, OwnedFd};
+
+use crate::bridge::find_index;
+use crate::elements;
+use crate::failure::Failure;
+use crate::link;
+use crate::names;
+use crate::netlink::{Messages, Refusal, Socket};
+use crate::namespace;
+use crate::reservation::reserve;
+use crate::spec::{BridgeSpec, NetworkSpec, PortSpec, Traffic};
+use crate::sysctl;
+use crate::tap;
+use crate::flows;
+
+/// A raised network: holds the published ports. Dropping it gives them back.
+#[derive(Debug)]
+pub struct Network {
+    root_id: String,
+    interface: Option<Interface>,
+    published: Option<Published>,
+}
+
+#[derive(Debug)]
+struct Interface {
+    name: String,
+    /// A tap is seen from the host: what it receives is what the machine sent.
+    mirrored: bool,
+}
+
+#[derive(Debug)]
+struct Published {
+    /// Opened in the host's namespace, and so of use wherever the thread is now.
+    netfilter: Socket,
+    ports: Vec<PortSpec>,
+    _held: Vec<OwnedFd>,
+}
+
+impl Network {
+    fn bare(root_id: &str) -> Self {
+        Self { root_id: root_id.to_owned(), interface: None, published: None }
+    }
+
+    /// Gives the ports back: the firewall's elements first, then the host's sockets. At once and repeatable. Call it before
+    /// waiters are answered; the interface itself goes with the namespace or the tap's descriptor.
+    pub fn close(&mut self) -> Result<(), Failure> {
+        let Some(published) = self.published.take() else { return Ok(()) };
+        elements::remove(&published.netfilter, &self.root_id, &published.ports)?;
+        flows::forget(&published.netfilter, &published.ports);
+        Ok(())
+    }
+
+    /// Zero for kinds `none` and `host`. For a process it must be asked by a thread inside the workload's namespace.
+    pub fn traffic(&self) -> Result<Traffic, Failure> {
+        let Some(interface) = &self.interface else { return Ok(Traffic::default()) };
+        let explain = |refusal: Refusal| Failure::refused("cannot read the traffic", &refusal);
+        let counters = Socket::route().and_then(|socket| link::read_counters(&socket, &interface.name)).map_err(explain)?;
+        let Some([received_packets, sent_packets, received_bytes, sent_bytes]) = counters else { return Ok(Traffic::default()) };
+        let seen = Traffic { received_bytes, received_packets, sent_bytes, sent_packets };
+        Ok(if interface.mirrored {
+            Traffic { received_bytes: sent_bytes, received_packets: sent_packets, sent_bytes: received_bytes, sent_packets: received_packets }
+        } else {
+            seen
+        })
+    }
+
+    /// Takes the host's ports first, so that a taken one costs nothing; the firewall is told at the end, when there is somebody to send to.
+    fn publish(&mut self, spec: &BridgeSpec, workload: &str, reserved: (Option<Socket>, Vec<OwnedFd>)) -> Result<(), Failure> {
+        let (Some(netfilter), held) = reserved else { return Ok(()) };
+        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), _held: held });
+        elements::add(&published.netfilter, &self.root_id, workload, spec.address, &spec.ports)?;
+        flows::forget(&published.netfilter, &spec.ports);
+        Ok(())
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        // What cannot be removed now is removed by `ports_remove_for` or `sweep`.
+        let _ = self.close();
+    }
+}
+
+/// For an OCI runtime. Binds every published port (a taken one fails ALREADY_EXISTS naming it), moves the calling thread into a new
+/// network namespace with `lo` up, and for kind `bridge` joins it to the bridge. When it fails, nothing is left but the namespace.
+pub fn raise_for_process(spec: &NetworkSpec, root_id: &str, workload: &str) -> Result<Network, Failure> {
+    names::check_root(root_id)?;
+    names::check_workload(workload)?;
+    match spec {
+        NetworkSpec::Host => Ok(Network::bare(root_id)),
+        NetworkSpec::None => {
+            namespace::enter_new()?;
+            let inside = route_socket()?;
+            inside.transact(&loopback_up()).map_err(|refusal| Failure::refused("cannot bring up the loopback", &refusal))?;
+            Ok(Network::bare(root_id))
+        }
+        NetworkSpec::Bridge(spec) => raise_veth(spec, root_id, workload),
+    }
+}
+
+/// For a machine: a tap (with virtio-net headers, no packet information) on the same bridge, owned by `uid`, and its descriptor.
+/// The machine must use the address and mac of the spec itself. Kinds other than `bridge` fail INVALID_SPEC: give it no card.
+pub fn raise_tap(spec: &NetworkSpec, root_id: &str, workload: &str, uid: u32) -> Result<(OwnedFd, Network), Failure> {
+    names::check_workload(workload)?;
+    let NetworkSpec::Bridge(spec) = spec else {
+        return Err(Failure::new("INVALID_SPEC", "a tap is for the network kind bridge alone"));
+    };
+    names::check_bridge(root_id, &spec.bridge)?;
+    let reserved = reserve_ports(spec)?;
+    let host = route_socket()?;
+    let bridge_index = find_index(&host, &spec.bridge)?;
+    let (descriptor, name) = tap::open(names::interface_names("bt", root_id, workload), uid)?;
+    sysctl::silence_ipv6(&name);
+    let explain = |refusal: Refusal| explain_join(spec, &refusal);
+    let index = link::find_by_name(&host, &name).map_err(explain)?.map_or(0, |link| link.index);
+    link::enslave(&host, index, bridge_index, spec.mtu).map_err(explain)?;
+    let mut network = Network::bare(root_id);
+    network.interface = Some(Interface { name, mirrored: true });
+    network.publish(spec, workload, reserved)?;
+    Ok((descriptor, network))
+}
+
+fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Network, Failure> {
+    names::check_bridge(root_id, &spec.bridge)?;
+    names::check_interface(&spec.interface_name)?;
+    let reserved = reserve_ports(spec)?;
+    let host = route_socket()?;
+    let bridge_index = find_index(&host, &spec.bridge)?;
+    let namespace = namespace::enter_new()?;
+    sysctl::silence_ipv6("default");
+    let mut taken = None;
+    for name in names::interface_names("bv", root_id, workload) {
+        let veth = link::Veth {
+            name: &name,
+            bridge_index,
+            peer_name: &spec.interface_name,
+            peer_mac: spec.mac,
+            peer_namespace: namespace.as_fd(),
+            mtu: spec.mtu,
+        };
+        taken = link::add_veth(&host, &veth).err();
+        if taken.as_ref().is_none_or(|refusal| refusal.errno != libc::EEXIST) {
+            break;
+        }
+    }
+    if let Some(refusal) = taken {
+        return Err(explain_join(spec, &refusal));
+    }
+    configure_inside(spec)?;
+    let mut network = Network::bare(root_id);
+    network.interface = Some(Interface { name: spec.interface_name.clone(), mirrored: false });
+    network.publish(spec, workload, reserved)?;
+    Ok(network)
+}
+
+/// Loopback, address and default route, in one message to the kernel.
+fn configure_inside(spec: &BridgeSpec) -> Result<(), Failure> {
+    let explain = |refusal: Refusal| Failure::refused(format!("cannot give the workload the address {}", spec.address), &refusal);
+    let inside = route_socket()?;
+    let index = link::find_by_name(&inside, &spec.interface_name).map_err(explain)?.map_or(0, |link| link.index);
+    let mut messages = loopback_up();
+    link::set_up(&mut messages, index);
+    link::add_address(&mut messages, index, spec.address, spec.prefix_length);
+    link::add_default_route(&mut messages, index, spec.gateway);
+    inside.transact(&messages).map(drop).map_err(explain)
+}
+
+fn loopback_up() -> Messages {
+    let mut messages = Messages::default();
+    link::set_up(&mut messages, 1); // the loopback is the first interface of every namespace
+    messages
+}
+
+fn reserve_ports(spec: &BridgeSpec) -> Result<(Option<Socket>, Vec<OwnedFd>), Failure> {
+    if spec.ports.is_empty() {
+        return Ok((None, Vec::new()));
+    }
+    let held = reserve(&spec.ports)?;
+    let netfilter = Socket::netfilter().map_err(|refusal| Failure::refused("no netfilter socket", &refusal))?;
+    Ok((Some(netfilter), held))
+}
+
+fn route_socket() -> Result<Socket, Failure> {
+    Socket::route().map_err(|refusal| Failure::refused("no netlink socket", &refusal))
+}
+
+fn explain_join(spec: &BridgeSpec, refusal: &Refusal) -> Failure {
+    if refusal.errno == libc::EXFULL {
+        return Failure::new("EXHAUSTED", format!("the bridge {} has its 1,023 members", spec.bridge)).with_remedy("remove a workload, or use another network");
+    }
+    Failure::refused(format!("cannot join the bridge {}", spec.bridge), refusal)
+}
