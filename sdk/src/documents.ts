@@ -51,6 +51,7 @@ export interface HostConfig {
   readonly DnsOptions?: readonly string[];
   readonly ExtraHosts?: readonly string[];
   readonly LogConfig?: { readonly Type: string; readonly Config: Readonly<Record<string, string>> };
+  readonly Annotations?: Readonly<Record<string, string>>;
   readonly StorageOpt?: Readonly<Record<string, string>>;
   readonly PidMode?: string;
   readonly IpcMode?: string;
@@ -83,6 +84,8 @@ export interface CreateDocument {
   readonly Domainname?: string;
   readonly Labels?: Readonly<Record<string, string>>;
   readonly ExposedPorts?: Readonly<Record<string, Readonly<Record<string, never>>>>;
+  /** Targets of anonymous volumes. */
+  readonly Volumes?: Readonly<Record<string, Readonly<Record<string, never>>>>;
   readonly Tty?: boolean;
   readonly OpenStdin?: boolean;
   readonly StdinOnce?: boolean;

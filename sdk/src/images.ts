@@ -1,7 +1,7 @@
 /** Images: what workloads are made of. */
 
 import { filtersQuery, type Filters, type ImageHistoryEntry, type ImageSummary, type ProgressLine } from "./documents.ts";
-import { failureFromDocument } from "./failure.ts";
+import { Failure, failureFromDocument } from "./failure.ts";
 import type { ServerIdentity } from "./identity.ts";
 import { readJsonLines } from "./json-lines.ts";
 import { pathPart, type Transport } from "./transport.ts";
@@ -29,6 +29,16 @@ export class Images {
 
   inspect(reference: string, options: Cancellable = {}): Promise<Readonly<Record<string, unknown>>> {
     return this.transport.json({ method: "GET", path: `/images/${pathPart(reference)}/json`, signal: options.signal });
+  }
+
+  async exists(reference: string, options: Cancellable = {}): Promise<boolean> {
+    try {
+      await this.inspect(reference, options);
+      return true;
+    } catch (thrown) {
+      if (thrown instanceof Failure && thrown.code === "NOT_FOUND") return false;
+      throw thrown;
+    }
   }
 
   history(reference: string, options: Cancellable = {}): Promise<ImageHistoryEntry[]> {

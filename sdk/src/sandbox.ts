@@ -105,7 +105,7 @@ async function createPulling(client: Client, options: SandboxOptions): Promise<s
   try {
     return await create();
   } catch (thrown) {
-    if (!(thrown instanceof Failure) || thrown.code !== "NOT_FOUND") throw thrown;
+    if (!(thrown instanceof Failure) || thrown.code !== "NOT_FOUND" || (await client.images.exists(options.image, { signal: options.signal }))) throw thrown;
     for await (const _ of client.images.pull(options.image, { signal: options.signal }));
     return create();
   }
