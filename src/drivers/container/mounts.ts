@@ -17,11 +17,12 @@ export interface BundleFiles {
 export const INIT_TARGET = "/sbin/docker-init";
 
 export function composeMounts(spec: SandboxSpec, files: BundleFiles): OciMount[] {
-  const own = [...spec.mounts].sort((a, b) => depth(a.target) - depth(b.target)).map(toOciMount);
+  const own = spec.mounts.map(toOciMount);
   const taken = new Set(own.map((mount) => mount.destination));
-  const covered = (destination: string) => taken.has(destination) || [...taken].some((target) => destination.startsWith(`${target}/`));
-  const base = [...kernelMounts(spec), ...fileMounts(files)];
-  return [...base.filter((mount) => !covered(mount.destination)), ...own];
+  // A /dev of the workload's own is left as it is; our files are shown even in an /etc of its own.
+  const free = ({ destination }: OciMount) => !taken.has(destination) && !(taken.has("/dev") && destination.startsWith("/dev/"));
+  const above = [...own, ...fileMounts(files).filter(free)].sort((a, b) => depth(a.destination) - depth(b.destination));
+  return [...kernelMounts(spec).filter(free), ...above];
 }
 
 function kernelMounts(spec: SandboxSpec): OciMount[] {
