@@ -12,6 +12,8 @@ const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
 const IFLA_STATS64: u16 = 23;
 const IFLA_NET_NS_FD: u16 = 28;
+const IFLA_PROTINFO: u16 = 12;
+const IFLA_BRPORT_MODE: u16 = 4;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -95,6 +97,20 @@ pub(crate) fn enslave(host: &Socket, index: u32, bridge_index: u32, mtu: u32) ->
         link_header(body, index, UP);
         body.put_u32(IFLA_MTU, mtu);
         body.put_u32(IFLA_MASTER, bridge_index);
+    });
+    host.transact(&messages).map(drop)
+}
+
+/// Lets a bridge send a frame back to where it came from. A workload that calls its own published port needs it where br_netfilter makes the
+/// firewall see bridged frames: the call is then turned round below the host's routing.
+pub(crate) fn set_hairpin(host: &Socket, name: &str) -> Result<(), Refusal> {
+    let Some(link) = find_by_name(host, name)? else { return Err(Refusal::from_errno(libc::ENODEV)) };
+    let messages = Messages::one(libc::RTM_SETLINK, ACKNOWLEDGE, |body| {
+        let mut header = [0_u8; 16];
+        header[0] = libc::AF_BRIDGE as u8;
+        header[4..8].copy_from_slice(&link.index.to_ne_bytes());
+        body.raw(&header);
+        body.nest(IFLA_PROTINFO, |port| port.put(IFLA_BRPORT_MODE, &[1]));
     });
     host.transact(&messages).map(drop)
 }

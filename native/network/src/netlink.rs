@@ -107,7 +107,7 @@ impl Refusal {
         Self::from_errno(std::io::Error::last_os_error().raw_os_error().unwrap_or(libc::EIO))
     }
 
-    fn from_errno(errno: i32) -> Self {
+    pub(crate) fn from_errno(errno: i32) -> Self {
         Self { errno, message: None, number: 0 }
     }
 }

@@ -116,6 +116,9 @@ pub fn raise_tap(spec: &NetworkSpec, root_id: &str, workload: &str, uid: u32) ->
     let explain = |refusal: Refusal| explain_join(spec, &refusal);
     let index = link::find_by_name(&host, &name).map_err(explain)?.map_or(0, |link| link.index);
     link::enslave(&host, index, bridge_index, spec.mtu).map_err(explain)?;
+    if !spec.ports.is_empty() {
+        link::set_hairpin(&host, &name).map_err(explain)?;
+    }
     let mut network = Network::bare(root_id);
     network.interface = Some(Interface { name, mirrored: true });
     network.publish(spec, workload, reserved)?;
@@ -130,7 +133,20 @@ fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Networ
     let bridge_index = find_index(&host, &spec.bridge)?;
     let namespace = namespace::enter_new()?;
     sysctl::silence_ipv6("default");
-    let mut taken = None;
+    let name = add_veth(spec, root_id, workload, &host, bridge_index, &namespace)?;
+    configure_inside(spec)?;
+    if !spec.ports.is_empty() {
+        link::set_hairpin(&host, &name).map_err(|refusal| explain_join(spec, &refusal))?;
+    }
+    let mut network = Network::bare(root_id);
+    network.interface = Some(Interface { name: spec.interface_name.clone(), mirrored: false });
+    network.publish(spec, workload, reserved)?;
+    Ok(network)
+}
+
+/// The pair, under the first name that is free; gives the name of the host's end.
+fn add_veth(spec: &BridgeSpec, root_id: &str, workload: &str, host: &Socket, bridge_index: u32, namespace: &OwnedFd) -> Result<String, Failure> {
+    let mut taken = Refusal::from_errno(libc::EEXIST);
     for name in names::interface_names("bv", root_id, workload) {
         let veth = link::Veth {
             name: &name,
@@ -140,19 +156,13 @@ fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Networ
             peer_namespace: namespace.as_fd(),
             mtu: spec.mtu,
         };
-        taken = link::add_veth(&host, &veth).err();
-        if taken.as_ref().is_none_or(|refusal| refusal.errno != libc::EEXIST) {
-            break;
+        match link::add_veth(host, &veth) {
+            Ok(()) => return Ok(name),
+            Err(refusal) if refusal.errno == libc::EEXIST => taken = refusal,
+            Err(refusal) => return Err(explain_join(spec, &refusal)),
         }
     }
-    if let Some(refusal) = taken {
-        return Err(explain_join(spec, &refusal));
-    }
-    configure_inside(spec)?;
-    let mut network = Network::bare(root_id);
-    network.interface = Some(Interface { name: spec.interface_name.clone(), mirrored: false });
-    network.publish(spec, workload, reserved)?;
-    Ok(network)
+    Err(explain_join(spec, &taken))
 }
 
 /// Loopback, address and default route, in one message to the kernel.
