@@ -1,0 +1,178 @@
+/**
+ * The container boundary: one OCI runtime on the host's kernel, under a supervisor that outlives the daemon.
+ *
+ *   probe    a container is really run with each runtime, until one works
+ *   prepare  directories, hosts, hostname, resolv.conf; checks of what cannot work
+ *   launch   config.json ─▶ launcher ─▶ supervisor ─▶ crun create; the main process is held
+ *   adopt    socket ─▶ exit record ─▶ traces
+ *   remove   the launcher ends, unmounts and deletes
+ */
+
+import type { Call } from "../../contract/call.ts";
+import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
+import { Failure, quote } from "../../contract/failure.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { Sandbox } from "../../contract/sandbox.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import { findDevice, listDevices } from "../../host/device-node.ts";
+import { type HostFacts, readHostFacts } from "../../host/host-facts.ts";
+import type { Launcher } from "../../host/launcher-client.ts";
+import { adoptSandbox, raise } from "../../host/raise.ts";
+import { findStaticProgram } from "../../host/static-program.ts";
+import { connectSandbox } from "../../host/supervised-sandbox.ts";
+import { ensureDirectory, ensureSocketDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
+import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
+import type { OciDevice } from "./oci-config.ts";
+import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
+import { readAccounts, sandboxOptions } from "./sandbox.ts";
+import { CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
+
+const INIT_PROGRAMS = ["/usr/bin/tini-static", "/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/sbin/tini", "/sbin/docker-init"];
+
+export interface ContainerDriverOptions {
+  readonly launcher: Launcher;
+  /** The daemon's root: trials of the probe are made below it. */
+  readonly root: string;
+  /** Directory of the supervisors' sockets; short, for a socket's path has at most 100 bytes. */
+  readonly sockets: string;
+}
+
+export function createContainerDriver(options: ContainerDriverOptions): BoundaryDriver {
+  return new ContainerDriver(options);
+}
+
+class ContainerDriver implements BoundaryDriver {
+  readonly kind = "container";
+  readonly traits = CONTAINER_TRAITS;
+  readonly #options: ContainerDriverOptions;
+  readonly #host: HostFacts = readHostFacts();
+  #probed: Promise<Probed> | undefined;
+
+  constructor(options: ContainerDriverOptions) {
+    this.#options = options;
+  }
+
+  async probe(call: Call): Promise<ProbeReport> {
+    this.#probed = probeContainers({ ...this.#options, driver: this, bundleFor: (runtime, spec, directory) => this.#bundle(runtime, spec, directory) }, call);
+    return (await this.#probed).report;
+  }
+
+  async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
+    if (this.#probed === undefined) await this.probe(call);
+    const { runtime, report } = (await this.#probed) as Probed;
+    if (runtime === undefined) {
+      const missing = report.findings.find((finding) => finding.level === "missing");
+      throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run containers", {
+        workload: spec.workload,
+        boundary: this.kind,
+        ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
+      });
+    }
+    return this.#bundle(runtime, spec, directory);
+  }
+
+  async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
+    const held = readBundle(bundle);
+    const places = placesOf(bundle.directory);
+    removeFile(places.exitRecord);
+    removeFile(places.startMark);
+    const seccomp = composeSeccomp(held.spec, this.#host);
+    const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
+    const config = composeConfig(held, main, { files, accounts: readAccounts(held, places.upper), seccomp });
+    writeWhole(places.config, JSON.stringify(config), 0o600);
+    call.reached("bundle-written");
+    try {
+      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main, seccomp), call);
+      call.reached("boundary-raised");
+      return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
+    } catch (thrown) {
+      removeFile(places.config); // the trace of a launch: this one left nothing
+      throw thrown;
+    }
+  }
+
+  async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
+    const held = readBundle(bundle);
+    const places = placesOf(bundle.directory);
+    const options = sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: false, mainPid: undefined });
+    return adoptSandbox(options, { launched: isThere(places.config), startAsked: isThere(places.startMark) });
+  }
+
+  async remove(place: BundlePlace): Promise<void> {
+    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+  }
+
+  #bundle(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle {
+    if (spec.root.form !== "directories")
+      throw new Failure("UNSUPPORTED", "A container needs its root as layers of directories", { workload: spec.workload, boundary: this.kind });
+    const init = spec.init ? findInit(spec) : undefined;
+    const held: ContainerBundle = {
+      version: 1,
+      spec,
+      identity: { kind: this.kind, engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
+      runtime: { name: runtime.name, path: runtime.path, arguments: [] },
+      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      devices: findDevices(spec),
+      ...(init === undefined ? {} : { init }),
+    };
+    checkEarly(held, this.#host, directory);
+    writeFiles(spec, directory);
+    ensureSocketDirectory(held.socket);
+    return { version: 1, kind: this.kind, workload: spec.workload, directory, driver: held };
+  }
+}
+
+/** What of a spec can be judged before there is a process: a bad profile, sysctl or mount is told at create, not at start. */
+function checkEarly(held: ContainerBundle, host: HostFacts, directory: string): void {
+  const nothing: ProcessSpec = {
+    command: ["/"],
+    environment: [],
+    workingDirectory: "/",
+    user: "0",
+    additionalGroups: [],
+    terminal: false,
+    stdin: false,
+    stdinOnce: false,
+  };
+  const seccomp = composeSeccomp(held.spec, host);
+  composeConfig(held, nothing, { files: placesOf(directory), accounts: { users: [], groups: [] }, seccomp });
+}
+
+function writeFiles(spec: SandboxSpec, directory: string): void {
+  const places = placesOf(directory);
+  ensureDirectory(directory, 0o711);
+  ensureDirectory(places.rootfs, 0o755);
+  // Its attributes become those of the container's own /.
+  ensureDirectory(places.upper, 0o755);
+  ensureDirectory(places.work, 0o700);
+  writeInPlace(places.hosts, spec.hosts);
+  writeInPlace(places.hostname, `${spec.hostname}\n`);
+  writeInPlace(places.resolvConf, spec.resolvConf);
+}
+
+function findDevices(spec: SandboxSpec): OciDevice[] {
+  const named = spec.security.devices.map(({ hostPath, path }) => {
+    const device = findDevice(hostPath);
+    if (device === undefined) {
+      throw new Failure("INVALID_SPEC", `${quote(hostPath)} is no device of this host`, {
+        workload: spec.workload,
+        boundary: "container",
+        remedy: "Name a character or block device below /dev",
+      });
+    }
+    return { ...device, path };
+  });
+  if (!spec.security.privileged) return named;
+  const taken = new Set(named.map(({ path }) => path));
+  return [...named, ...listDevices().filter(({ path }) => !taken.has(path))];
+}
+
+function findInit(spec: SandboxSpec): string {
+  const init = findStaticProgram(INIT_PROGRAMS);
+  if (init !== undefined) return init;
+  throw new Failure("UNSUPPORTED", "There is no static init program on this host for --init", {
+    workload: spec.workload,
+    boundary: "container",
+    remedy: "Install one (apt-get install tini), or run without --init",
+  });
+}
