@@ -50,11 +50,6 @@ export interface OciEngine {
   readonly root: { readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly readOnly: boolean };
   /** Compiled seccomp filters are cached under this key; absent: nothing to cache. */
   readonly seccompKey?: string;
-  /**
-   * Who the main process is, as Docker takes it. The supervisor looks names up in the root's own passwd and group files, sets
-   * `process.user`, HOME where it is missing, and takes effective capabilities away from anybody but root. Absent: config.json says.
-   */
-  readonly user?: { readonly name: string; readonly additionalGroups: readonly string[] };
   /** Defaults for exec, as in `process` of the OCI runtime specification; an exec's own fields replace them. */
   readonly execProcess: unknown;
 }

@@ -112,17 +112,8 @@ pub struct OciEngine {
     pub bundle: String,
     pub root: OverlayRoot,
     pub seccomp_key: Option<String>,
-    pub user: Option<MainUser>,
     /// `process` of the OCI runtime specification.
     pub exec_process: Value,
-}
-
-/// Who the main process is, in names that only the root's own files resolve.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MainUser {
-    pub name: String,
-    pub additional_groups: Vec<String>,
 }
 
 #[derive(Debug, Deserialize)]
