@@ -115,3 +115,10 @@ export const createShape = shape(CreateBody);
 /** Every field that is read; others are reported. */
 export const createFields: ReadonlySet<string> = new Set(Object.keys(CreateBody.properties));
 export const hostConfigFields: ReadonlySet<string> = new Set(Object.keys(HostConfig.properties));
+
+const { RestartPolicy, Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPeriod, CpuQuota, CpuShares, CpusetCpus, PidsLimit } = HostConfig.properties;
+
+/** The fields that an update may change; the others belong to a create alone. */
+export const updateFields = {
+  RestartPolicy, Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPeriod, CpuQuota, CpuShares, CpusetCpus, PidsLimit,
+};

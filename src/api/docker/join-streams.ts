@@ -10,6 +10,8 @@ export interface JoinOptions {
   readonly stdin: boolean;
   /** Only looked for in a terminal. */
   readonly detachKeys: readonly number[];
+  /** Awaited between the last byte of output and the end of the connection. */
+  readonly beforeEnd?: () => Promise<void>;
 }
 
 /** Resolves when the output has ended or the client has detached or gone; the process is not ended by any of it. */
@@ -37,6 +39,7 @@ export async function joinStreams(connection: RawConnection, attachment: Attachm
       if (options.terminal) await connection.send(bytes);
       else await connection.sendPieces([streamHeader(stream, bytes.length), bytes]);
     }
+    if (!detached) await options.beforeEnd?.();
   } finally {
     attachment.close();
     if (!detached) connection.finish();

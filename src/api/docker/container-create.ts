@@ -1,0 +1,41 @@
+/** `POST /containers/create`. */
+
+import { Failure, quote } from "../../contract/failure.ts";
+import { parseJson, readBody } from "../body.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Route } from "../router.ts";
+import { readCreateBody, type CreateReading } from "./create-body.ts";
+import { createShape } from "./create-shape.ts";
+import type { DockerParts } from "./parts.ts";
+import { present } from "./present.ts";
+
+export function createRoutes(parts: DockerParts): readonly Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/containers/create",
+      authorizedBy: "handler",
+      async handle(exchange) {
+        const { request, warnings } = await readCreateRequest(exchange);
+        await exchange.authorize({ request });
+        const made = await parts.engine.create(request, exchange.call);
+        exchange.json(201, { Id: made.id, Warnings: [...warnings, ...made.warnings] });
+      },
+    },
+  ];
+}
+
+/** Body and query of a create; the native run asks in the same form. */
+export async function readCreateRequest(exchange: Exchange): Promise<CreateReading> {
+  const bytes = await readBody(exchange);
+  const body = parseJson(bytes, createShape);
+  if (Object.keys(body).length === 0) throw new Failure("INVALID_SPEC", "config cannot be empty in order to create a container");
+  return readCreateBody(body, present({ name: readName(exchange.query.text("name")), platform: exchange.query.text("platform") }));
+}
+
+/** A name as Docker allows it; clients may put a slash before it. */
+export function readName(given: string | undefined): string | undefined {
+  const name = given?.replace(/^\//, "");
+  if (name === undefined || /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,127}$/.test(name)) return name;
+  throw new Failure("INVALID_SPEC", `Invalid container name (${quote(name)}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+}

@@ -1,0 +1,124 @@
+/** Images on their way in and out: pull, push, load, save, import. */
+
+import { Failure, toFailure } from "../../contract/failure.ts";
+import type { ImageView } from "../../images/index.ts";
+import type { Exchange } from "../exchange.ts";
+import type { Route } from "../router.ts";
+import { announce, type DockerParts } from "./parts.ts";
+import { present } from "./present.ts";
+import { ProgressLines } from "./progress.ts";
+import { readCredentials } from "./registry-auth.ts";
+
+export function imageTransferRoutes(parts: DockerParts): readonly Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/images/create",
+      handle: (exchange) => (exchange.query.text("fromSrc") === undefined ? pull(parts, exchange) : importImage(parts, exchange)),
+    },
+    { method: "POST", path: "/images/{name...}/push", handle: (exchange) => push(parts, exchange) },
+    { method: "POST", path: "/images/load", handle: (exchange) => load(parts, exchange) },
+    { method: "GET", path: "/images/get", handle: (exchange) => save(parts, exchange, exchange.query.all("names")) },
+    { method: "GET", path: "/images/{name...}/get", handle: (exchange) => save(parts, exchange, [exchange.parameter("name")]) },
+  ];
+}
+
+async function pull(parts: DockerParts, exchange: Exchange): Promise<void> {
+  const { query } = exchange;
+  const name = query.text("fromImage");
+  if (name === undefined) throw new Failure("INVALID_SPEC", "no image was named: fromImage is empty");
+  const reference = withTag(name, query.text("tag"));
+  const lines = new ProgressLines(exchange);
+  try {
+    const options = present({ platform: query.text("platform"), credentials: readCredentials(exchange.request.headers["x-registry-auth"]) });
+    const view = await parts.images.pull(reference, { ...options, progress: (step) => lines.step(step) }, exchange.call);
+    announce(parts, "image", "pulled", view.tags[0] ?? reference);
+    lines.end();
+  } catch (thrown) {
+    if (!lines.begun) throw thrown;
+    lines.fail(toFailure(thrown));
+  }
+}
+
+/** `name`, `name:tag` and `name@sha256:…` from the two halves that clients send. */
+function withTag(name: string, tag: string | undefined): string {
+  if (tag === undefined) return name;
+  return tag.startsWith("sha256:") ? `${name}@${tag}` : `${name}:${tag}`;
+}
+
+/** Docker answers 200 even for a tag that does not exist, and says so in the stream. */
+async function push(parts: DockerParts, exchange: Exchange): Promise<void> {
+  const name = exchange.parameter("name");
+  const tag = exchange.query.text("tag");
+  const credentials = readCredentials(exchange.request.headers["x-registry-auth"]);
+  const lines = new ProgressLines(exchange);
+  try {
+    lines.line({ status: `The push refers to repository [${name}]` });
+    const done = await parts.images.push(withTag(name, tag), { ...present({ credentials }), progress: (step) => lines.step(step) }, exchange.call);
+    announce(parts, "image", "pushed", withTag(name, tag));
+    lines.line({ status: `${tag ?? "latest"}: digest: ${done.digest} size: ${done.sizeBytes}` });
+    lines.line({ progressDetail: {}, aux: { Tag: tag ?? "latest", Digest: done.digest, Size: done.sizeBytes } });
+    lines.end();
+  } catch (thrown) {
+    lines.fail(toFailure(thrown));
+  }
+}
+
+async function load(parts: DockerParts, exchange: Exchange): Promise<void> {
+  const quiet = exchange.query.flag("quiet");
+  const lines = new ProgressLines(exchange);
+  try {
+    const views = await withArchive(exchange, (archive) =>
+      parts.images.load(archive, { progress: (step) => (quiet ? undefined : lines.step(step)) }, exchange.call),
+    );
+    for (const view of views) {
+      const names = view.tags.length === 0 ? [`Loaded image ID: ${view.id}`] : view.tags.map((tag) => `Loaded image: ${tag}`);
+      for (const text of names) lines.line({ stream: `${text}\n` });
+      announce(parts, "image", "loaded", view.tags[0] ?? view.id);
+    }
+    lines.end();
+  } catch (thrown) {
+    if (!lines.begun) throw thrown;
+    lines.fail(toFailure(thrown));
+  }
+}
+
+async function importImage(parts: DockerParts, exchange: Exchange): Promise<void> {
+  const { query } = exchange;
+  if (query.text("fromSrc") !== "-") {
+    throw new Failure("UNSUPPORTED", "an archive is imported from the request's body only", { remedy: "Fetch it and pipe it: curl URL | docker import -." });
+  }
+  const repository = query.text("repo");
+  const options = present({
+    reference: repository === undefined ? undefined : `${repository}:${query.text("tag") ?? "latest"}`,
+    message: query.text("message"),
+    platform: query.text("platform"),
+  });
+  const changes = query.all("changes");
+  const view: ImageView = await withArchive(exchange, (archive) => parts.images.import(archive, { ...options, changes }, exchange.call));
+  announce(parts, "image", "imported", view.tags[0] ?? view.id);
+  const lines = new ProgressLines(exchange);
+  lines.line({ status: view.id });
+  lines.end();
+}
+
+/**
+ * Hands the body over as an archive. When it is refused half-way the rest is read and dropped: a client that is still sending
+ * would otherwise see a broken pipe in place of the reason.
+ */
+async function withArchive<T>(exchange: Exchange, take: (archive: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
+  const archive = exchange.request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
+  try {
+    return await take(archive);
+  } finally {
+    exchange.request.resume();
+  }
+}
+
+async function save(parts: DockerParts, exchange: Exchange, names: readonly string[]): Promise<void> {
+  if (names.length === 0) throw new Failure("INVALID_SPEC", "no image was named");
+  for (const name of names) parts.images.get(name);
+  exchange.begin(200, "application/x-tar");
+  for await (const bytes of parts.images.save(names, exchange.call)) await exchange.write(bytes);
+  exchange.response.end();
+}
