@@ -1,0 +1,182 @@
+/**
+ * The engine put together: every method of its face, each handed to the part that knows how. Reading order: `creation`,
+ * `raising`, `life`, `stopping`, `removal`, `recovery`; the rest serves these.
+ */
+
+import type { BoundaryKind } from "../contract/boundary.ts";
+import type { Call, Log } from "../contract/call.ts";
+import { plainCall } from "../contract/call.ts";
+import type { BoundaryDriver } from "../contract/driver.ts";
+import { Failure } from "../contract/failure.ts";
+import type { AttachOptions, Attachment } from "../contract/process.ts";
+import type { Sandbox } from "../contract/sandbox.ts";
+import type { Images } from "../images/index.ts";
+import type { Networks } from "../networks/index.ts";
+import type { StateStore } from "../state/index.ts";
+import type { Volumes } from "../volumes/index.ts";
+import { announceWorkload } from "./announcement.ts";
+import { Changes } from "./changes.ts";
+import { systemClock, type Clock } from "./clock.ts";
+import { workloadDirectory, type Context } from "./context.ts";
+import { Creation } from "./creation.ts";
+import { EventBus } from "./events.ts";
+import { Execs } from "./execs.ts";
+import { HealthChecks } from "./health.ts";
+import type { Engine, LogQuery, WaitCondition, WorkloadView } from "./index.ts";
+import { Life } from "./life.ts";
+import { readLog } from "./log-reader.ts";
+import { Probes } from "./probes.ts";
+import { LAUNCH_AHEAD, Raising, type LaunchAheadOptions } from "./raising.ts";
+import type { ExecRecord, WorkloadRecord } from "./record.ts";
+import { Recovery } from "./recovery.ts";
+import { Removal } from "./removal.ts";
+import { Roster } from "./roster.ts";
+import { logSpec } from "./sandbox-spec.ts";
+import { Stopping } from "./stopping.ts";
+import { viewWorkload } from "./view.ts";
+import type { WaitResult } from "./waits.ts";
+import type { Workload } from "./workload.ts";
+
+export interface EngineOptions {
+  readonly drivers: readonly BoundaryDriver[];
+  readonly images: Images;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
+  readonly state: StateStore;
+  /** The daemon's own directory; a workload's is `workloads/ID` below it. */
+  readonly root: string;
+  readonly defaultIsolation: BoundaryKind;
+  readonly log?: Log;
+  readonly clock?: Clock;
+  readonly launchAhead?: Partial<LaunchAheadOptions>;
+  /** Bytes that the kernel could give out now; the kernel's own word when absent. */
+  readonly availableMemory?: () => number;
+}
+
+export function createEngine(options: EngineOptions): Engine {
+  const clock = options.clock ?? systemClock();
+  const context: Context = {
+    drivers: new Map(options.drivers.map((driver) => [driver.kind, driver])),
+    images: options.images,
+    networks: options.networks,
+    volumes: options.volumes,
+    roster: new Roster(options.state.collection<WorkloadRecord>("workloads")),
+    execRecords: options.state.collection<ExecRecord>("execs"),
+    events: new EventBus(clock),
+    clock,
+    log: options.log ?? plainCall().log,
+    root: options.root,
+  };
+  const probes = new Probes(clock);
+  const raising = new Raising(context, { ...LAUNCH_AHEAD, ...options.launchAhead }, options.availableMemory);
+  const execs = new Execs(context);
+  const removal = new Removal(context, raising, execs);
+  const life = new Life(context, { raising, removal, health: new HealthChecks(context) });
+  const creation = new Creation(context, { probes, raising, defaultIsolation: options.defaultIsolation });
+  const stopping = new Stopping(context);
+  const changes = new Changes(context, raising);
+  const recovery = new Recovery(context, { life, removal, execs });
+  const { roster, events } = context;
+  const get = (reference: string) => roster.get(reference);
+  const view = (workload: Workload) => viewOf(context, workload);
+
+  return {
+    defaultIsolation: options.defaultIsolation,
+    create: (request, call) => creation.create(request, call),
+    start: async (reference, call) => life.start(get(reference), call),
+    stop: async (reference, how, call) => stopping.stop(get(reference), how, call),
+    restart: async (reference, how, call) => {
+      const workload = get(reference);
+      if (workload.isLive) await stopping.stop(workload, how, call);
+      await life.start(workload, call);
+      announceWorkload(context, workload, "restarted");
+    },
+    kill: async (reference, signal, call) => stopping.kill(get(reference), signal, call),
+    pause: async (reference, call) => stopping.pause(get(reference), call),
+    resume: async (reference, call) => stopping.resume(get(reference), call),
+    rename: async (reference, name, call) => changes.rename(get(reference), name, call),
+    update: async (reference, change, call) => changes.update(get(reference), change, call),
+    remove: async (reference, how, call) => removal.remove(get(reference), how, call),
+    wait: async (reference, condition, call) => waitFor(get(reference), condition, call),
+    attach: async (reference, how, call) => attach(context, get(reference), how, call),
+    resizeTerminal: async (reference, size, call) => {
+      const workload = get(reference);
+      await runningSandbox(workload).main.resizeTerminal(size, call);
+      announceWorkload(context, workload, "resized", { height: String(size.rows), width: String(size.columns) });
+    },
+    logs: (reference, query, call) => openLog(context, get(reference), query, call),
+    stats: async (reference, call) => runningSandbox(get(reference)).stats(call),
+    top: async (reference, call) => {
+      const { top, identity } = runningSandbox(get(reference));
+      if (top === undefined) throw new Failure("UNSUPPORTED", `${identity.kind} cannot list the processes inside`, { boundary: identity.kind });
+      return top.processes(call);
+    },
+    inspect: (reference) => view(get(reference)),
+    list: () => roster.all().toReversed().map(view),
+    prune: async (keep, call) => {
+      const removed: string[] = [];
+      for (const workload of roster.all()) {
+        const { state, id } = workload.record;
+        if ((state !== "created" && state !== "exited" && state !== "dead") || keep(view(workload))) continue;
+        await removal.remove(workload, { force: false, volumes: false }, call).then(
+          () => removed.push(id),
+          (thrown: unknown) => context.log.warn({ workload: id, thrown }, "a workload could not be pruned"),
+        );
+      }
+      return { removed, freedBytes: 0 };
+    },
+    createExec: async (reference, request) => execs.create(get(reference), request),
+    startExec: (id, how, call) => execs.start(id, how, call),
+    resizeExec: (id, size, call) => execs.resize(id, size, call),
+    inspectExec: (id) => execs.view(id),
+    events: (how, call) => events.subscribe(how.sinceNs, call.signal),
+    announce: (event) => events.announce(event),
+    probe: (kind, how, call) => {
+      const asked = options.drivers.filter((driver) => kind === undefined || driver.kind === kind);
+      return Promise.all(asked.map((driver) => probes.ask(driver, how.fresh, call)));
+    },
+    recover: (call) => recovery.recover(call),
+    close: async () => {
+      life.close();
+      await Promise.all(roster.all().map((workload) => workload.mutex.run(() => raising.discard(workload))));
+      await removal.settle();
+    },
+  };
+}
+
+function viewOf(context: Context, workload: Workload): WorkloadView {
+  return viewWorkload(workload, workloadDirectory(context, workload.id));
+}
+
+function runningSandbox(workload: Workload): Sandbox {
+  if (workload.run !== undefined) return workload.run.sandbox;
+  throw new Failure("WRONG_STATE", `container ${workload.id} is not running`, { workload: workload.id, remedy: "Start it first." });
+}
+
+/** The registration is made before anything is awaited. */
+function waitFor(workload: Workload, condition: WaitCondition, call: Call): Promise<WaitResult> {
+  const { exit, error, createdAt } = workload.record;
+  if (condition === "not-running" && !workload.isLive)
+    return Promise.resolve({ status: exit ?? { code: 0, outOfMemory: false, at: createdAt }, ...(error === undefined ? {} : { error }) });
+  return workload.waits.register(condition, call.signal);
+}
+
+async function attach(context: Context, workload: Workload, how: AttachOptions, call: Call): Promise<Attachment> {
+  const { state, id } = workload.record;
+  if (state === "removing" || state === "dead") throw new Failure("WRONG_STATE", `Container ${id} is marked for removal`, { workload: id });
+  if (state === "paused")
+    throw new Failure("WRONG_STATE", `Container ${id} is paused, unpause the container before attach`, { workload: id, remedy: "Resume it." });
+  const attachment = workload.run === undefined ? workload.attachments.add(how, workload.raise?.held) : await workload.run.sandbox.main.attach(how, call);
+  announceWorkload(context, workload, "attached");
+  return attachment;
+}
+
+function openLog(context: Context, workload: Workload, query: LogQuery, call: Call) {
+  const spec = logSpec(workload.record, workloadDirectory(context, workload.id));
+  if (spec.kind === "none")
+    throw new Failure("UNSUPPORTED", "configured logging driver does not support reading", {
+      workload: workload.id,
+      remedy: "Create it with the json-file log.",
+    });
+  return readLog(spec, { ...query, follow: query.follow && workload.isLive }, workload, call.signal);
+}

@@ -1,0 +1,194 @@
+/**
+ * Execs: further processes in a running workload. The exit is known before the attachment's output ends, because clients
+ * ask for it the moment they see the end.
+ */
+
+import { randomBytes } from "node:crypto";
+import type { Call } from "../contract/call.ts";
+import { Failure, quote, toFailure } from "../contract/failure.ts";
+import type { Attachment, ExitStatus, Process, ProcessSpec, TerminalSize } from "../contract/process.ts";
+import type { Sandbox } from "../contract/sandbox.ts";
+import { announceWorkload } from "./announcement.ts";
+import { formatInstant } from "./clock.ts";
+import type { Context } from "./context.ts";
+import type { ExecRequest, ExecView } from "./index.ts";
+import { mergeEnvironment } from "./merge.ts";
+import type { ExecRecord } from "./record.ts";
+import type { Workload } from "./workload.ts";
+
+/** Ended execs that are remembered per workload. */
+const REMEMBERED = 64;
+
+interface Exec {
+  readonly id: string;
+  readonly workload: Workload;
+  readonly request: ExecRequest;
+  state: "created" | "running" | "ended";
+  process: Process | undefined;
+  exit: ExitStatus | undefined;
+}
+
+export class Execs {
+  private readonly context: Context;
+  private readonly execs = new Map<string, Exec>();
+
+  constructor(context: Context) {
+    this.context = context;
+  }
+
+  create(workload: Workload, request: ExecRequest): { readonly id: string } {
+    this.runningSandbox(workload);
+    if (request.command.length === 0 || request.command[0] === "")
+      throw new Failure("INVALID_SPEC", "No exec command specified", { remedy: "Name a command." });
+    const id = randomBytes(32).toString("hex");
+    this.add({ id, workload, request, state: "created", process: undefined, exit: undefined });
+    announceWorkload(this.context, workload, "exec-created", { execId: id, command: request.command.join(" ") });
+    return { id };
+  }
+
+  async start(id: string, options: { readonly terminalSize?: TerminalSize; readonly detach: boolean }, call: Call): Promise<Attachment | undefined> {
+    const exec = this.get(id);
+    const { workload, request } = exec;
+    if (exec.state !== "created")
+      throw new Failure("WRONG_STATE", `exec ${id} has run or runs already`, { workload: workload.id, remedy: "Create another exec." });
+    // Docker's clients know an exec of a stopped workload as one that is no more.
+    if (!workload.isUp)
+      throw new Failure("NOT_FOUND", `No such exec instance: ${id}: its workload does not run`, { workload: workload.id, remedy: "Start the workload." });
+    const sandbox = this.runningSandbox(workload);
+    const attach = options.detach ? { stdin: false, stdout: false, stderr: false } : request.attach;
+    exec.state = "running";
+    try {
+      const { process, attachment } = await execFacet(sandbox, workload).run(execProcess(workload, request, options), attach, call);
+      this.follow(exec, process);
+      this.context.execRecords.put(id, { version: 1, id, workload: workload.id, request, number: process.number });
+      announceWorkload(this.context, workload, "exec-started", { execId: id, command: request.command.join(" ") });
+      if (!options.detach) return settledBeforeEnd(attachment, process);
+      attachment.close();
+      return undefined;
+    } catch (thrown) {
+      this.end(exec, { code: failedCode(toFailure(thrown)), outOfMemory: false, at: formatInstant(this.context.clock.nowNs()) });
+      throw thrown;
+    }
+  }
+
+  async resize(id: string, size: TerminalSize, call: Call): Promise<void> {
+    const exec = this.get(id);
+    if (exec.process === undefined) throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: exec.workload.id });
+    await exec.process.resizeTerminal(size, call);
+  }
+
+  view(id: string): ExecView {
+    const { workload, request, state, exit, process } = this.get(id);
+    return { id, workload: workload.id, request, running: state === "running", exit, hostPid: process?.hostPid };
+  }
+
+  /** After a restart of the daemon: the execs that still run are found again, the others are forgotten. */
+  recover(workload: Workload, sandbox: Sandbox): void {
+    const known = [...this.context.execRecords.all()].map(([, record]) => record).filter((record) => record.workload === workload.id);
+    for (const record of known) this.recoverOne(workload, sandbox, record);
+  }
+
+  forget(workload: Workload): void {
+    for (const id of workload.execs) {
+      this.execs.delete(id);
+      this.context.execRecords.delete(id);
+    }
+    workload.execs.clear();
+  }
+
+  private recoverOne(workload: Workload, sandbox: Sandbox, record: ExecRecord): void {
+    const process = sandbox.exec?.find(record.number);
+    if (process === undefined) return this.context.execRecords.delete(record.id);
+    const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined };
+    this.add(exec);
+    this.follow(exec, process);
+  }
+
+  private add(exec: Exec): void {
+    const { workload } = exec;
+    this.execs.set(exec.id, exec);
+    workload.execs.add(exec.id);
+    const ended = [...workload.execs].filter((id) => this.execs.get(id)?.state === "ended");
+    for (const id of ended.slice(0, Math.max(0, ended.length - REMEMBERED))) {
+      this.execs.delete(id);
+      workload.execs.delete(id);
+    }
+  }
+
+  private follow(exec: Exec, process: Process): void {
+    exec.process = process;
+    void process.exited.then((status) => this.end(exec, status));
+  }
+
+  private end(exec: Exec, exit: ExitStatus): void {
+    exec.state = "ended";
+    exec.exit = exit;
+    try {
+      this.context.execRecords.delete(exec.id);
+    } catch (thrown) {
+      this.context.log.error({ exec: exec.id, failure: toFailure(thrown).toJSON() }, "the end of an exec could not be written down");
+    }
+    announceWorkload(this.context, exec.workload, "exec-died", { execId: exec.id, exitCode: String(exit.code) });
+  }
+
+  private get(id: string): Exec {
+    const exec = this.execs.get(id);
+    if (exec === undefined)
+      throw new Failure("NOT_FOUND", `No such exec instance: ${quote(id)}`, { remedy: "Create the exec anew: its workload has gone, or it is long over." });
+    return exec;
+  }
+
+  private runningSandbox(workload: Workload): Sandbox {
+    const { state, id } = workload.record;
+    if (state === "paused")
+      throw new Failure("WRONG_STATE", `Container ${id} is paused, unpause the container before exec`, { workload: id, remedy: "Resume it first." });
+    if (workload.run === undefined || state !== "running")
+      throw new Failure("WRONG_STATE", `container ${id} is not running`, { workload: id, remedy: "Start it first." });
+    return workload.run.sandbox;
+  }
+}
+
+function execFacet(sandbox: Sandbox, workload: Workload): NonNullable<Sandbox["exec"]> {
+  if (sandbox.exec !== undefined) return sandbox.exec;
+  const { kind } = sandbox.identity;
+  throw new Failure("UNSUPPORTED", `${kind} cannot run a further process inside`, {
+    workload: workload.id,
+    boundary: kind,
+    remedy: "Choose another boundary.",
+  });
+}
+
+function execProcess(workload: Workload, request: ExecRequest, options: { readonly terminalSize?: TerminalSize; readonly detach: boolean }): ProcessSpec {
+  const { main } = workload.record;
+  const { terminalSize } = options;
+  return {
+    command: request.command,
+    environment: mergeEnvironment(main.environment, request.terminal ? ["TERM=xterm"] : [], request.environment),
+    workingDirectory: request.workingDirectory || main.workingDirectory,
+    user: request.user || main.user,
+    additionalGroups: main.additionalGroups,
+    terminal: request.terminal,
+    ...(terminalSize === undefined ? {} : { terminalSize }),
+    stdin: request.attach.stdin && !options.detach,
+    stdinOnce: true,
+    privileged: request.privileged,
+  };
+}
+
+/** The same attachment, whose output ends only after everyone who asks is told the exit. */
+function settledBeforeEnd(attachment: Attachment, process: Process): Attachment {
+  async function* output() {
+    yield* attachment.output;
+    await process.exited;
+  }
+  return {
+    output: { [Symbol.asyncIterator]: output },
+    write: (bytes) => attachment.write(bytes),
+    endInput: () => attachment.endInput(),
+    close: () => attachment.close(),
+  };
+}
+
+function failedCode(failure: Failure): number {
+  return failure.code === "COMMAND_NOT_FOUND" ? 127 : 126;
+}

@@ -1,0 +1,113 @@
+/** What can never work is refused here, before anything is made: one sentence that says what, and how to mend it. */
+
+import { isAbsolute } from "node:path";
+import type { BoundaryTraits } from "../contract/boundary.ts";
+import type { BoundaryKind } from "../contract/boundary.ts";
+import { Failure, quote } from "../contract/failure.ts";
+import type { LimitsSpec } from "../contract/spec.ts";
+import type { ImageConfiguration } from "../images/index.ts";
+import type { WorkloadRequest } from "./index.ts";
+import { parseSignal } from "./signals.ts";
+
+/** Docker's own floor: less than this cannot even hold the process that starts it. */
+const LEAST_MEMORY_BYTES = 6 * 1024 * 1024;
+
+function refuse(what: string, remedy: string): never {
+  throw new Failure("INVALID_SPEC", what, { remedy });
+}
+
+export function checkRequest(request: WorkloadRequest): void {
+  checkProcess(request);
+  checkPorts(request);
+  checkLimits(request.limits);
+  checkTargets(request);
+  checkRestart(request);
+  if (request.stopSignal !== undefined) parseSignal(request.stopSignal);
+  if (request.hostname !== undefined && !/^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,62})$/.test(request.hostname))
+    refuse(`invalid hostname ${quote(request.hostname)}`, "Use letters, digits, hyphens and full stops, at most 63 characters.");
+  for (const entry of request.extraHosts) if (!/^[^:\s]+[:=]\S+$/.test(entry)) refuse(`invalid extra host ${quote(entry)}`, "Write it as name:address.");
+  if (request.shmBytes !== undefined && request.shmBytes <= 0) refuse("the size of /dev/shm must be above zero", "Leave it out for 64 MiB.");
+}
+
+function checkProcess(request: WorkloadRequest): void {
+  const directory = request.workingDirectory;
+  if (directory !== undefined && directory !== "" && !isAbsolute(directory))
+    refuse(`the working directory ${quote(directory)} is invalid, it needs to be an absolute path`, "Begin it with a slash.");
+  for (const entry of request.environment)
+    if (entry === "" || entry.startsWith("=") || entry.includes("\0")) refuse(`invalid environment variable: ${quote(entry)}`, "Write it as NAME=value.");
+  for (const word of [...(request.command ?? []), ...(request.entrypoint ?? [])])
+    if (word.includes("\0")) refuse("a word of the command holds a zero byte", "Arguments end at a zero byte: take it out.");
+}
+
+function checkPorts(request: WorkloadRequest): void {
+  const seen = new Set<string>();
+  for (const { hostPort, workloadPort, hostAddress, protocol } of request.ports) {
+    if (!Number.isInteger(workloadPort) || workloadPort < 1 || workloadPort > 65_535) refuse(`invalid container port ${workloadPort}`, "Use 1 to 65535.");
+    if (!Number.isInteger(hostPort) || hostPort < 0 || hostPort > 65_535) refuse(`invalid host port ${hostPort}`, "Use 1 to 65535, or 0 for a free one.");
+    const key = `${protocol} ${hostAddress}:${hostPort}`;
+    if (hostPort !== 0 && seen.has(key)) refuse(`host port ${hostPort}/${protocol} is published twice`, "Give each published port a host port of its own.");
+    seen.add(key);
+  }
+  if (request.ports.length > 0 && (request.network === "none" || request.network === "host")) return; // Docker ignores them; create warns.
+}
+
+export function checkLimits(limits: LimitsSpec): void {
+  const { memoryBytes, memorySwapBytes, memoryReservationBytes, cpus, cpuShares, pids, oomScoreAdjust, cpuset } = limits;
+  if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) refuse("Minimum memory limit allowed is 6MB", "Ask for 6 MiB or more.");
+  if (memorySwapBytes !== undefined && memorySwapBytes !== -1) {
+    if (memoryBytes === undefined) refuse("You should always set the Memory limit when using Memoryswap limit", "Set both, or neither.");
+    if (memorySwapBytes < memoryBytes) refuse("Minimum memoryswap limit should be larger than memory limit", "It counts memory and swap together.");
+  }
+  if (memoryBytes !== undefined && memoryReservationBytes !== undefined && memoryReservationBytes > memoryBytes)
+    refuse("Minimum memory limit can not be less than memory reservation limit", "Lower the reservation.");
+  if (cpus !== undefined && !(cpus > 0 && Number.isFinite(cpus))) refuse(`invalid number of processors: ${cpus}`, "Use a number above zero, such as 0.5.");
+  if (cpuShares !== undefined && (cpuShares < 2 || cpuShares > 262_144)) refuse(`invalid CPU shares: ${cpuShares}`, "Use 2 to 262144.");
+  if (cpuset !== undefined && !/^\d+(-\d+)?(,\d+(-\d+)?)*$/.test(cpuset)) refuse(`invalid processor list ${quote(cpuset)}`, "Write it as 0-2,5.");
+  if (pids !== undefined && pids < 1) refuse(`invalid pids limit: ${pids}`, "Use a number above zero, or leave it out.");
+  if (oomScoreAdjust !== undefined && (oomScoreAdjust < -1000 || oomScoreAdjust > 1000)) refuse("Invalid value for oom score adj", "Use -1000 to 1000.");
+}
+
+function checkTargets(request: WorkloadRequest): void {
+  const seen = new Set<string>();
+  for (const { target } of request.mounts) {
+    if (!isAbsolute(target)) refuse(`invalid mount path: ${quote(target)} mount path must be absolute`, "Begin it with a slash.");
+    const clean = target.replace(/\/+$/, "");
+    if (clean === "") refuse("invalid mount path: the root itself cannot be mounted over", "Mount below it.");
+    if (seen.has(clean)) refuse(`Duplicate mount point: ${clean}`, "Mount one thing at one place.");
+    seen.add(clean);
+  }
+}
+
+function checkRestart({ restart, autoRemove }: WorkloadRequest): void {
+  if (autoRemove && restart.name !== "no") refuse("can't create 'AutoRemove' container with restart policy", "Choose one: removed at its end, or restarted.");
+  if (restart.maximumRetries < 0) refuse("maximum retry count cannot be negative", "Use 0 for no end.");
+  if (restart.maximumRetries > 0 && restart.name !== "on-failure") refuse("maximum retry count can only be used with 'on-failure'", "Leave it out.");
+}
+
+/** What this boundary can never do is refused by its traits, not by its name. */
+export function checkTraits(request: WorkloadRequest, kind: BoundaryKind, traits: BoundaryTraits): void {
+  const cannot = (what: string, remedy: string) => {
+    throw new Failure("UNSUPPORTED", what, { boundary: kind, remedy });
+  };
+  if (request.network === "host" && !traits.hostNetwork)
+    cannot(`${kind} has a network of its own and cannot use the host's`, "Use the bridge network and publish ports.");
+  if (traits.hostPaths === "none" && request.mounts.some(({ kind: mount }) => mount !== "tmpfs"))
+    cannot(`${kind} cannot show directories of the host`, "Copy the files into the image, or choose another boundary.");
+  if (traits.kernel === "own" && request.security.hostNamespaces.length > 0)
+    cannot(`${kind} has a kernel of its own and cannot join the host's ${request.security.hostNamespaces.join(", ")} namespace`, "Leave the option out.");
+}
+
+/** The image was made for a machine that this boundary can be. */
+export function checkPlatform(request: WorkloadRequest, image: ImageConfiguration, architecture: string): readonly string[] {
+  const own = `${image.os}/${image.architecture}${image.variant ? `/${image.variant}` : ""}`;
+  if (request.platform !== undefined && request.platform !== "" && !own.startsWith(request.platform))
+    throw new Failure(
+      "NOT_FOUND",
+      `image ${quote(request.image)} was found but does not match the specified platform: wanted ${request.platform}, actual: ${own}`,
+      {
+        remedy: `Pull it for that platform, or leave --platform out.`,
+      },
+    );
+  const matches = image.architecture === "" || image.architecture === architecture;
+  return matches ? [] : [`The requested image's platform (${own}) does not match the detected host platform (linux/${architecture})`];
+}
