@@ -19,6 +19,8 @@ export interface AttachmentOptions {
   readonly signal: AbortSignal;
   /** Every event of the connection, before the attachment itself acts on it. */
   event(message: Record<string, unknown>): void;
+  /** Whether a process is known to have ended: joining one that has brings its ends, and its exit is not told again. */
+  hasExited(process: number): boolean;
   /** Resolves once it is known what became of the sandbox: undefined where it ended, a failure where only this connection was lost. */
   examine(cause: Failure | undefined): Promise<Failure | undefined>;
 }
@@ -34,6 +36,7 @@ export class SupervisedAttachment implements Attachment {
   #process: number | undefined;
   /** Exits told before it was known whose end matters: answer and exit may arrive in one chunk. */
   readonly #exitsSeen = new Set<unknown>();
+  #endedStreams = 0;
   #done = false;
   #failure: Failure | undefined;
   #inputEnded = false;
@@ -86,6 +89,11 @@ export class SupervisedAttachment implements Attachment {
   }
 
   #receive(kind: FrameKind, payload: Buffer): void {
+    if (kind === FRAME_KIND.end && payload[0] !== FRAME_KIND.stdin) {
+      this.#endedStreams++;
+      if (this.#endedStreams === 2 && this.#process !== undefined && this.#options.hasExited(this.#process)) this.#finish();
+      return;
+    }
     const stream = kind === FRAME_KIND.stdout ? "stdout" : kind === FRAME_KIND.stderr ? "stderr" : undefined;
     if (stream === undefined || this.#done || payload.length === 0) return;
     const value: Output = { stream, bytes: payload };

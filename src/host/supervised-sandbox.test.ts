@@ -194,8 +194,19 @@ test("facets that the driver does not hand in are not there", () => {
 
 test("a terminal is resized only where there is one", async () => {
   await expect(connectSandbox(options()).main.resizeTerminal({ rows: 1, columns: 2 }, call)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  supervisor.hello = { ...supervisor.hello, terminal: true };
   await connectSandbox(options({ terminal: true })).main.resizeTerminal({ rows: 1, columns: 2 }, call);
   expect(supervisor.asked.at(-1)).toMatchObject({ verb: "resize", process: 0, rows: 1, columns: 2 });
+});
+
+test("joining a process that has ended ends at once", async () => {
+  supervisor.hello = { ...supervisor.hello, state: "running", processes: [{ process: 3, hostPid: 9, status: { code: 5, outOfMemory: false, at: EXIT_AT } }] };
+  const found = await findSandbox(options());
+  supervisor.answer = (ask) => {
+    if (ask.verb === "attach") setImmediate(() => supervisor.endStreams(3));
+    return "default";
+  };
+  expect(await read((await found?.sandbox.exec?.find(3)?.attach(ALL, call)) as Attachment)).toBe("");
 });
 
 test("aborting the call closes the attachment", async () => {

@@ -171,6 +171,7 @@ class SupervisedSandbox {
       attach,
       signal: call.signal,
       event: (message) => this.#event(message),
+      hasExited: (process) => this.processes.find(process)?.status !== undefined,
       examine: async (cause) => {
         const finding = await this.link.examine();
         return this.#endReason === undefined
@@ -231,9 +232,13 @@ class SupervisedSandbox {
   }
 
   #greeted(hello: SupervisorOk<"hello">): void {
-    if (hello.mainPid !== null) this.processes.get(0).hostPid = hello.mainPid;
+    const main = this.processes.get(0);
+    main.terminal = hello.terminal;
+    if (hello.mainPid !== null) main.hostPid = hello.mainPid;
     for (const known of hello.processes) {
-      this.processes.get(known.process).hostPid = known.hostPid ?? undefined;
+      const entry = this.processes.get(known.process);
+      entry.hostPid = known.hostPid ?? undefined;
+      entry.terminal = true; // not told here: the supervisor refuses where there is none
       if (known.status !== null) this.processes.settle(known.process, parseExitStatus(known.status));
     }
   }

@@ -52,11 +52,15 @@ export class FakeSupervisor {
     return room;
   }
 
-  exit(process: number, code: number): void {
+  endStreams(process: number): void {
     for (const connection of this.connections) {
       if (connection.joined !== process) continue;
       for (const stream of [FRAME_KIND.stdout, FRAME_KIND.stderr]) connection.socket.write(encodeFrame(FRAME_KIND.end, process, Buffer.from([stream])));
     }
+  }
+
+  exit(process: number, code: number): void {
+    this.endStreams(process);
     this.tell({ event: "exited", process, status: exitStatus(code) });
   }
 
