@@ -63,6 +63,7 @@ fn in_child(spec: &NetworkSpec) -> (f64, f64) {
             let begin = Instant::now();
             let mut network = raise_for_process(spec, ROOT, &"ab".repeat(32)).expect("raised");
             let raise = begin.elapsed().as_secs_f64() * 1e3;
+            if let Ok(pause) = std::env::var("PAUSE_MS") { std::thread::sleep(Duration::from_millis(pause.parse().unwrap())); }
             let close = timed(|| network.close().expect("closed"));
             let _ = out.write_all(format!("{raise} {close}").as_bytes());
             libc::_exit(0);

@@ -2,8 +2,10 @@
 //!
 //! Who calls what:
 //!
-//!     launcher     bridge_ensure · bridge_remove · ports_remove_for · sweep · probe_bridge · probe_nftables · probe_tun
-//!     supervisor   raise_for_process (OCI runtimes)  or  raise_tap (machines); keeps the `Network` until the workload is gone
+//! ```text
+//! launcher     bridge_ensure · bridge_remove · ports_remove_for · sweep · probe_bridge · probe_nftables · probe_tun
+//! supervisor   raise_for_process (OCI runtimes)  or  raise_tap (machines); keeps the `Network` until the workload is gone
+//! ```
 //!
 //! `raise_for_process` moves the *calling thread* into a new network namespace and leaves it there: what the supervisor starts
 //! afterwards inherits it, so that an OCI runtime gets no network namespace in its configuration (kind `host` likewise: nothing was

@@ -35,7 +35,8 @@ struct Published {
     /// Opened in the host's namespace, and so of use wherever the thread is now.
     netfilter: Socket,
     ports: Vec<PortSpec>,
-    _held: Vec<OwnedFd>,
+    /// Empty once they are given back.
+    held: Vec<OwnedFd>,
 }
 
 impl Network {
@@ -44,11 +45,13 @@ impl Network {
     }
 
     /// Gives the ports back: the firewall's elements first, then the host's sockets. At once and repeatable. Call it before
-    /// waiters are answered; the interface itself goes with the namespace or the tap's descriptor.
+    /// waiters are answered, and drop the network after: what costs milliseconds (forgetting UDP flows, and closing a socket that
+    /// has just changed the firewall, which waits for the kernel's RCU) is in the dropping. The interface itself goes with the
+    /// namespace or the tap's descriptor.
     pub fn close(&mut self) -> Result<(), Failure> {
-        let Some(published) = self.published.take() else { return Ok(()) };
+        let Some(published) = self.published.as_mut().filter(|published| !published.held.is_empty()) else { return Ok(()) };
         elements::remove(&published.netfilter, &self.root_id, &published.ports)?;
-        flows::forget(&published.netfilter, &published.ports);
+        published.held.clear();
         Ok(())
     }
 
@@ -69,7 +72,7 @@ impl Network {
     /// Takes the host's ports first, so that a taken one costs nothing; the firewall is told at the end, when there is somebody to send to.
     fn publish(&mut self, spec: &BridgeSpec, workload: &str, reserved: (Option<Socket>, Vec<OwnedFd>)) -> Result<(), Failure> {
         let (Some(netfilter), held) = reserved else { return Ok(()) };
-        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), _held: held });
+        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), held });
         elements::add(&published.netfilter, &self.root_id, workload, spec.address, &spec.ports)?;
         flows::forget(&published.netfilter, &spec.ports);
         Ok(())
@@ -80,6 +83,9 @@ impl Drop for Network {
     fn drop(&mut self) {
         // What cannot be removed now is removed by `ports_remove_for` or `sweep`.
         let _ = self.close();
+        if let Some(published) = &self.published {
+            flows::forget(&published.netfilter, &published.ports);
+        }
     }
 }
 
