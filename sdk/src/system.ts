@@ -1,6 +1,7 @@
 /** The daemon itself and the host below it. */
 
 import { filtersQuery, type BoundaryDocument, type EventDocument, type Filters, type VersionDocument } from "./documents.ts";
+import { Failure } from "./failure.ts";
 import type { ServerIdentity } from "./identity.ts";
 import { readJsonLines } from "./json-lines.ts";
 import type { Transport } from "./transport.ts";
@@ -24,9 +25,7 @@ export interface ProbeReport {
 
 export interface DoctorReport {
   readonly schemaVersion: number;
-  /** What holds for every boundary: kernel, cgroups, disk. */
-  readonly host: readonly Finding[];
-  readonly boundaries: readonly ProbeReport[];
+  readonly findings: readonly Finding[];
   readonly [field: string]: unknown;
 }
 
@@ -80,6 +79,17 @@ export class System {
 
   doctor(options: { readonly fresh?: boolean } & Cancellable = {}): Promise<DoctorReport> {
     return this.transport.json({ method: "GET", path: "/bulkhead/v1/doctor", query: { fresh: options.fresh }, signal: options.signal });
+  }
+
+  /** Asks the daemon to stop. Workloads go on. */
+  async stop(options: Cancellable = {}): Promise<void> {
+    await this.identity.require("stop", options.signal);
+    try {
+      await this.transport.change({ method: "POST", path: "/bulkhead/v1/shutdown", signal: options.signal });
+    } catch (thrown) {
+      if (!(thrown instanceof Failure) || thrown.code !== "NOT_FOUND") throw thrown;
+      throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", { remedy: "`systemctl stop bulkhead`, or send SIGTERM to its process" });
+    }
   }
 
   /** Rejects DENIED_BY_POLICY where the server is not Bulkhead. */

@@ -1,0 +1,23 @@
+import { readArchive } from "../archive-input.ts";
+import type { Command } from "../command.ts";
+import { printLine } from "../output.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
+  description: "Make an image of one layer from a root filesystem's archive.",
+  options: [
+    { name: "change", short: "c", kind: "list", value: "instruction", help: "Dockerfile instruction: 'CMD [\"sh\"]'" },
+    { name: "message", short: "m", kind: "text", value: "text", help: "Comment for the history" },
+    { name: "platform", kind: "text", value: "os/arch", help: "Platform of its programs" },
+  ],
+  examples: [{ command: "bulkhead import rootfs.tar my/base:1", says: "from debootstrap and the like" }],
+  least: 1,
+  most: 2,
+  completes: "files",
+  run: async ({ flags, args, client }) => {
+    const [path, reference] = args;
+    const options = { reference, changes: flags.list("change"), message: flags.text("message"), platform: flags.text("platform") };
+    for await (const line of client.images.import(readArchive(path, undefined), options)) if (line.status !== undefined) printLine(line.status);
+    return 0;
+  },
+};
