@@ -1,0 +1,20 @@
+/** Who is at the other end of a connection. Node cannot ask the kernel; the launcher can, by the descriptor's number. */
+
+import type { Socket } from "node:net";
+import { Failure } from "../contract/failure.ts";
+import type { Launcher } from "../host/launcher-client.ts";
+import type { Identity } from "../policy/index.ts";
+
+/** Node keeps the descriptor on the handle, undocumented and unchanged for ten years. */
+interface SocketWithHandle {
+  readonly _handle?: { readonly fd?: number } | null;
+}
+
+export function createIdentify(launcher: Launcher, socketPath: string): (socket: Socket) => Promise<Identity> {
+  return async (socket) => {
+    const fd = (socket as unknown as SocketWithHandle)._handle?.fd;
+    if (fd === undefined || fd < 0) throw new Failure("CANCELLED", "The connection was closed before it was known who made it");
+    const peer = await launcher.request("peer", { fd });
+    return { ...peer, socket: socketPath };
+  };
+}
