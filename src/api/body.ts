@@ -40,6 +40,7 @@ export function parseJson<T extends TSchema>(bytes: Buffer, wanted: Shape<T>): S
 
 /** The whole body, also where the client asked for an upgrade in the same request. */
 export async function readBody(exchange: Exchange): Promise<Buffer> {
+  exchange.bodyTaken = true;
   const announced = Number(exchange.request.headers["content-length"] ?? 0);
   if (announced > MAX_JSON_BYTES) throw tooLarge();
   if (exchange.upgradeHead !== undefined) return readUpgradeBody(exchange, announced);

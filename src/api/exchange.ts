@@ -31,6 +31,8 @@ export class Exchange {
   readonly query: Query;
   readonly apiVersion: number;
   readonly call: Call;
+  /** Set once somebody reads the body: it is there once only. */
+  bodyTaken = false;
   /** Set once the connection is no longer HTTP. */
   hijacked = false;
   #identity: Identity | undefined;

@@ -31,7 +31,7 @@ const FINISH_PATIENCE_MS = 5_000;
 
 export async function hijack(exchange: Exchange, options: HijackOptions): Promise<RawConnection> {
   // Some clients send their options as a body that nobody needs: it must not be taken for the workload's input.
-  if (exchange.upgradeHead !== undefined || exchange.request.headers["content-length"] !== undefined) await drainBody(exchange);
+  if (!exchange.bodyTaken && exchange.request.headers["content-length"] !== undefined) await readBody(exchange);
   const upgraded = exchange.upgradeHead !== undefined;
   const socket = exchange.socket;
   const early = exchange.upgradeHead ?? Buffer.alloc(0);
@@ -47,11 +47,6 @@ export async function hijack(exchange: Exchange, options: HijackOptions): Promis
   const more = upgraded ? `Connection: Upgrade\r\nUpgrade: ${options.protocol}\r\n` : "";
   socket.write(`HTTP/1.1 ${status}\r\nContent-Type: ${options.contentType}\r\n${more}\r\n`);
   return rawConnection(exchange, withoutFinalChunk(exchange, early));
-}
-
-async function drainBody(exchange: Exchange): Promise<void> {
-  if (exchange.request.readableEnded) return;
-  await readBody(exchange);
 }
 
 /** A client that announced a chunked body for its upgrade and sent none still says that it has ended. */

@@ -4,7 +4,7 @@ import type { MountView, WorkloadView } from "../../engine/index.ts";
 import type { ImageView } from "../../images/index.ts";
 import type { Route } from "../router.ts";
 import { networkSettings } from "./container-network.ts";
-import { stateJson } from "./container-state.ts";
+import { isStanding, stateJson } from "./container-state.ts";
 import { echoOf, echoPart } from "./echo.ts";
 import { defaultHostConfig } from "./host-config.ts";
 import type { DockerParts } from "./parts.ts";
@@ -43,7 +43,7 @@ export function inspectJson(parts: DockerParts, view: WorkloadView, withSize: bo
     MountLabel: "",
     ProcessLabel: "",
     AppArmorProfile: view.request.security.appArmor ?? "",
-    ExecIDs: view.execs.length === 0 ? null : view.execs,
+    ExecIDs: isStanding(view) && view.execs.length > 0 ? view.execs : null,
     HostConfig: hostConfig(parts, view),
     GraphDriver: { Name: "overlay2", Data: {} },
     ...(withSize ? { SizeRw: view.sizeBytes ?? 0, SizeRootFs: (view.sizeBytes ?? 0) + (image?.sizeBytes ?? 0) } : {}),
@@ -102,6 +102,7 @@ function limitsJson(view: WorkloadView): object {
   return {
     Memory: limits.memoryBytes ?? 0,
     MemorySwap: limits.memorySwapBytes ?? 0,
+    MemorySwappiness: null,
     MemoryReservation: limits.memoryReservationBytes ?? 0,
     NanoCpus: Math.round((limits.cpus ?? 0) * 1e9),
     CpuShares: limits.cpuShares ?? 0,

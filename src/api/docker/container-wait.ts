@@ -21,7 +21,9 @@ export function waitRoutes(parts: DockerParts): readonly Route[] {
         exchange.begin(200, "application/json");
         try {
           const { status, error } = await waiting;
-          exchange.response.end(`${JSON.stringify({ StatusCode: status.code, ...(error === undefined ? {} : { Error: { Message: error } }) })}\n`);
+          // The stock client exits 125 when it is told of an error here: with --rm the failed start has told it already, and the code counts.
+          const told = error === undefined || condition === "removed" ? {} : { Error: { Message: error } };
+          exchange.response.end(`${JSON.stringify({ StatusCode: status.code, ...told })}\n`);
         } catch (thrown) {
           if (exchange.call.signal.aborted) {
             exchange.response.end();

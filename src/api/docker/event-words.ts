@@ -48,7 +48,7 @@ const ACTIONS: Readonly<Record<EngineEvent["kind"], Readonly<Record<string, stri
 };
 
 /** Names of attributes that differ. */
-const ATTRIBUTES: Readonly<Record<string, string>> = { "exit-code": "exitCode", "exec-id": "execID", "exec-duration": "execDuration", "old-name": "oldName" };
+const ATTRIBUTES: Readonly<Record<string, string>> = { execId: "execID" };
 
 export function translateEvent(event: EngineEvent): DockerEvent {
   const attributes = Object.fromEntries(Object.entries(event.attributes).map(([name, value]) => [ATTRIBUTES[name] ?? name, value]));
@@ -58,7 +58,7 @@ export function translateEvent(event: EngineEvent): DockerEvent {
 
 /** Docker writes some details into the action itself. */
 function detailOf(event: EngineEvent): string {
-  if (event.name === "health-changed") return `: ${event.attributes.health ?? event.attributes.status ?? "starting"}`;
+  if (event.name === "health-changed") return `: ${event.attributes.health ?? "starting"}`;
   if (event.name === "exec-created" || event.name === "exec-started") return event.attributes.command === undefined ? "" : `: ${event.attributes.command}`;
   return "";
 }

@@ -20,7 +20,7 @@ export function messageFrame(message: object): readonly Uint8Array[] {
 
 /** Cuts a stream of bytes into frames. What it holds is bounded by the longest frame. */
 export class FrameReader {
-  #held = Buffer.alloc(0);
+  #held: Buffer = Buffer.alloc(0);
 
   /** Rejects CORRUPT_DATA for a length or kind that cannot be; the connection is of no use after that. */
   read(chunk: Buffer): readonly Frame[] {

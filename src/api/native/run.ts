@@ -3,6 +3,7 @@
  * life: create may still fail as an HTTP status; then the connection is upgraded, the output flows, the status comes last.
  */
 
+import type { Call } from "../../contract/call.ts";
 import { Failure, toFailure } from "../../contract/failure.ts";
 import { FRAME_KIND } from "../../contract/frame.ts";
 import type { Attachment } from "../../contract/process.ts";
@@ -51,7 +52,8 @@ async function run(parts: DockerParts, exchange: Exchange): Promise<void> {
     waiting.catch(() => undefined);
     await tell({ event: "created", id: made.id, warnings: [...warnings, ...made.warnings] });
     receiveWishes(connection, { engine, id: made.id, attachment, stdin: streams.stdin, exchange });
-    await startOrRemove(engine, made.id, exchange);
+    // A client that leaves now has asked all the same.
+    await startOrRemove(engine, made.id, { ...exchange.call, signal: new AbortController().signal });
     await tell({ event: "started" });
     await sendOutput(connection, attachment);
     const { status, error } = await waiting;
@@ -65,7 +67,7 @@ async function run(parts: DockerParts, exchange: Exchange): Promise<void> {
   }
 }
 
-async function startOrRemove(engine: Engine, id: string, { call }: Exchange): Promise<void> {
+async function startOrRemove(engine: Engine, id: string, call: Call): Promise<void> {
   try {
     await engine.start(id, call);
   } catch (thrown) {
