@@ -109,3 +109,5 @@ export interface Images {
   /** Deletes blobs and layers that nothing names and nobody is fetching. */
   collect(call: Call): Promise<{ readonly freedBytes: number; readonly removed: readonly string[] }>;
 }
+
+export { openImages, type ImagesOptions } from "./store.ts";

@@ -1,0 +1,69 @@
+/** Taking in a root filesystem as an image of one layer. */
+
+import { createHash } from "node:crypto";
+import type { Call } from "../contract/call.ts";
+import { type Blobs, BlobWriter } from "./blobs.ts";
+import { applyChanges } from "./changes.ts";
+import { compressionOf, decompressed } from "./compression.ts";
+import { type Progress, type Store, takeIn } from "./intake.ts";
+import { LeaseBundle } from "./leases.ts";
+import { MEDIA, writeManifest } from "./manifest.ts";
+import { parsePlatform } from "./platform.ts";
+import type { ImageRecord } from "./records.ts";
+import { parseReference, tagKey } from "./reference.ts";
+
+export interface ImportOptions {
+  readonly reference?: string;
+  readonly changes: readonly string[];
+  readonly message?: string;
+  readonly platform?: string;
+  /** When the image shall say that it was made. */
+  readonly createdAt: string;
+}
+
+/** What is wrong with reference, changes or platform is refused before the first byte is read. */
+export async function importArchive(store: Store, archive: AsyncIterable<Uint8Array>, options: ImportOptions, call: Call): Promise<ImageRecord> {
+  const tags = options.reference === undefined || options.reference === "" ? [] : [tagKey(parseReference(options.reference))];
+  const config = applyChanges(options.changes);
+  const platform = parsePlatform(options.platform);
+  using leases = new LeaseBundle(store.leases);
+  const layer = await store.blobs.keep(await spool(store.blobs, archive, call));
+  leases.add(layer.digest);
+  const { diffId, mediaType } = await identify(store.blobs, layer.digest);
+  const history = { created: options.createdAt, created_by: "bulkhead import", comment: options.message ?? "Imported from -" };
+  const document = { created: options.createdAt, ...platform, config, rootfs: { type: "layers", diff_ids: [diffId] }, history: [history] };
+  const configuration = await store.blobs.put(Buffer.from(JSON.stringify(document)));
+  leases.add(configuration.digest);
+  const manifest = await store.blobs.put(writeManifest({ mediaType: MEDIA.configuration, ...configuration }, [{ mediaType, ...layer }]));
+  leases.add(manifest.digest);
+  const silent: Progress = () => {};
+  return await takeIn(store, { manifest: manifest.digest, tags, digests: [], unpromised: true }, { leases, progress: silent }, call);
+}
+
+async function spool(blobs: Blobs, archive: AsyncIterable<Uint8Array>, call: Call): Promise<BlobWriter> {
+  const writer = await BlobWriter.create(blobs.stagingPath());
+  try {
+    for await (const piece of archive) {
+      call.signal.throwIfAborted();
+      await writer.write(piece);
+    }
+    return writer;
+  } catch (thrown) {
+    await writer.discard();
+    throw thrown;
+  }
+}
+
+async function identify(blobs: Blobs, digest: string): Promise<{ diffId: string; mediaType: string }> {
+  let start: Uint8Array | undefined;
+  async function* watched(): AsyncGenerator<Uint8Array> {
+    for await (const piece of blobs.read(digest)) {
+      start ??= piece.subarray(0, 8);
+      yield piece;
+    }
+  }
+  const hash = createHash("sha256");
+  for await (const piece of decompressed(watched())) hash.update(piece);
+  const compression = compressionOf(start ?? new Uint8Array());
+  return { diffId: `sha256:${hash.digest("hex")}`, mediaType: compression === "none" ? MEDIA.layer : `${MEDIA.layer}+${compression}` };
+}

@@ -1,0 +1,88 @@
+/**
+ * The last step of every way into the store (pull, load, import): blobs are here, checked by digest; the image's layers are unpacked, checked by
+ * diff id, and only then the image gets its record and its tags.
+ */
+
+import type { Call } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
+import type { Blobs } from "./blobs.ts";
+import type { Coalesced } from "./coalesced.ts";
+import { readConfiguration } from "./configuration.ts";
+import { parseDocument } from "./document.ts";
+import type { TransferProgress } from "./index.ts";
+import type { Layers } from "./layers.ts";
+import type { LeaseBundle, Leases } from "./leases.ts";
+import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
+import type { ImageRecord, Records } from "./records.ts";
+
+/** What the ways into and out of the store work on. */
+export interface Store {
+  readonly blobs: Blobs;
+  readonly layers: Layers;
+  readonly records: Records;
+  readonly leases: Leases;
+  /** Blobs on their way, by digest. */
+  readonly downloads: Coalesced<void>;
+}
+
+export interface Arrival {
+  /** Digest of the image's manifest, which is a blob here. */
+  readonly manifest: string;
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  /** The archive is nobody's promise: it must have its own end mark (import). */
+  readonly unpromised?: boolean;
+}
+
+export type Progress = (step: TransferProgress) => void;
+
+/** Unpacks and records. The blobs must be leased by the caller; the layers are leased here, in its bundle. */
+export async function takeIn(
+  store: Store,
+  arrival: Arrival,
+  options: { readonly leases: LeaseBundle; readonly progress: Progress },
+  call: Call,
+): Promise<ImageRecord> {
+  const manifest = await readManifest(store.blobs, arrival.manifest);
+  if (manifest.kind !== "image") throw new Failure("CORRUPT_DATA", `${arrival.manifest} is an index, not an image`);
+  const { diffIds } = readConfiguration(parseDocument(await readSmall(store.blobs, manifest.configuration.digest, "the configuration"), "the configuration"));
+  if (diffIds.length !== manifest.layers.length) {
+    throw new Failure("CORRUPT_DATA", `the image's configuration names ${diffIds.length} layers and its manifest ${manifest.layers.length}`);
+  }
+  const layers = manifest.layers.map(({ digest, mediaType, sizeBytes }, index) => ({ digest, mediaType, sizeBytes, diffId: diffIds[index] as string }));
+  for (const { diffId } of layers) options.leases.add(diffId);
+  const sources = layers.map(({ digest, diffId, sizeBytes }) => ({
+    diffId,
+    blob: store.blobs.path(digest),
+    shown: shortId(digest),
+    total: sizeBytes,
+    ...(arrival.unpromised === true ? { unpromised: true } : {}),
+  }));
+  const layerKeys = await store.layers.ensure(
+    sources,
+    (source, current) => options.progress({ layer: source.shown, status: "Extracting", current, total: source.total }),
+    call,
+  );
+  for (const source of sources) options.progress({ layer: source.shown, status: "Pull complete" });
+  return store.records.put(
+    { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys, digests: arrival.digests },
+    arrival.tags,
+  );
+}
+
+export async function readManifest(blobs: Blobs, digest: string): Promise<Manifest> {
+  return parseManifest(await readSmall(blobs, digest, "the manifest"));
+}
+
+/** A document's bytes, with a limit. Rejects CORRUPT_DATA where it is missing or larger. */
+export async function readSmall(blobs: Blobs, digest: string, what: string): Promise<Buffer> {
+  const size = await blobs.size(digest);
+  if (size === undefined) throw new Failure("CORRUPT_DATA", `${what} ${digest} is missing`);
+  if (size > MAX_MANIFEST_BYTES) throw new Failure("CORRUPT_DATA", `${what} has ${size} bytes; ${MAX_MANIFEST_BYTES} are allowed`);
+  return await blobs.bytes(digest);
+}
+
+/** Twelve digits, as Docker shows layers. */
+export function shortId(digest: string): string {
+  return digest.slice("sha256:".length, "sha256:".length + 12);
+}

@@ -1,0 +1,164 @@
+/**
+ * Unpacked layers. Each is unpacked once, alone, and shared by all images that have it:
+ *
+ *     layers/KEY/tree          the directory, as overlayfs wants it
+ *     layers/KEY/image.erofs   the same as a filesystem image; made on first use
+ *
+ * KEY is the layer's diff id, so that images over different bases share it. A layer that leans on what is below it (a hard link into a lower
+ * layer, a directory that only a path names) gets the chain id as its key instead: then it is shared over the same lowers only.
+ */
+
+import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Call } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
+import type { LauncherAsk, LauncherOk } from "../contract/launcher-protocol.ts";
+import type { Collection, StateStore } from "../state/index.ts";
+import { Coalesced } from "./coalesced.ts";
+import { chainIds, hexOf } from "./digest.ts";
+
+/** The part of the launcher that images need. */
+export interface LayerWorker {
+  request<V extends "unpack" | "layerImage">(verb: V, ask: LauncherAsk<V>, progress?: (progress: Record<string, unknown>) => void): Promise<LauncherOk<V>>;
+}
+
+export interface LayerLimits {
+  readonly maxBytes: number;
+  readonly maxEntries: number;
+}
+
+export interface LayerRecord {
+  readonly version: 1;
+  readonly diffId: string;
+  readonly bytes: number;
+  readonly entries: number;
+  /** Of `image.erofs`, once it was made. */
+  readonly imageBytes?: number;
+}
+
+export interface LayerSource {
+  readonly diffId: string;
+  readonly blob: string;
+  /** The diff id was computed from the blob itself, so that it proves nothing: the archive must have its own end mark. */
+  readonly unpromised?: boolean;
+}
+
+export class Layers {
+  readonly #directory: string;
+  readonly #worker: LayerWorker;
+  readonly #limits: LayerLimits;
+  readonly #documents: Collection<LayerRecord>;
+  /** By diff id: layers of which is known that they lean on what is below. */
+  readonly #leaning: Collection<{ readonly version: 1 }>;
+  readonly #unpacking = new Coalesced<string>();
+  readonly #imaging = new Coalesced<number>();
+
+  private constructor(directory: string, worker: LayerWorker, state: StateStore, limits: LayerLimits) {
+    this.#directory = directory;
+    this.#worker = worker;
+    this.#limits = limits;
+    this.#documents = state.collection<LayerRecord>("image-layers");
+    this.#leaning = state.collection<{ readonly version: 1 }>("image-layers-leaning");
+  }
+
+  /** Removes what a crash half-made: every directory without a record, and every image file that its record does not know. */
+  static async open(directory: string, worker: LayerWorker, state: StateStore, limits: LayerLimits): Promise<Layers> {
+    const layers = new Layers(directory, worker, state, limits);
+    await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(directory)) {
+      const record = layers.#documents.get(name);
+      if (record === undefined) await layers.#discard(name);
+      else if (record.imageBytes === undefined) await rm(join(directory, name, "image.erofs"), { force: true });
+    }
+    return layers;
+  }
+
+  treePath(key: string): string {
+    return join(this.#directory, key, "tree");
+  }
+
+  imagePath(key: string): string {
+    return join(this.#directory, key, "image.erofs");
+  }
+
+  get(key: string): LayerRecord {
+    const record = this.#documents.get(key);
+    if (record === undefined) throw new Failure("INTERNAL", `the layer ${key} is not unpacked`);
+    return record;
+  }
+
+  keys(): readonly string[] {
+    return [...this.#documents.all()].map(([key]) => key);
+  }
+
+  /** Keys of these layers, lowest first, each unpacked where it was not yet. `progress` gets bytes of the blob read. */
+  async ensure<S extends LayerSource>(sources: readonly S[], progress: (layer: S, bytes: number) => void, call: Call): Promise<readonly string[]> {
+    const chain = chainIds(sources.map(({ diffId }) => diffId));
+    const keys: string[] = [];
+    for (const [index, source] of sources.entries()) {
+      call.signal.throwIfAborted();
+      keys.push(await this.#one(source, hexOf(chain[index] as string), keys, (bytes) => progress(source, bytes)));
+    }
+    return keys;
+  }
+
+  async #one(source: LayerSource, chainKey: string, lowerKeys: readonly string[], progress: (bytes: number) => void): Promise<string> {
+    const shared = hexOf(source.diffId);
+    for (const key of [shared, chainKey]) if (this.#documents.get(key) !== undefined) return key;
+    // Two images may want one layer over different lowers at once: one after another, and the second then sees whether it can be shared.
+    const made = await this.#unpacking.run(shared, () => this.#unpack(source, shared, chainKey, lowerKeys, progress));
+    if (made === shared || made === chainKey) return made;
+    return await this.#unpacking.run(chainKey, () => this.#unpack(source, shared, chainKey, lowerKeys, progress));
+  }
+
+  async #unpack(source: LayerSource, shared: string, chainKey: string, lowerKeys: readonly string[], progress: (bytes: number) => void): Promise<string> {
+    const lowers = lowerKeys.map((key) => this.treePath(key)).reverse();
+    const started = this.#leaning.get(source.diffId) === undefined ? shared : chainKey;
+    await this.#discard(started);
+    await mkdir(join(this.#directory, started), { mode: 0o700 });
+    // The workload's root must be able to go through it.
+    await chmod(join(this.#directory, started), 0o711);
+    const promise = source.unpromised === true ? {} : { diffId: source.diffId };
+    const done = await this.#worker
+      .request("unpack", { blob: source.blob, directory: this.treePath(started), lowers, ...promise, ...this.#limits }, ({ bytes }) => {
+        if (typeof bytes === "number") progress(bytes);
+      })
+      .catch(async (thrown: unknown) => {
+        await this.#discard(started);
+        throw thrown;
+      });
+    const key = done.leansOnLowers ? chainKey : shared;
+    if (done.leansOnLowers) this.#leaning.put(source.diffId, { version: 1 });
+    if (key !== started) {
+      await this.#discard(key);
+      await rename(join(this.#directory, started), join(this.#directory, key));
+    }
+    this.#documents.put(key, { version: 1, diffId: source.diffId, bytes: done.bytes, entries: done.entries }, { durable: true });
+    return key;
+  }
+
+  /** Bytes of the layer's erofs image, made where it is missing. */
+  async ensureImage(key: string): Promise<number> {
+    return this.get(key).imageBytes ?? (await this.#imaging.run(key, () => this.#makeImage(key)));
+  }
+
+  async #makeImage(key: string): Promise<number> {
+    const file = this.imagePath(key);
+    await rm(file, { force: true });
+    const { bytes } = await this.#worker.request("layerImage", { directory: this.treePath(key), file });
+    this.#documents.put(key, { ...this.get(key), imageBytes: bytes }, { durable: true });
+    return bytes;
+  }
+
+  /** Forgets first, then removes: what a crash leaves of it is removed at the next opening. Bytes that were freed. */
+  async remove(key: string): Promise<number> {
+    const { bytes, imageBytes = 0 } = this.get(key);
+    this.#documents.delete(key);
+    await this.#discard(key);
+    return bytes + imageBytes;
+  }
+
+  async #discard(name: string): Promise<void> {
+    await rm(join(this.#directory, name), { recursive: true, force: true });
+  }
+}

@@ -1,0 +1,124 @@
+/** Pulling: manifest, then configuration and layers (three at a time), then unpacking. */
+
+import type { Call } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
+import { digestOf } from "./digest.ts";
+import type { RegistryCredentials } from "./index.ts";
+import { type Progress, type Store, shortId, takeIn } from "./intake.ts";
+import { LeaseBundle } from "./leases.ts";
+import { type Descriptor, MAX_MANIFEST_BYTES, type Manifest, MEDIA, parseManifest } from "./manifest.ts";
+import { parsePlatform, type Platform, platformText, selectPlatform } from "./platform.ts";
+import type { ImageRecord } from "./records.ts";
+import { familiar, parseReference, repositoryOf, tagKey, withDefaultTag } from "./reference.ts";
+import { readBody } from "./registry/body.ts";
+import { downloadBlob } from "./registry/download.ts";
+import { Session } from "./registry/session.ts";
+import type { RegistrySettings } from "./registry/settings.ts";
+
+const PARALLEL = 3;
+const ACCEPT = [MEDIA.index, MEDIA.manifest, MEDIA.dockerIndex, MEDIA.dockerManifest].join(", ");
+
+export interface PullOptions {
+  readonly platform?: string;
+  readonly credentials?: RegistryCredentials;
+  readonly progress: Progress;
+  readonly settings: Partial<RegistrySettings>;
+}
+
+export async function pullImage(store: Store, text: string, options: PullOptions, call: Call): Promise<ImageRecord> {
+  const reference = withDefaultTag(parseReference(text));
+  const platform = parsePlatform(options.platform);
+  const wanted = reference.digest ?? reference.tag ?? "latest";
+  await using session = await Session.open(reference, { settings: options.settings, credentials: options.credentials, actions: "pull" }, call);
+  options.progress({ status: `Pulling from ${familiar({ domain: reference.domain, path: reference.path })}` });
+  const top = await fetchManifest(session, wanted);
+  const chosen = top.manifest.kind === "image" ? top : await fetchManifest(session, choose(top.manifest, platform, text).digest);
+  if (chosen.manifest.kind !== "image") throw new Failure("UNSUPPORTED", `${text.slice(0, 200)} is an index of indexes`);
+  using leases = new LeaseBundle(store.leases);
+  const { configuration, layers } = chosen.manifest;
+  for (const digest of [chosen.digest, configuration.digest, ...layers.map((layer) => layer.digest)]) leases.add(digest);
+  if (configuration.sizeBytes > MAX_MANIFEST_BYTES)
+    throw new Failure("CORRUPT_DATA", `the configuration has ${configuration.sizeBytes} bytes; ${MAX_MANIFEST_BYTES} are allowed`);
+  await store.blobs.put(chosen.bytes);
+  await fetchAll(store, session, [configuration, ...layers], new Set([configuration.digest]), options.progress);
+  const tags = reference.digest === undefined ? [tagKey(reference)] : [];
+  const known = store.records.find(text)?.id;
+  const record = await takeIn(
+    store,
+    { manifest: chosen.digest, tags, digests: [`${repositoryOf(reference)}@${top.digest}`] },
+    { leases, progress: options.progress },
+    call,
+  );
+  options.progress({ status: `Digest: ${top.digest}` });
+  options.progress({ status: `Status: ${known === record.id ? "Image is up to date" : "Downloaded newer image"} for ${familiar(reference)}` });
+  return record;
+}
+
+interface Fetched {
+  readonly bytes: Buffer;
+  readonly digest: string;
+  readonly manifest: Manifest;
+}
+
+/** By tag or digest. A digest that was asked for must be that of the bytes that came. */
+async function fetchManifest(session: Session, wanted: string): Promise<Fetched> {
+  const { headers, body } = await session.request({ method: "GET", path: `manifests/${wanted}`, headers: { accept: ACCEPT } }, [200]);
+  const bytes = await readBody(body as AsyncIterable<Uint8Array>, MAX_MANIFEST_BYTES, `${session.repository}: the manifest`);
+  const digest = digestOf(bytes);
+  const promised = wanted.startsWith("sha256:") ? wanted : headers["docker-content-digest"];
+  const manifest = parseManifest(bytes, [headers["content-type"] ?? []].flat()[0]);
+  if (typeof promised === "string" && promised.startsWith("sha256:") && promised !== digest) {
+    throw new Failure("CORRUPT_DATA", `${session.repository}: the manifest ${promised} has the digest ${digest}`);
+  }
+  return { bytes, digest, manifest };
+}
+
+function choose(index: Manifest & { readonly kind: "index" }, platform: Platform, text: string): Descriptor {
+  const chosen = selectPlatform(index.manifests, platform);
+  if (chosen !== undefined) return chosen;
+  const offered = index.manifests.flatMap((item) => (item.platform === undefined || item.platform.os === "unknown" ? [] : [platformText(item.platform)]));
+  throw new Failure("NOT_FOUND", `no matching manifest for ${platformText(platform)} in the manifest list entries of ${text.slice(0, 200)}`, {
+    remedy: `it has ${offered.slice(0, 12).join(", ") || "no platforms"}: name one with --platform`,
+  });
+}
+
+/** `quiet` ones are fetched without a line of their own. */
+async function fetchAll(store: Store, session: Session, parts: readonly Descriptor[], quiet: ReadonlySet<string>, progress: Progress): Promise<void> {
+  const distinct = [...new Map(parts.map((part) => [part.digest, part])).values()];
+  const say = (part: Descriptor, status: string, current?: number) => {
+    if (quiet.has(part.digest)) return;
+    progress({ layer: shortId(part.digest), status, ...(current === undefined ? {} : { current, total: part.sizeBytes }) });
+  };
+  const waiting: Descriptor[] = [];
+  for (const part of distinct) {
+    const here = (await store.blobs.size(part.digest)) !== undefined;
+    say(part, here ? "Already exists" : "Pulling fs layer");
+    if (!here) waiting.push(part);
+  }
+  const work = async () => {
+    for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+      const blob = part;
+      await fetchOnce(store, session, blob, (current) => say(blob, "Downloading", current));
+      say(blob, "Download complete");
+    }
+  };
+  const outcomes = await Promise.allSettled(Array.from({ length: PARALLEL }, work));
+  // Only when all have stopped: nobody writes any more, and the first refusal is the one to tell.
+  const refused = outcomes.find((outcome) => outcome.status === "rejected");
+  if (refused !== undefined) throw refused.reason;
+}
+
+/** Two pulls that want one blob fetch it once. Who waited for one that was given up tries by itself. */
+async function fetchOnce(store: Store, session: Session, blob: Descriptor, progress: (bytes: number) => void): Promise<void> {
+  let own = false;
+  const fetch = async () => {
+    own = true;
+    if ((await store.blobs.size(blob.digest)) === undefined) await downloadBlob(session, store.blobs, blob, progress);
+  };
+  try {
+    await store.downloads.run(blob.digest, fetch);
+  } catch (thrown) {
+    if (own || session.signal.aborted) throw thrown;
+    await store.downloads.run(blob.digest, fetch);
+  }
+}

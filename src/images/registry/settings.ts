@@ -1,0 +1,22 @@
+/** What the operator says about registries. */
+
+export interface RegistrySettings {
+  /** `host[:port]` of registries that may be spoken to without TLS, or with a certificate that cannot be verified. Loopback may be spoken to without TLS anyway. */
+  readonly insecure: readonly string[];
+  /** Directories with `HOST[:PORT]/ca.crt` (and `client.cert`, `client.key`), as Docker has them. The first that has the host decides. */
+  readonly certificateDirectories: readonly string[];
+  /** Docker's client configuration, for `auths`. */
+  readonly credentialsFile: string;
+  /** Wait before a broken connection's first retry; doubled at each. */
+  readonly retryDelayMs: number;
+}
+
+export function completeSettings(settings: Partial<RegistrySettings>): RegistrySettings {
+  return {
+    insecure: [],
+    certificateDirectories: ["/etc/bulkhead/certs.d", "/etc/docker/certs.d"],
+    credentialsFile: `${process.env["HOME"] ?? "/root"}/.docker/config.json`,
+    retryDelayMs: 250,
+    ...settings,
+  };
+}

@@ -1,0 +1,156 @@
+/** The face of the folder, put together from its parts. Reads in the order of an image's life. */
+
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { RootForm } from "../contract/boundary.ts";
+import { type Call, plainCall } from "../contract/call.ts";
+import type { RootSource } from "../contract/spec.ts";
+import type { StateStore } from "../state/index.ts";
+import { Blobs } from "./blobs.ts";
+import { Coalesced } from "./coalesced.ts";
+import { collectGarbage } from "./collect.ts";
+import { importArchive, type ImportOptions } from "./import.ts";
+import type { Images, ImageView, RegistryCredentials } from "./index.ts";
+import type { Progress, Store } from "./intake.ts";
+import { Layers, type LayerLimits, type LayerWorker } from "./layers.ts";
+import { Leases } from "./leases.ts";
+import { loadArchive } from "./load.ts";
+import { pullImage } from "./pull.ts";
+import { pushImage } from "./push.ts";
+import { Records, type ImageRecord } from "./records.ts";
+import { parseReference, tagKey } from "./reference.ts";
+import type { RegistrySettings } from "./registry/settings.ts";
+import { planRemoval, removalSteps } from "./remove.ts";
+import { Roots } from "./roots.ts";
+import { saveArchive } from "./save.ts";
+import { Views } from "./view.ts";
+
+export interface ImagesOptions {
+  /** Everything that images keep lies below it; made where it is missing, mode 0700. */
+  readonly directory: string;
+  readonly state: StateStore;
+  readonly worker: LayerWorker;
+  readonly registries?: Partial<RegistrySettings>;
+  readonly limits?: Partial<LayerLimits>;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+}
+
+const LIMITS: LayerLimits = { maxBytes: 64 * 1024 ** 3, maxEntries: 4_000_000 };
+
+/** Opens the store: removes what a crash half-made, reads what is known. */
+export async function openImages(options: ImagesOptions): Promise<Images> {
+  await mkdir(options.directory, { recursive: true, mode: 0o700 });
+  const blobs = await Blobs.open(options.directory);
+  const layers = await Layers.open(join(options.directory, "layers"), options.worker, options.state, { ...LIMITS, ...options.limits });
+  const store: Store = { blobs, layers, records: new Records(options.state), leases: new Leases(), downloads: new Coalesced() };
+  const views = new Views(store);
+  for (const record of store.records.images()) await views.remember(record);
+  return new ImageStore(store, views, await Roots.open(join(options.directory, "drives"), layers), options);
+}
+
+class ImageStore implements Images {
+  readonly #store: Store;
+  readonly #views: Views;
+  readonly #roots: Roots;
+  readonly #options: ImagesOptions;
+  /** From workload to image. */
+  readonly #holds = new Map<string, string>();
+
+  constructor(store: Store, views: Views, roots: Roots, options: ImagesOptions) {
+    this.#store = store;
+    this.#views = views;
+    this.#roots = roots;
+    this.#options = options;
+  }
+
+  get(reference: string): ImageView {
+    return this.#views.of(this.#store.records.get(reference));
+  }
+
+  list(): readonly ImageView[] {
+    return this.#store.records.images().map((record) => this.#views.of(record));
+  }
+
+  async tag(source: string, target: string): Promise<void> {
+    const tag = tagKey(parseReference(target));
+    this.#store.records.tag(this.#store.records.get(source).id, tag);
+  }
+
+  async remove(reference: string, options: { readonly force: boolean; readonly prune: boolean }) {
+    const removal = planRemoval(this.#store.records, reference, (id) => this.#holders(id), options.force);
+    for (const tag of removal.untagged) this.#store.records.untag(tag);
+    if (removal.deletes) {
+      this.#store.records.delete(removal.image.id);
+      this.#views.forget(removal.image.id);
+      await this.#roots.forget(removal.image.id);
+      await collectGarbage(this.#store, this.#now(), plainCall());
+    }
+    return removalSteps(removal);
+  }
+
+  async pull(reference: string, options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {
+    return await this.#seen(await pullImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call));
+  }
+
+  async push(reference: string, options: { readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {
+    return await pushImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call);
+  }
+
+  async load(archive: AsyncIterable<Uint8Array>, options: { readonly progress: Progress }, call: Call) {
+    const views: ImageView[] = [];
+    for (const record of await loadArchive(this.#store, archive, options.progress, call)) views.push(await this.#seen(record));
+    return views;
+  }
+
+  async import(archive: AsyncIterable<Uint8Array>, options: Omit<ImportOptions, "createdAt">, call: Call) {
+    const createdAt = new Date(this.#now()).toISOString();
+    return await this.#seen(await importArchive(this.#store, archive, { ...options, createdAt }, call));
+  }
+
+  save(references: readonly string[], call: Call): AsyncIterable<Uint8Array> {
+    const images = references.map((reference) => {
+      const image = this.#store.records.get(reference);
+      const named = this.#store.records.tagsOf(image.id).filter((tag) => sameName(reference, tag));
+      return { image, tags: named };
+    });
+    return saveArchive(this.#store, images, call);
+  }
+
+  async root(imageId: string, form: RootForm, _call: Call): Promise<RootSource> {
+    return await this.#roots.make(this.#store.records.get(imageId), form);
+  }
+
+  hold(imageId: string, holder: string): void {
+    this.#holds.set(holder, this.#store.records.get(imageId).id);
+  }
+
+  release(holder: string): void {
+    this.#holds.delete(holder);
+  }
+
+  async collect(call: Call) {
+    return await collectGarbage(this.#store, this.#now(), call);
+  }
+
+  #holders(id: string): readonly string[] {
+    return [...this.#holds].filter(([, image]) => image === id).map(([holder]) => holder);
+  }
+
+  #now(): number {
+    return (this.#options.now ?? Date.now)();
+  }
+
+  async #seen(record: ImageRecord): Promise<ImageView> {
+    await this.#views.remember(record);
+    return this.#views.of(record);
+  }
+}
+
+function sameName(reference: string, tag: string): boolean {
+  try {
+    return tagKey(parseReference(reference)) === tag;
+  } catch {
+    return false;
+  }
+}
