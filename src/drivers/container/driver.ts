@@ -15,7 +15,7 @@ import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { findDevice, listDevices } from "../../host/device-node.ts";
-import { type HostFacts, readHostFacts } from "../../host/host-facts.ts";
+import { findProgram, type HostFacts, readHostFacts } from "../../host/host-facts.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { findStaticProgram } from "../../host/static-program.ts";
@@ -35,6 +35,8 @@ export interface ContainerDriverOptions {
   readonly root: string;
   /** Directory of the supervisors' sockets; short, for a socket's path has at most 100 bytes. */
   readonly sockets: string;
+  /** Where a program is installed; the host's own directories when absent. */
+  readonly findProgram?: (name: string) => string | undefined;
 }
 
 export function createContainerDriver(options: ContainerDriverOptions): BoundaryDriver {
@@ -53,7 +55,10 @@ class ContainerDriver implements BoundaryDriver {
   }
 
   async probe(call: Call): Promise<ProbeReport> {
-    this.#probed = probeContainers({ ...this.#options, driver: this, bundleFor: (runtime, spec, directory) => this.#bundle(runtime, spec, directory) }, call);
+    this.#probed = probeContainers(
+      { findProgram, ...this.#options, driver: this, bundleFor: (runtime, spec, directory) => this.#bundle(runtime, spec, directory) },
+      call,
+    );
     return (await this.#probed).report;
   }
 

@@ -8,7 +8,6 @@ import { toFailure } from "../../contract/failure.ts";
 import type { LauncherHello, LauncherVerbs } from "../../contract/launcher-protocol.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
-import { findProgram } from "../../host/host-facts.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { ensureDirectory } from "../../host/workload-files.ts";
 import { CONTAINER_TRAIT_NAMES } from "./traits.ts";
@@ -28,6 +27,7 @@ export interface ProbeContext {
   readonly launcher: Launcher;
   readonly root: string;
   readonly driver: BoundaryDriver;
+  findProgram(name: string): string | undefined;
   bundleFor(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle;
 }
 
@@ -94,7 +94,7 @@ async function tryRuntime(
 ): Promise<{ runtime?: FoundRuntime; finding: Finding }> {
   const { name } = given;
   const id = `${name}-runs`;
-  const path = findProgram(name);
+  const path = context.findProgram(name);
   if (path === undefined)
     return { finding: { id, level: "missing", what: `${name} is not installed`, remedy: `apt-get install --no-install-recommends ${name}` } };
   try {

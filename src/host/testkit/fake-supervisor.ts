@@ -70,6 +70,11 @@ export class FakeSupervisor {
     this.#server?.close();
   }
 
+  /** A late answer, on whichever connection it was asked. */
+  reply(id: number, reply: NonNullable<Reply>): void {
+    for (const connection of this.connections) connection.socket.write(encodeMessage({ id, ...reply }));
+  }
+
   tell(event: object): void {
     for (const connection of this.connections) if (connection.greeted) connection.socket.write(encodeMessage(event));
   }

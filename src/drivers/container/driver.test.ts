@@ -1,0 +1,226 @@
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Call, plainCall } from "../../contract/call.ts";
+import type { BoundaryDriver, Bundle } from "../../contract/driver.ts";
+import type { LaunchPlan } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import { LauncherClient } from "../../host/launcher-client.ts";
+import { type Asked, exitRecord, FakeSupervisor, type Reply } from "../../host/testkit/fake-supervisor.ts";
+import { createContainerDriver } from "./driver.ts";
+
+const WORKLOAD = "c".repeat(64);
+const MAIN: ProcessSpec = {
+  command: ["true"],
+  environment: [],
+  workingDirectory: "/",
+  user: "app",
+  additionalGroups: [],
+  terminal: false,
+  stdin: false,
+  stdinOnce: false,
+};
+let root: string;
+let launcher: FakeSupervisor;
+let client: LauncherClient;
+let supervisors: FakeSupervisor[];
+let driver: BoundaryDriver;
+let call: Call;
+/** What the launcher does with a launch: by default it raises a supervisor whose main process exits with 0 once started. */
+let onLaunch: (plan: LaunchPlan) => Promise<Reply>;
+
+beforeEach(async () => {
+  root = mkdtempSync(join(tmpdir(), "bulkhead-driver-"));
+  supervisors = [];
+  onLaunch = async (plan) => {
+    const supervisor = new FakeSupervisor(plan.socket);
+    supervisors.push(supervisor);
+    supervisor.answer = (ask) => {
+      if (ask.verb === "start") setImmediate(() => (supervisor.exit(0, 0), supervisor.end(exitRecord(0))));
+      return "default";
+    };
+    await supervisor.listen();
+    return { ok: { supervisorPid: 1, mainPid: 77 } };
+  };
+  launcher = new FakeSupervisor(join(root, "l.sock"));
+  launcher.hello = { version: 1, pid: process.pid, rootId: "0a1b2c", cgroup: "v1" };
+  launcher.answer = answerLauncher;
+  await launcher.listen();
+  call = plainCall();
+  client = new LauncherClient({ socket: launcher.path, log: call.log });
+  driver = createContainerDriver({ launcher: client, root, sockets: join(root, "s"), findProgram: (name) => `/usr/bin/${name}` });
+});
+afterEach(async () => {
+  client.close();
+  for (const server of [launcher, ...supervisors]) await server.die();
+  rmSync(root, { recursive: true, force: true });
+});
+
+function answerLauncher(ask: Asked): Reply | "default" {
+  if (ask.verb === "probe") return { ok: { works: true, detail: `${String(ask["what"])} worked` } };
+  if (ask.verb === "run") return { ok: { code: 0, stdout: "crun version 9.9\n", stderr: "" } };
+  if (ask.verb !== "launch") return "default";
+  void onLaunch(ask["plan"] as LaunchPlan).then((reply) => reply !== undefined && launcher.reply(ask.id, reply));
+  return undefined;
+}
+
+function specOf(change: Partial<SandboxSpec> = {}): SandboxSpec {
+  const layer = join(root, "layer");
+  mkdirSync(join(layer, "etc"), { recursive: true });
+  writeFileSync(join(layer, "etc/passwd"), "app:x:1000:1000::/home/app:\n");
+  return {
+    workload: WORKLOAD,
+    root: { form: "directories", layers: [layer] },
+    hostname: "box",
+    hosts: "127.0.0.1 localhost\n",
+    resolvConf: "nameserver 9.9.9.9\n",
+    mounts: [],
+    network: { kind: "none" },
+    limits: {},
+    rlimits: [],
+    sysctls: {},
+    shmBytes: 1,
+    security: {
+      privileged: false,
+      capabilities: [],
+      noNewPrivileges: true,
+      seccomp: "default",
+      readOnlyRoot: false,
+      maskedPaths: [],
+      readOnlyPaths: [],
+      hostNamespaces: [],
+      devices: [],
+    },
+    init: false,
+    log: { kind: "none" },
+    ...change,
+  };
+}
+
+const directoryOf = () => join(root, "workloads", WORKLOAD);
+const prepare = (change: Partial<SandboxSpec> = {}): Promise<Bundle> => driver.prepare(specOf(change), directoryOf(), call);
+
+test("a host where a trial container ran is usable, and says by what", async () => {
+  const report = await driver.probe(call);
+  expect(report).toMatchObject({
+    usable: true,
+    identity: { kind: "container", engine: "crun", version: "9.9", emulated: false },
+    facets: ["exec", "pause", "resize", "top"],
+  });
+  expect(report.findings.map(({ level }) => level)).not.toContain("missing");
+  expect(
+    launcher.asked.filter(({ verb }) => verb === "remove"),
+    "the trial is removed",
+  ).toHaveLength(1);
+});
+
+test("without a launcher nothing is usable, and create says so with the remedy", async () => {
+  await launcher.die();
+  const report = await driver.probe(call);
+  expect(report).toMatchObject({ usable: false, facets: [], findings: [{ id: "launcher-answers", level: "missing" }] });
+  await expect(prepare()).rejects.toMatchObject({ code: "UNAVAILABLE", remedy: expect.stringContaining("bulkhead-launcher") });
+});
+
+test("runc is taken where crun cannot run a container, and why is told", async () => {
+  onLaunch = async (plan) => {
+    const name = plan.engine.kind === "oci" ? plan.engine.runtime.name : "";
+    if (name === "crun") return { failure: { code: "UNAVAILABLE", what: "cgroups in hybrid mode not supported" } };
+    const supervisor = new FakeSupervisor(plan.socket);
+    supervisors.push(supervisor);
+    supervisor.answer = (ask) => {
+      if (ask.verb === "start") setImmediate(() => supervisor.end(exitRecord(0)));
+      return "default";
+    };
+    await supervisor.listen();
+    return { ok: { supervisorPid: 1, mainPid: 77 } };
+  };
+  const report = await driver.probe(call);
+  expect(report).toMatchObject({ usable: true, identity: { engine: "runc" } });
+  expect(report.findings.find(({ id }) => id === "crun-runs")).toMatchObject({ level: "warning", what: expect.stringContaining("hybrid") });
+});
+
+test("a mechanism that fails is told with its remedy, before any container is tried", async () => {
+  launcher.answer = (ask) => (ask.verb === "probe" && ask["what"] === "overlay" ? { ok: { works: false, detail: "no overlay here" } } : answerLauncher(ask));
+  const report = await driver.probe(call);
+  expect(report.usable).toBe(false);
+  expect(report.findings.find(({ id }) => id === "overlay-work")).toMatchObject({
+    level: "missing",
+    what: "no overlay here",
+    remedy: expect.stringContaining("modprobe"),
+  });
+  expect(launcher.asked.some(({ verb }) => verb === "launch")).toBe(false);
+});
+
+test("prepare writes what is shown inside, keeps what the workload wrote, and its bundle is plain data", async () => {
+  const bundle = await prepare();
+  expect(readFileSync(join(directoryOf(), "hosts"), "utf8")).toBe("127.0.0.1 localhost\n");
+  expect(readFileSync(join(directoryOf(), "hostname"), "utf8")).toBe("box\n");
+  expect(statSync(join(directoryOf(), "upper")).mode & 0o777).toBe(0o755);
+  writeFileSync(join(directoryOf(), "upper/written"), "kept");
+  await prepare({ hosts: "changed\n" });
+  expect(readFileSync(join(directoryOf(), "upper/written"), "utf8")).toBe("kept");
+  expect(readFileSync(join(directoryOf(), "hosts"), "utf8")).toBe("changed\n");
+  expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle);
+});
+
+test.each([
+  ["a sysctl of the host", { sysctls: { "vm.swappiness": "1" } }],
+  ["a device that is none", { security: { ...{}, devices: [{ hostPath: "/etc/passwd", path: "/dev/x", access: "r" }] } }],
+  ["a mount on the root", { mounts: [{ kind: "tmpfs" as const, target: "/", readOnly: false, options: [] }] }],
+])("%s is refused at prepare", async (_title, change) => {
+  const spec = specOf();
+  const merged = { ...change, ...("security" in change ? { security: { ...spec.security, ...change.security } } : {}) } as Partial<SandboxSpec>;
+  await expect(prepare(merged)).rejects.toMatchObject({ code: "INVALID_SPEC" });
+});
+
+test("a launched container runs under its supervisor until its end", async () => {
+  const sandbox = await driver.launch(await prepare(), MAIN, call);
+  expect(sandbox.main.hostPid).toBe(77);
+  const config = JSON.parse(readFileSync(join(directoryOf(), "bundle/config.json"), "utf8"));
+  expect(config.process.user).toEqual({ uid: 1000, gid: 1000, additionalGids: [] });
+  expect(statSync(join(directoryOf(), "bundle/config.json")).mode & 0o777, "it holds the environment").toBe(0o600);
+  await sandbox.start(call);
+  expect(await sandbox.ended).toMatchObject({ kind: "exited", status: { code: 0 } });
+});
+
+test("a refused launch keeps its reason and leaves no trace of a launch", async () => {
+  const bundle = await prepare();
+  onLaunch = async () => ({ failure: { code: "EXHAUSTED", what: "no memory" } });
+  await expect(driver.launch(bundle, MAIN, call)).rejects.toMatchObject({ code: "EXHAUSTED" });
+  expect(await driver.adopt(bundle, call)).toEqual({ state: "not-launched" });
+});
+
+test("adoption tells standing, ended, lost and never launched apart", async () => {
+  const bundle = await prepare();
+  expect(await driver.adopt(bundle, call)).toEqual({ state: "not-launched" });
+  const sandbox = await driver.launch(bundle, MAIN, call);
+  expect(await driver.adopt(bundle, call)).toMatchObject({ state: "standing", main: "held" });
+  const supervisor = supervisors.at(-1) as FakeSupervisor;
+  supervisor.answer = () => "default";
+  await sandbox.start(call);
+  await supervisor.die();
+  expect(await driver.adopt(bundle, call)).toMatchObject({ state: "ended", started: true, reason: { kind: "boundary-lost", status: { code: 137 } } });
+  expect(launcher.asked.at(-1)).toMatchObject({ verb: "remove", keepDirectory: true });
+  writeFileSync(join(directoryOf(), "exit.json"), JSON.stringify(exitRecord(9)));
+  expect(await driver.adopt(bundle, call)).toMatchObject({ state: "ended", started: true, reason: { kind: "exited", status: { code: 9 } } });
+});
+
+test("a later launch forgets how the earlier one ended", async () => {
+  const bundle = await prepare();
+  writeFileSync(join(directoryOf(), "exit.json"), JSON.stringify(exitRecord(9)));
+  await driver.launch(bundle, MAIN, call);
+  expect(existsSync(join(directoryOf(), "exit.json"))).toBe(false);
+});
+
+test("remove needs no bundle, only the place", async () => {
+  await driver.remove({ kind: "container", workload: WORKLOAD, directory: directoryOf() }, call);
+  expect(launcher.asked.at(-1)).toMatchObject({ verb: "remove", workload: WORKLOAD, directory: directoryOf(), keepDirectory: false });
+});
+
+test("a bundle from the future is refused", async () => {
+  const bundle = await prepare();
+  await expect(driver.launch({ ...bundle, driver: { version: 2 } }, MAIN, call)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+  expect(dirname(bundle.directory)).toBe(join(root, "workloads"));
+});
