@@ -33,7 +33,7 @@ export function parseExitRecord(document: unknown): ExitRecord {
   if (kind === undefined || record["version"] !== 1) throw new Failure("CORRUPT_DATA", "An exit record arrived that this program cannot read");
   return {
     version: 1,
-    workload: String(record["workload"] ?? ""),
+    workload: typeof record["workload"] === "string" ? record["workload"] : "",
     kind,
     ...(typeof record["what"] === "string" ? { what: record["what"] } : {}),
     ...parseExitStatus(record),

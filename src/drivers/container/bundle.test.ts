@@ -82,8 +82,16 @@ test("a plain workload gets Docker's guards and files", () => {
   expect(config.root).toEqual({ path: "rootfs", readonly: false });
   expect(config.hostname).toBe("box");
   expect(config.mounts.map((mount) => mount.destination)).toEqual([
-    ...["/proc", "/dev", "/dev/pts", "/sys", "/sys/fs/cgroup", "/dev/mqueue", "/dev/shm"],
-    ...["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"],
+    "/proc",
+    "/dev",
+    "/dev/pts",
+    "/sys",
+    "/sys/fs/cgroup",
+    "/dev/mqueue",
+    "/dev/shm",
+    "/etc/resolv.conf",
+    "/etc/hostname",
+    "/etc/hosts",
   ]);
   expect(mountAt(config, "/dev/shm")?.options).toContain("size=67108864");
   expect(mountAt(config, "/sys")?.options).toContain("ro");

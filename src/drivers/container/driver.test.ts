@@ -167,7 +167,7 @@ test("prepare writes what is shown inside, keeps what the workload wrote, and it
 
 test.each([
   ["a sysctl of the host", { sysctls: { "vm.swappiness": "1" } }],
-  ["a device that is none", { security: { ...{}, devices: [{ hostPath: "/etc/passwd", path: "/dev/x", access: "r" }] } }],
+  ["a device that is none", { security: { devices: [{ hostPath: "/etc/passwd", path: "/dev/x", access: "r" }] } }],
   ["a mount on the root", { mounts: [{ kind: "tmpfs" as const, target: "/", readOnly: false, options: [] }] }],
 ])("%s is refused at prepare", async (_title, change) => {
   const spec = specOf();
