@@ -21,12 +21,16 @@ interface Bundle {
   readonly entry: string;
   readonly output: string;
   readonly format: "cjs" | "esm";
+  /** Modules that stay outside, and the built file that stands for each. */
+  readonly apart?: Readonly<Record<string, string>>;
   readonly sources: readonly string[];
 }
 
-// The CLI is CommonJS because Node starts such a file a millisecond sooner, and that is a twentieth of all it takes.
+// The CLI is CommonJS because Node starts such a file a millisecond sooner, and in two parts because its quickest answers
+// need little: together these are a fifth of the time that `bulkhead version` takes.
 const bundles: readonly Bundle[] = [
-  { name: "cli", entry: "src/cli/main.ts", output: "cli.cjs", format: "cjs", sources: ["src/cli", "sdk/src"] },
+  { name: "cli-program", entry: "src/cli/program.ts", output: "cli-program.cjs", format: "cjs", sources: ["src/cli", "sdk/src"] },
+  { name: "cli", entry: "src/cli/main.ts", output: "cli.cjs", format: "cjs", sources: ["src/cli", "sdk/src"], apart: { "./program.ts": "./cli-program.cjs" } },
   { name: "daemon", entry: "src/daemon/main.ts", output: "daemon.js", format: "esm", sources: ["src"] },
   { name: "bench", entry: "bench/main.ts", output: "bench.js", format: "esm", sources: ["bench", "sdk/src", "src/host", "src/contract"] },
 ];
@@ -90,9 +94,24 @@ async function buildBundle(bundle: Bundle, version: string): Promise<void> {
     keepNames: false,
     legalComments: "none",
     logLevel: "warning",
-    define: { BULKHEAD_VERSION: JSON.stringify(version) },
+    define: { BULKHEAD_VERSION: JSON.stringify(version), ...(bundle.format === "cjs" ? { "import.meta.dirname": "__dirname" } : {}) },
+    // `require` instead of `import()`: the loader of ES modules is not started for one file.
+    ...(bundle.format === "cjs" ? { supported: { "dynamic-import": false } } : {}),
+    plugins: [
+      {
+        name: "apart",
+        setup(resolver) {
+          resolver.onResolve({ filter: /^\./ }, ({ path }) => {
+            const built = bundle.apart?.[path];
+            return built === undefined ? undefined : { path: built, external: true };
+          });
+        },
+      },
+    ],
     // CommonJS packages inside an ESM bundle still call `require` for Node's own modules.
-    ...(bundle.format === "esm" ? { banner: { js: 'import { createRequire as bundledRequire } from "node:module"; const require = bundledRequire(import.meta.url);' } } : {}),
+    ...(bundle.format === "esm"
+      ? { banner: { js: 'import { createRequire as bundledRequire } from "node:module"; const require = bundledRequire(import.meta.url);' } }
+      : {}),
   });
   place(temporary, join(dist, bundle.output));
 }
@@ -125,7 +144,8 @@ interface CargoMessage {
 /** Builds the whole workspace for this machine's own processor and copies its programs to dist/native. */
 function buildNative(): void {
   const triple = `${process.arch === "arm64" ? "aarch64" : "x86_64"}-unknown-linux-gnu`;
-  const cargo = [process.env["CARGO"], join(process.env["HOME"] ?? "/root", ".cargo/bin/cargo")].find((path) => path !== undefined && existsSync(path)) ?? "cargo";
+  const cargo =
+    [process.env["CARGO"], join(process.env["HOME"] ?? "/root", ".cargo/bin/cargo")].find((path) => path !== undefined && existsSync(path)) ?? "cargo";
   const result = spawnSync(cargo, ["build", "--release", "--workspace", "--bins", "--target", triple, "--message-format=json-render-diagnostics"], {
     cwd: join(root, "native"),
     stdio: ["ignore", "pipe", "inherit"],

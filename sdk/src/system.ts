@@ -88,7 +88,9 @@ export class System {
       await this.transport.change({ method: "POST", path: "/bulkhead/v1/shutdown", signal: options.signal });
     } catch (thrown) {
       if (!(thrown instanceof Failure) || thrown.code !== "NOT_FOUND") throw thrown;
-      throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", { remedy: "`systemctl stop bulkhead`, or send SIGTERM to its process" });
+      throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", {
+        remedy: "`systemctl stop bulkhead`, or send SIGTERM to its process",
+      });
     }
   }
 

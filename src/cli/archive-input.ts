@@ -34,6 +34,8 @@ function sizeOf(path: string): number {
     return statSync(path).size;
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException).code;
-    throw new Failure(code === "ENOENT" ? "NOT_FOUND" : "INVALID_SPEC", `cannot read ${JSON.stringify(path)} (${code})`, { remedy: "name an archive that can be read" });
+    throw new Failure(code === "ENOENT" ? "NOT_FOUND" : "INVALID_SPEC", `cannot read ${JSON.stringify(path)} (${code})`, {
+      remedy: "name an archive that can be read",
+    });
   }
 }

@@ -3,7 +3,13 @@
 import type { Filters } from "../../sdk/src/index.ts";
 import { UsageError, type OptionDefinition } from "./command.ts";
 
-export const FILTER_OPTION: OptionDefinition = { name: "filter", short: "f", kind: "list", value: "key=value", help: "Only what matches: name=web, status=exited, label=team" };
+export const FILTER_OPTION: OptionDefinition = {
+  name: "filter",
+  short: "f",
+  kind: "list",
+  value: "key=value",
+  help: "Only what matches: name=web, status=exited, label=team",
+};
 
 export function parseFilters(words: readonly string[]): Filters {
   const filters: Record<string, string[]> = {};

@@ -19,7 +19,11 @@ export function pullImage(client: Client, reference: string, options: PullOption
 }
 
 /** Does what needs an image, with the image fetched as `--pull` says. */
-export async function withImage<T>(client: Client, wanted: { readonly image: string; readonly when: string; readonly platform?: string | undefined; readonly quiet: boolean }, act: () => Promise<T>): Promise<T> {
+export async function withImage<T>(
+  client: Client,
+  wanted: { readonly image: string; readonly when: string; readonly platform?: string | undefined; readonly quiet: boolean },
+  act: () => Promise<T>,
+): Promise<T> {
   const options = { platform: wanted.platform, quiet: wanted.quiet, descriptor: 2 as const };
   if (wanted.when === "always") await pullImage(client, wanted.image, options);
   try {

@@ -75,7 +75,10 @@ function splitBasic(auth: string): [string, string] {
 /** The protocol of Docker's credential helpers: the registry on stdin, JSON on stdout, a failure where it knows nothing. */
 function askProgram(name: string, registry: string): object | undefined {
   try {
-    const answer = JSON.parse(execFileSync(`docker-credential-${name}`, ["get"], { input: registry, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] })) as { Username: string; Secret: string };
+    const answer = JSON.parse(execFileSync(`docker-credential-${name}`, ["get"], { input: registry, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] })) as {
+      Username: string;
+      Secret: string;
+    };
     return answer.Username === "<token>" ? { identitytoken: answer.Secret } : { username: answer.Username, password: answer.Secret };
   } catch {
     return undefined;

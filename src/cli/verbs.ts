@@ -104,12 +104,29 @@ export const VERBS: Readonly<Record<string, Verb>> = {
 
   "container inspect": verb("hidden", "Everything known of a workload", () => inspect().then((file) => file.containerInspect)),
   "image inspect": verb("hidden", "Everything known of an image", () => inspect().then((file) => file.imageInspect)),
-  __complete: verb("hidden", "Candidates for a shell", () => import("./commands/candidates.ts").then((file) => file.command)),
 };
 
 /** Docker's longer names for verbs that have a short one. */
 const LONGER: Readonly<Record<string, readonly string[]>> = {
-  container: ["run", "create", "start", "stop", "restart", "kill", "rm", "logs", "exec", "attach", "stats", "top", "wait", "pause", "unpause", "rename", "update"],
+  container: [
+    "run",
+    "create",
+    "start",
+    "stop",
+    "restart",
+    "kill",
+    "rm",
+    "logs",
+    "exec",
+    "attach",
+    "stats",
+    "top",
+    "wait",
+    "pause",
+    "unpause",
+    "rename",
+    "update",
+  ],
   image: ["pull", "push", "load", "save", "import", "tag", "history"],
   system: ["info", "events"],
 };

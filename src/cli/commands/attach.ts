@@ -17,8 +17,10 @@ export const command: Command = {
   run: async ({ flags, args, client }) => {
     const reference = args[0] as string;
     const found = await client.workloads.inspect(reference);
-    if (!found.State.Running) throw new Failure("WRONG_STATE", `the workload ${reference} does not run`, { remedy: `start it with \`bulkhead start ${reference}\`` });
-    if (found.State.Paused) throw new Failure("WRONG_STATE", `the workload ${reference} is paused`, { remedy: `resume it with \`bulkhead unpause ${reference}\`` });
+    if (!found.State.Running)
+      throw new Failure("WRONG_STATE", `the workload ${reference} does not run`, { remedy: `start it with \`bulkhead start ${reference}\`` });
+    if (found.State.Paused)
+      throw new Failure("WRONG_STATE", `the workload ${reference} is paused`, { remedy: `resume it with \`bulkhead unpause ${reference}\`` });
     const terminal = found.Config.Tty ?? false;
     const stdin = !flags.on("no-stdin") && (found.Config.OpenStdin ?? false);
     requireTerminalInput(terminal, stdin);

@@ -1,13 +1,14 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { constants } from "node:os";
-import { join } from "node:path";
 import { Failure } from "../../../sdk/src/index.ts";
+import { builtPath } from "../built-path.ts";
 import type { Command } from "../command.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] [IMAGE] [-- COMMAND]",
-  description: "Run one workload behind every boundary of this host, interleaved, and show what each costs. `bulkhead compare --help` lists the options of the measuring program itself.",
+  description:
+    "Run one workload behind every boundary of this host, interleaved, and show what each costs. `bulkhead compare --help` lists the options of the measuring program itself.",
   options: [],
   examples: [
     { command: "bulkhead compare --quick busybox", says: "a first impression" },
@@ -17,7 +18,7 @@ export const command: Command = {
   stopsAtArgument: true,
   completes: "images",
   run: async ({ args }) => {
-    const program = join(__dirname, "bench.js");
+    const program = builtPath("bench.js");
     if (!existsSync(program)) throw new Failure("UNAVAILABLE", "the measuring program is not built", { remedy: "run `npm run build`" });
     const child = spawn(process.execPath, [program, ...args], { stdio: "inherit" });
     // Ctrl-C reaches the child by itself: it keeps what it has measured, and this program waits for it.

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { join } from "node:path";
 import { Failure } from "../../../sdk/src/index.ts";
+import { builtPath } from "../built-path.ts";
 import type { Command } from "../command.ts";
 
 /** `bin/bulkhead` starts the daemon in its own place, without this; here for those who run the bundle by hand, and for the help. */
@@ -17,7 +17,7 @@ export const command: Command = {
   least: 0,
   most: 0,
   run: async ({ flags }) => {
-    const program = join(__dirname, "daemon.js");
+    const program = builtPath("daemon.js");
     if (!existsSync(program)) throw new Failure("UNAVAILABLE", "the daemon is not built", { remedy: "run `npm run build`" });
     const words = ["root", "socket", "config"].flatMap((name) => (flags.given(name) ? [`--${name}`, flags.text(name) ?? ""] : []));
     const child = spawn(process.execPath, [program, ...words], { stdio: "inherit" });

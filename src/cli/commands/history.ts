@@ -6,11 +6,7 @@ import { print } from "../output.ts";
 export const command: Command = {
   usage: "[OPTIONS] IMAGE",
   description: "The steps that made an image, the newest first.",
-  options: [
-    ...FORMAT_OPTIONS,
-    { name: "no-trunc", kind: "flag", help: "Nothing cut" },
-    { name: "quiet", short: "q", kind: "flag", help: "Only ids" },
-  ],
+  options: [...FORMAT_OPTIONS, { name: "no-trunc", kind: "flag", help: "Nothing cut" }, { name: "quiet", short: "q", kind: "flag", help: "Only ids" }],
   least: 1,
   most: 1,
   completes: "images",

@@ -35,7 +35,16 @@ export const command: Command = {
   },
 };
 
-const HEADINGS = { Repository: "REPOSITORY", Tag: "TAG", Digest: "DIGEST", ID: "IMAGE ID", CreatedSince: "CREATED", CreatedAt: "CREATED AT", Size: "SIZE", Containers: "CONTAINERS" };
+const HEADINGS = {
+  Repository: "REPOSITORY",
+  Tag: "TAG",
+  Digest: "DIGEST",
+  ID: "IMAGE ID",
+  CreatedSince: "CREATED",
+  CreatedAt: "CREATED AT",
+  Size: "SIZE",
+  Containers: "CONTAINERS",
+};
 
 /** One row for each tag, or for each digest where there are no tags; `<none>` where there is neither. */
 export function imageRows(image: ImageSummary, whole: boolean, digests: boolean, nowMs: number): Row[] {

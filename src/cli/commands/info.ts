@@ -21,7 +21,11 @@ export const command: Command = {
     }
     const text = (name: string): string => {
       const value = info[name];
-      return value === undefined || value === null || value === "" ? "-" : typeof value === "object" ? JSON.stringify(value) : String(value as string | number | boolean);
+      return value === undefined || value === null || value === ""
+        ? "-"
+        : typeof value === "object"
+          ? JSON.stringify(value)
+          : String(value as string | number | boolean);
     };
     const rows: readonly (readonly [string, string])[] = [
       ["Server version", text("ServerVersion")],

@@ -4,9 +4,19 @@ import { compileTemplate } from "../format/template.ts";
 import { printLine } from "../output.ts";
 import { reportFailure } from "../report.ts";
 
-const KINDS = ["container", "image", "volume", "network"] as const;
+/** In the order in which a bare `inspect` looks; the first is Docker's name for a workload. */
+const FINDERS = {
+  container: (client: Client, name: string, size: boolean): Promise<unknown> => client.workloads.inspect(name, { size }),
+  image: (client: Client, name: string): Promise<unknown> => client.images.inspect(name),
+  volume: (client: Client, name: string): Promise<unknown> => client.volumes.inspect(name),
+  network: (client: Client, name: string): Promise<unknown> => client.networks.inspect(name),
+} as const;
 
-type Kind = (typeof KINDS)[number];
+const KINDS = Object.keys(FINDERS) as Kind[];
+
+type Kind = keyof typeof FINDERS;
+
+const COMPLETES = { container: "workloads", image: "images", volume: "volumes", network: "networks" } as const;
 
 const FORMAT = [
   { name: "format", short: "f", kind: "text", value: "template", help: "json, or a Go template" },
@@ -17,7 +27,8 @@ const FORMAT = [
 export function inspectCommand(kind: Kind | undefined): Command {
   return {
     usage: "[OPTIONS] NAME [NAME...]",
-    description: kind === undefined ? "Everything that is known of workloads, images, volumes and networks." : `Everything that is known of a ${kind === "container" ? "workload" : kind}.`,
+    description:
+      kind === undefined ? "Everything that is known of workloads, images, volumes and networks." : `Everything that is known of one kind: ${COMPLETES[kind]}.`,
     options: [
       ...FORMAT,
       { name: "size", short: "s", kind: "flag", help: "With sizes on disk" },
@@ -25,7 +36,7 @@ export function inspectCommand(kind: Kind | undefined): Command {
     ],
     examples: kind === undefined ? [{ command: "bulkhead inspect -f '{{.Boundary.kind}} {{.State.Status}}' web", says: "two facts about one workload" }] : [],
     least: 1,
-    completes: kind === "image" ? "images" : kind === "volume" ? "volumes" : kind === "network" ? "networks" : "workloads",
+    completes: COMPLETES[kind ?? "container"],
     run: (invocation) => inspect(invocation, kind ?? (invocation.flags.text("type") as Kind | undefined)),
   };
 }
@@ -52,15 +63,14 @@ async function inspect({ flags, args, client, verb }: Invocation, kind: Kind | u
 async function find(client: Client, name: string, kind: Kind | undefined, size: boolean): Promise<unknown> {
   for (const one of kind === undefined ? KINDS : [kind]) {
     try {
-      if (one === "container") return await client.workloads.inspect(name, { size });
-      if (one === "image") return await client.images.inspect(name);
-      if (one === "volume") return await client.volumes.inspect(name);
-      return await client.networks.inspect(name);
+      return await FINDERS[one](client, name, size);
     } catch (thrown) {
       if (kind !== undefined || !(thrown instanceof Failure) || thrown.code !== "NOT_FOUND") throw thrown;
     }
   }
-  throw new Failure("NOT_FOUND", `there is no workload, image, volume or network ${JSON.stringify(name)}`, { remedy: "see `bulkhead ps -a` and `bulkhead images`" });
+  throw new Failure("NOT_FOUND", `there is no workload, image, volume or network ${JSON.stringify(name)}`, {
+    remedy: "see `bulkhead ps -a` and `bulkhead images`",
+  });
 }
 
 export const command = inspectCommand(undefined);

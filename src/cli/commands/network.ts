@@ -9,7 +9,12 @@ import { parsePairs } from "../specs/environment.ts";
 export const networkList: Command = {
   usage: "[OPTIONS]",
   description: "List networks.",
-  options: [FILTER_OPTION, ...FORMAT_OPTIONS, { name: "no-trunc", kind: "flag", help: "Nothing cut" }, { name: "quiet", short: "q", kind: "flag", help: "Only ids" }],
+  options: [
+    FILTER_OPTION,
+    ...FORMAT_OPTIONS,
+    { name: "no-trunc", kind: "flag", help: "Nothing cut" },
+    { name: "quiet", short: "q", kind: "flag", help: "Only ids" },
+  ],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {
@@ -20,7 +25,13 @@ export const networkList: Command = {
       print(found.map((network) => `${idOf(network.Id)}\n`).join(""));
       return 0;
     }
-    const rows = found.map((network) => ({ ID: idOf(network.Id), Name: network.Name, Driver: network.Driver, Scope: network.Scope, CreatedAt: network.Created }));
+    const rows = found.map((network) => ({
+      ID: idOf(network.Id),
+      Name: network.Name,
+      Driver: network.Driver,
+      Scope: network.Scope,
+      CreatedAt: network.Created,
+    }));
     const headings = { ID: "NETWORK ID", Name: "NAME", Driver: "DRIVER", Scope: "SCOPE", CreatedAt: "CREATED AT" };
     printListing(rows, { headings, columns: ["ID", "Name", "Driver", "Scope"] }, format);
     return 0;
@@ -38,7 +49,13 @@ export const networkCreate: Command = {
   least: 1,
   most: 1,
   run: async ({ flags, args, client }) => {
-    printLine(await client.networks.create(args[0] as string, { driver: flags.text("driver"), internal: flags.on("internal"), labels: parsePairs(flags.list("label"), "--label") }));
+    printLine(
+      await client.networks.create(args[0] as string, {
+        driver: flags.text("driver"),
+        internal: flags.on("internal"),
+        labels: parsePairs(flags.list("label"), "--label"),
+      }),
+    );
     return 0;
   },
 };

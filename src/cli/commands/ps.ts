@@ -28,7 +28,12 @@ export const command: Command = {
     const limit = flags.on("latest") ? 1 : flags.number("last");
     const format = formatOf(flags);
     const size = flags.on("size") || /\.Size\b/.test(format ?? "");
-    const found = await client.workloads.list({ all: flags.on("all"), size, filters: parseFilters(flags.list("filter")), ...(limit === undefined ? {} : { limit }) });
+    const found = await client.workloads.list({
+      all: flags.on("all"),
+      size,
+      filters: parseFilters(flags.list("filter")),
+      ...(limit === undefined ? {} : { limit }),
+    });
     const whole = flags.on("no-trunc");
     if (flags.on("quiet") && format === undefined) {
       print(found.map((workload) => `${whole ? workload.Id : workload.Id.slice(0, 12)}\n`).join(""));
@@ -83,7 +88,10 @@ export function rowOf(workload: WorkloadSummary, whole: boolean, nowMs: number):
     Networks: Object.keys(workload.NetworkSettings?.Networks ?? {}).join(","),
     Ports: showPorts(workload.Ports),
     RunningFor: `${showDuration(nowMs - workload.Created * 1000)} ago`,
-    Size: workload.SizeRw === undefined ? "0B" : `${showBytes(workload.SizeRw)}${workload.SizeRootFs === undefined ? "" : ` (virtual ${showBytes(workload.SizeRootFs)})`}`,
+    Size:
+      workload.SizeRw === undefined
+        ? "0B"
+        : `${showBytes(workload.SizeRw)}${workload.SizeRootFs === undefined ? "" : ` (virtual ${showBytes(workload.SizeRootFs)})`}`,
     State: workload.State,
     Status: workload.Status,
     Label: (name: unknown) => labels[String(name)] ?? "",
@@ -92,7 +100,9 @@ export function rowOf(workload: WorkloadSummary, whole: boolean, nowMs: number):
 
 /** `0.0.0.0:8080->80/tcp`; neighbours with the same shape are joined to ranges. */
 export function showPorts(ports: readonly PortSummary[]): string {
-  const sorted = [...ports].sort((left, right) => (left.IP ?? "").localeCompare(right.IP ?? "") || left.PrivatePort - right.PrivatePort || left.Type.localeCompare(right.Type));
+  const sorted = [...ports].sort(
+    (left, right) => (left.IP ?? "").localeCompare(right.IP ?? "") || left.PrivatePort - right.PrivatePort || left.Type.localeCompare(right.Type),
+  );
   const groups: { first: PortSummary; last: PortSummary }[] = [];
   for (const port of sorted) {
     const group = groups.at(-1);
@@ -101,7 +111,9 @@ export function showPorts(ports: readonly PortSummary[]): string {
       group.last.IP === port.IP &&
       group.last.Type === port.Type &&
       port.PrivatePort === group.last.PrivatePort + 1 &&
-      (port.PublicPort === undefined ? group.last.PublicPort === undefined : group.last.PublicPort !== undefined && port.PublicPort === group.last.PublicPort + 1);
+      (port.PublicPort === undefined
+        ? group.last.PublicPort === undefined
+        : group.last.PublicPort !== undefined && port.PublicPort === group.last.PublicPort + 1);
     if (follows) group.last = port;
     else groups.push({ first: port, last: port });
   }

@@ -13,7 +13,8 @@ import { beginSession, requireTerminalInput } from "../terminal/session.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
-  description: "Make a workload from an image, start it, and join its output. The exit code is the workload's own; 125 says that Bulkhead failed, 126 that the command cannot run, 127 that there is no such command.",
+  description:
+    "Make a workload from an image, start it, and join its output. The exit code is the workload's own; 125 says that Bulkhead failed, 126 that the command cannot run, 127 that there is no such command.",
   options: RUN_OPTIONS,
   examples: [
     { command: "bulkhead run --rm busybox echo hello", says: "a container, gone when it has ended" },
@@ -38,7 +39,15 @@ async function run(invocation: Invocation): Promise<number> {
   const document: CreateDocument = size === undefined ? base : { ...base, HostConfig: { ...base.HostConfig, ConsoleSize: [size.rows, size.columns] } };
   requireTerminalInput(terminal, joined.stdin);
   const wanted = { image: document.Image, when: flags.text("pull") ?? "missing", platform: flags.text("platform"), quiet: flags.on("quiet") };
-  const request: RunRequest = { client, document, name: flags.text("name"), platform: wanted.platform, joined, detachKeys, proxySignals: !flags.given("sig-proxy") || flags.on("sig-proxy") };
+  const request: RunRequest = {
+    client,
+    document,
+    name: flags.text("name"),
+    platform: wanted.platform,
+    joined,
+    detachKeys,
+    proxySignals: !flags.given("sig-proxy") || flags.on("sig-proxy"),
+  };
   try {
     if (flags.on("detach")) return await withImage(client, wanted, () => runDetached(request, flags.text("cidfile")));
     if (isOneRoundTrip(flags)) return await withImage(client, wanted, () => runNatively(request));
@@ -96,7 +105,10 @@ export function writeIdFile(path: string, id: string): void {
     writeFileSync(path, id, { flag: "wx" });
   } catch (thrown) {
     const code = (thrown as NodeJS.ErrnoException).code;
-    throw new UsageError(code === "EEXIST" ? `the id file ${JSON.stringify(path)} is there already` : `cannot write the id file ${JSON.stringify(path)} (${code})`, "remove it, or name another with --cidfile");
+    throw new UsageError(
+      code === "EEXIST" ? `the id file ${JSON.stringify(path)} is there already` : `cannot write the id file ${JSON.stringify(path)} (${code})`,
+      "remove it, or name another with --cidfile",
+    );
   }
 }
 

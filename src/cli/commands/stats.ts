@@ -83,7 +83,17 @@ async function readOn(invocation: Invocation): Promise<number> {
 }
 
 function emptyRow(reference: string): Row {
-  return { ID: reference.slice(0, 12), Container: reference, Name: "--", CPUPerc: "--", MemUsage: "-- / --", MemPerc: "--", NetIO: "--", BlockIO: "--", PIDs: "--" };
+  return {
+    ID: reference.slice(0, 12),
+    Container: reference,
+    Name: "--",
+    CPUPerc: "--",
+    MemUsage: "-- / --",
+    MemPerc: "--",
+    NetIO: "--",
+    BlockIO: "--",
+    PIDs: "--",
+  };
 }
 
 export function statsRow(reference: string, reading: StatsDocument, whole: boolean): Row {
@@ -96,7 +106,8 @@ export function statsRow(reference: string, reading: StatsDocument, whole: boole
   const limit = memory.limit ?? 0;
   const networks = Object.values(reading.networks ?? {});
   const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
-  const disk = (op: string): number => sum((reading.blkio_stats?.io_service_bytes_recursive ?? []).filter((entry) => entry.op.toLowerCase() === op).map((entry) => entry.value));
+  const disk = (op: string): number =>
+    sum((reading.blkio_stats?.io_service_bytes_recursive ?? []).filter((entry) => entry.op.toLowerCase() === op).map((entry) => entry.value));
   const id = reading.id ?? reference;
   return {
     ID: whole ? id : id.slice(0, 12),

@@ -6,11 +6,19 @@ import { showBytes } from "../format/quantity.ts";
 import { printLine } from "../output.ts";
 import { reportFailure } from "../report.ts";
 
+interface VolumeUse {
+  readonly UsageData?: { readonly Size: number; readonly RefCount: number } | null;
+}
+
 interface DiskUse {
   readonly LayersSize?: number;
   readonly Images?: readonly (ImageSummary & { readonly SharedSize?: number })[] | null;
   readonly Containers?: readonly WorkloadSummary[] | null;
-  readonly Volumes?: readonly { readonly UsageData?: { readonly Size: number; readonly RefCount: number } | null }[] | null;
+  readonly Volumes?: readonly VolumeUse[] | null;
+}
+
+function sizeOf(volume: VolumeUse): number {
+  return volume.UsageData?.Size ?? 0;
 }
 
 export const systemDiskUse: Command = {
@@ -29,17 +37,25 @@ export const systemDiskUse: Command = {
     const unusedImages = images.filter((image) => !used.has(image.Id));
     const stopped = workloads.filter((workload) => workload.State !== "running" && workload.State !== "paused");
     const freeVolumes = volumes.filter((volume) => (volume.UsageData?.RefCount ?? 0) === 0);
-    const row = (type: string, total: number, active: number, size: number, reclaimable: number): Record<string, string> => ({
+    const row = (type: string, [total, active]: readonly [number, number], [size, reclaimable]: readonly [number, number]): Record<string, string> => ({
       Type: type,
       TotalCount: String(total),
       Active: String(active),
       Size: showBytes(size),
       Reclaimable: `${showBytes(reclaimable)}${size > 0 ? ` (${Math.floor((reclaimable / size) * 100)}%)` : ""}`,
     });
+    const imageBytes = [
+      use.LayersSize ?? sum(images.map((image) => image.Size)),
+      sum(unusedImages.map((image) => image.Size - Math.max(0, image.SharedSize ?? 0))),
+    ] as const;
     const rows = [
-      row("Images", images.length, images.length - unusedImages.length, use.LayersSize ?? sum(images.map((image) => image.Size)), sum(unusedImages.map((image) => image.Size - Math.max(0, image.SharedSize ?? 0)))),
-      row("Workloads", workloads.length, workloads.length - stopped.length, sum(workloads.map((one) => one.SizeRw ?? 0)), sum(stopped.map((one) => one.SizeRw ?? 0))),
-      row("Volumes", volumes.length, volumes.length - freeVolumes.length, sum(volumes.map((one) => one.UsageData?.Size ?? 0)), sum(freeVolumes.map((one) => one.UsageData?.Size ?? 0))),
+      row("Images", [images.length, images.length - unusedImages.length], imageBytes),
+      row(
+        "Workloads",
+        [workloads.length, workloads.length - stopped.length],
+        [sum(workloads.map((one) => one.SizeRw ?? 0)), sum(stopped.map((one) => one.SizeRw ?? 0))],
+      ),
+      row("Volumes", [volumes.length, volumes.length - freeVolumes.length], [sum(volumes.map(sizeOf)), sum(freeVolumes.map(sizeOf))]),
     ];
     const headings = { Type: "TYPE", TotalCount: "TOTAL", Active: "ACTIVE", Size: "SIZE", Reclaimable: "RECLAIMABLE" };
     printListing(rows, { headings, columns: Object.keys(headings) }, formatOf(flags));

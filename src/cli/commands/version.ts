@@ -1,8 +1,9 @@
 import { Failure, type VersionDocument } from "../../../sdk/src/index.ts";
 import type { Command } from "../command.ts";
 import { printDocument } from "../format/listing.ts";
-import { printLine } from "../output.ts";
+import { print } from "../output.ts";
 import { reportFailure } from "../report.ts";
+import { showVersions } from "../show-versions.ts";
 import { CLIENT_VERSION } from "../version.ts";
 
 export const command: Command = {
@@ -27,17 +28,9 @@ export const command: Command = {
     }
     const format = flags.on("json") ? "json" : flags.text("format");
     if (format !== undefined) printDocument({ Client: own, Server: server ?? null }, format);
-    else {
-      printLine(`Client:\n Version:    ${own.Version}\n Node:       ${own.Node}\n OS/Arch:    ${own.Os}/${own.Arch}\n Host:       ${own.Host}`);
-      if (server !== undefined) printLine(showServer(server));
-    }
+    else print(showVersions(client.host, server));
     if (failure === undefined) return 0;
     reportFailure(failure, "version");
     return 1;
   },
 };
-
-function showServer(server: VersionDocument): string {
-  const name = server.Platform?.Name ?? "unknown";
-  return `\nServer: ${name}\n Version:    ${server.Version}\n API:        ${server.ApiVersion}${server.MinAPIVersion === undefined ? "" : ` (from ${server.MinAPIVersion})`}\n OS/Arch:    ${server.Os ?? "?"}/${server.Arch ?? "?"}\n Kernel:     ${server.KernelVersion ?? "?"}`;
-}

@@ -29,7 +29,11 @@ export const volumeList: Command = {
         .map(([key, value]) => `${key}=${value}`)
         .join(","),
     }));
-    printListing(rows, { headings: { Driver: "DRIVER", Name: "VOLUME NAME", Mountpoint: "MOUNTPOINT", Scope: "SCOPE", Labels: "LABELS" }, columns: ["Driver", "Name"] }, format);
+    printListing(
+      rows,
+      { headings: { Driver: "DRIVER", Name: "VOLUME NAME", Mountpoint: "MOUNTPOINT", Scope: "SCOPE", Labels: "LABELS" }, columns: ["Driver", "Name"] },
+      format,
+    );
     return 0;
   },
 };

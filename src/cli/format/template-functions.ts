@@ -50,7 +50,8 @@ function index(container: unknown, ...keys: readonly unknown[]): unknown {
 
 function printf(format: unknown, ...values: readonly unknown[]): string {
   let next = 0;
-  return show(format).replace(/%(-?)(\d*)(?:\.(\d+))?([%svdqfxt])/g, (_whole, left: string, width: string, digits: string | undefined, verb: string) => {
+  return show(format).replace(/%-?\d*(?:\.\d+)?[%svdqfxt]/g, (whole) => {
+    const [, left = "", width = "", digits, verb = ""] = /^%(-?)(\d*)(?:\.(\d+))?(.)$/.exec(whole) ?? [];
     if (verb === "%") return "%";
     const value = values[next++];
     let text = show(value);
@@ -74,7 +75,8 @@ export const FUNCTIONS: Readonly<Record<string, (...values: readonly unknown[]) 
   print: (...values) => values.map(show).join(""),
   println: (...values) => `${values.map(show).join(" ")}\n`,
   printf,
-  len: (value) => (typeof value === "string" || Array.isArray(value) ? value.length : typeof value === "object" && value !== null ? Object.keys(value).length : 0),
+  len: (value) =>
+    typeof value === "string" || Array.isArray(value) ? value.length : typeof value === "object" && value !== null ? Object.keys(value).length : 0,
   index,
   eq: (first, ...others) => others.some((other) => compare(first, other) === 0),
   ne: (left, right) => compare(left, right) !== 0,

@@ -64,7 +64,8 @@ function call(command: readonly Operand[], scope: Scope, piped: readonly unknown
   const values = [...rest.map((operand) => operandValue(operand, scope)), ...piped];
   if (first.is === "function") {
     const known = FUNCTIONS[first.name];
-    if (known === undefined) throw new UsageError(`the format uses a function ${JSON.stringify(first.name)} that does not exist`, `use one of ${Object.keys(FUNCTIONS).join(", ")}`);
+    if (known === undefined)
+      throw new UsageError(`the format uses a function ${JSON.stringify(first.name)} that does not exist`, `use one of ${Object.keys(FUNCTIONS).join(", ")}`);
     return known(...values);
   }
   const value = operandValue(first, scope);

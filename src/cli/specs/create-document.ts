@@ -18,7 +18,8 @@ export interface Joined {
 
 export function createDocument(flags: Flags, args: readonly string[], joined: Joined): CreateDocument {
   const [image = "", ...command] = args;
-  if (flags.on("rm") && flags.given("restart") && parseRestart(flags.text("restart") ?? "").Name !== "no") throw new UsageError("--rm and --restart cannot both be given");
+  if (flags.on("rm") && flags.given("restart") && parseRestart(flags.text("restart") ?? "").Name !== "no")
+    throw new UsageError("--rm and --restart cannot both be given");
   const publications = flags.list("publish").flatMap(parsePublication);
   const exposed = [...publications.map(({ port }) => port), ...flags.list("expose").flatMap(parseExposed)];
   const volumes = flags.list("volume").map(parseVolume);
@@ -153,5 +154,7 @@ function present<T extends object>(fields: T): Present<T> {
 }
 
 function filled<T extends object>(fields: T): Partial<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : Object.keys(value as object).length > 0))) as Partial<T>;
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => (Array.isArray(value) ? value.length > 0 : Object.keys(value as object).length > 0)),
+  ) as Partial<T>;
 }

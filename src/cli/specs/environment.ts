@@ -8,7 +8,8 @@ type Environment = Readonly<Record<string, string | undefined>>;
 /** `NAME=value` as it is; `NAME` alone takes the caller's own value, and is left out where there is none. */
 export function parseVariables(words: readonly string[], environment: Environment): string[] {
   return words.flatMap((word) => {
-    if (word === "" || word.startsWith("=")) throw new UsageError(`${JSON.stringify(word)} is no environment variable`, "write NAME=value, or NAME to pass your own on");
+    if (word === "" || word.startsWith("="))
+      throw new UsageError(`${JSON.stringify(word)} is no environment variable`, "write NAME=value, or NAME to pass your own on");
     if (word.includes("=")) return [word];
     const own = environment[word];
     return own === undefined ? [] : [`${word}=${own}`];

@@ -2,10 +2,28 @@
 
 import type { OptionDefinition } from "../command.ts";
 
-const list = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({ name, kind: "list", value, help, ...more });
-const text = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({ name, kind: "text", value, help, ...more });
+const list = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({
+  name,
+  kind: "list",
+  value,
+  help,
+  ...more,
+});
+const text = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({
+  name,
+  kind: "text",
+  value,
+  help,
+  ...more,
+});
 const flag = (name: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({ name, kind: "flag", help, ...more });
-const number = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({ name, kind: "number", value, help, ...more });
+const number = (name: string, value: string, help: string, more: Partial<OptionDefinition> = {}): OptionDefinition => ({
+  name,
+  kind: "number",
+  value,
+  help,
+  ...more,
+});
 
 export const ISOLATIONS = ["default", "container", "microvm", "gvisor", "wasm", "vm", "auto"] as const;
 

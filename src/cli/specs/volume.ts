@@ -51,7 +51,19 @@ export function parseMount(text: string): MountDocument {
 }
 
 const ALIASES: Readonly<Record<string, string>> = { src: "source", dst: "target", destination: "target", ro: "readonly" };
-const KNOWN = new Set(["type", "source", "target", "readonly", "bind-propagation", "bind-create-src", "volume-nocopy", "volume-label", "tmpfs-size", "tmpfs-mode", "consistency"]);
+const KNOWN = new Set([
+  "type",
+  "source",
+  "target",
+  "readonly",
+  "bind-propagation",
+  "bind-create-src",
+  "volume-nocopy",
+  "volume-label",
+  "tmpfs-size",
+  "tmpfs-mode",
+  "consistency",
+]);
 
 function options(type: MountDocument["Type"], fields: ReadonlyMap<string, string>, text: string): Partial<MountDocument> {
   const foreign = [...fields.keys()].find((key) => /^(bind|volume|tmpfs)-/.test(key) && !key.startsWith(`${type}-`));
@@ -59,7 +71,9 @@ function options(type: MountDocument["Type"], fields: ReadonlyMap<string, string
   if (type === "bind") {
     const propagation = fields.get("bind-propagation");
     const creates = fields.has("bind-create-src") ? { CreateMountpoint: isOn(fields.get("bind-create-src")) } : {};
-    return propagation === undefined && !fields.has("bind-create-src") ? {} : { BindOptions: { ...(propagation === undefined ? {} : { Propagation: propagation }), ...creates } };
+    return propagation === undefined && !fields.has("bind-create-src")
+      ? {}
+      : { BindOptions: { ...(propagation === undefined ? {} : { Propagation: propagation }), ...creates } };
   }
   if (type === "volume") return fields.has("volume-nocopy") ? { VolumeOptions: { NoCopy: isOn(fields.get("volume-nocopy")) } } : {};
   const size = fields.get("tmpfs-size");
@@ -67,7 +81,10 @@ function options(type: MountDocument["Type"], fields: ReadonlyMap<string, string
   if (mode !== undefined && !/^[0-7]{3,4}$/.test(mode)) throw badMount(text, "tmpfs-mode is octal, such as 1777");
   if (size === undefined && mode === undefined) return {};
   return {
-    TmpfsOptions: { ...(size === undefined ? {} : { SizeBytes: parseBytes(size, "tmpfs-size") }), ...(mode === undefined ? {} : { Mode: Number.parseInt(mode, 8) }) },
+    TmpfsOptions: {
+      ...(size === undefined ? {} : { SizeBytes: parseBytes(size, "tmpfs-size") }),
+      ...(mode === undefined ? {} : { Mode: Number.parseInt(mode, 8) }),
+    },
   };
 }
 

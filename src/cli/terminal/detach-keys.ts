@@ -11,7 +11,10 @@ export function parseDetachKeys(text: string): readonly number[] {
     const control = /^ctrl-([a-z@[\\\]^_])$/i.exec(key)?.[1];
     if (control !== undefined) return control.toUpperCase().charCodeAt(0) - 64;
     if (key.length === 1) return key.charCodeAt(0);
-    throw new UsageError(`there is no key ${JSON.stringify(key)}`, "write single letters or ctrl-LETTER, with commas between, as in --detach-keys ctrl-p,ctrl-q");
+    throw new UsageError(
+      `there is no key ${JSON.stringify(key)}`,
+      "write single letters or ctrl-LETTER, with commas between, as in --detach-keys ctrl-p,ctrl-q",
+    );
   });
 }
 

@@ -79,6 +79,8 @@ async function feed(attached: Attached, options: SessionOptions, detach: () => v
 /** Rejects what can never work: a terminal fed from a file. */
 export function requireTerminalInput(terminal: boolean, stdin: boolean): void {
   if (terminal && stdin && !isTerminal(0)) {
-    throw new Failure("INVALID_SPEC", "cannot attach stdin to a terminal because stdin is not one", { remedy: "leave -t out: -i alone takes input from a pipe or a file" });
+    throw new Failure("INVALID_SPEC", "cannot attach stdin to a terminal because stdin is not one", {
+      remedy: "leave -t out: -i alone takes input from a pipe or a file",
+    });
   }
 }

@@ -1,32 +1,21 @@
-import type { Client } from "../../../sdk/src/index.ts";
-import type { Command, CompletionKind, OptionDefinition } from "../command.ts";
-import { printLine } from "../output.ts";
-import { findVerb, GROUPS, VERBS, wordsOfGroup } from "../verbs.ts";
+/** What may stand where a shell's TAB was pressed. */
 
-/** What a shell asks when TAB is pressed: the words so far, the unfinished one last. A line each, then `:files` or `:words`. */
-export const command: Command = {
-  usage: "WORD...",
-  options: [],
-  least: 0,
-  stopsAtArgument: true,
-  run: async ({ args, client }) => {
-    const { words, files } = await candidates(args, client);
-    for (const word of words) printLine(word);
-    printLine(files ? ":files" : ":words");
-    return 0;
-  },
-};
+import type { Client } from "../../sdk/src/index.ts";
+import type { CompletionKind, OptionDefinition } from "./command.ts";
+import { findVerb, GROUPS, VERBS, wordsOfGroup } from "./verbs.ts";
 
 interface Candidates {
   readonly words: readonly string[];
   readonly files: boolean;
 }
 
-export async function candidates(typed: readonly string[], client: Client): Promise<Candidates> {
+/** The words so far without the program's name, the unfinished one last. */
+export async function findCandidates(typed: readonly string[], client: Client): Promise<Candidates> {
   const current = typed.at(-1) ?? "";
   const before = typed.slice(0, -1);
   const beginning = (words: readonly string[]): Candidates => ({ words: words.filter((word) => word.startsWith(current)), files: false });
-  if (before.length === 0) return beginning([...new Set([...Object.keys(VERBS).filter((name) => VERBS[name]?.group !== "hidden" && !name.includes(" ")), ...GROUPS, "help"])].sort());
+  if (before.length === 0)
+    return beginning([...new Set([...Object.keys(VERBS).filter((name) => VERBS[name]?.group !== "hidden" && !name.includes(" ")), ...GROUPS, "help"])].sort());
   const found = findVerb(before);
   if (found === undefined) {
     const group = GROUPS.find((name) => name === before[0]);
@@ -42,7 +31,8 @@ export async function candidates(typed: readonly string[], client: Client): Prom
   }
   const waiting = optionWaiting(rest, verb.options);
   if (waiting !== undefined) return valuesOf(waiting, current, client);
-  if (current.startsWith("-")) return beginning([...verb.options.flatMap((option) => [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])]), "--help"].sort());
+  if (current.startsWith("-"))
+    return beginning([...verb.options.flatMap((option) => [`--${option.name}`, ...(option.short === undefined ? [] : [`-${option.short}`])]), "--help"].sort());
   if (verb.stopsAtArgument === true && countArguments(rest, verb.options) > 0) return { words: [], files: true };
   return namesOf(verb.completes, current, client);
 }
@@ -50,7 +40,11 @@ export async function candidates(typed: readonly string[], client: Client): Prom
 /** The option whose value comes next, where the last word is one. */
 function optionWaiting(words: readonly string[], options: readonly OptionDefinition[]): OptionDefinition | undefined {
   const last = words.at(-1) ?? "";
-  const option = last.startsWith("--") ? options.find((one) => `--${one.name}` === last) : /^-\w+$/.test(last) ? options.find((one) => one.short === last.at(-1)) : undefined;
+  const option = last.startsWith("--")
+    ? options.find((one) => `--${one.name}` === last)
+    : /^-\w+$/.test(last)
+      ? options.find((one) => one.short === last.at(-1))
+      : undefined;
   return option === undefined || option.kind === "flag" ? undefined : option;
 }
 
@@ -68,8 +62,13 @@ async function namesOf(kind: CompletionKind | undefined, current: string, client
   if (kind === "files") return { words: [], files: true };
   const signal = AbortSignal.timeout(1000);
   const list = async (): Promise<readonly string[]> => {
-    if (kind === "workloads" || kind === "running") return (await client.workloads.list({ all: kind === "workloads", signal })).flatMap((one) => one.Names.map((name) => name.replace(/^\//, "")));
-    if (kind === "images") return (await client.images.list({ signal })).flatMap((one) => [...(one.RepoTags ?? []), ...(one.RepoTags ?? []).filter((tag) => tag.endsWith(":latest")).map((tag) => tag.slice(0, -":latest".length))]);
+    if (kind === "workloads" || kind === "running")
+      return (await client.workloads.list({ all: kind === "workloads", signal })).flatMap((one) => one.Names.map((name) => name.replace(/^\//, "")));
+    if (kind === "images")
+      return (await client.images.list({ signal })).flatMap((one) => [
+        ...(one.RepoTags ?? []),
+        ...(one.RepoTags ?? []).filter((tag) => tag.endsWith(":latest")).map((tag) => tag.slice(0, -":latest".length)),
+      ]);
     if (kind === "volumes") return (await client.volumes.list({ signal })).map((one) => one.Name);
     if (kind === "networks") return (await client.networks.list({ signal })).map((one) => one.Name);
     return [];
