@@ -10,30 +10,12 @@ import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { basename, dirname, join, relative, resolve } from "node:path";
+import { BUNDLES, buildBundle } from "./bundles.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const dist = join(root, "dist");
 const asked = new Set(process.argv.slice(2));
 const everything = !asked.has("--js") && !asked.has("--native");
-
-interface Bundle {
-  readonly name: string;
-  readonly entry: string;
-  readonly output: string;
-  readonly format: "cjs" | "esm";
-  /** Modules that stay outside, and the built file that stands for each. */
-  readonly apart?: Readonly<Record<string, string>>;
-  readonly sources: readonly string[];
-}
-
-// The CLI is CommonJS because Node starts such a file a millisecond sooner, and in two parts because its quickest answers
-// need little: together these are a fifth of the time that `bulkhead version` takes.
-const bundles: readonly Bundle[] = [
-  { name: "cli-program", entry: "src/cli/program.ts", output: "cli-program.cjs", format: "cjs", sources: ["src/cli", "sdk/src"] },
-  { name: "cli", entry: "src/cli/main.ts", output: "cli.cjs", format: "cjs", sources: ["src/cli", "sdk/src"], apart: { "./program.ts": "./cli-program.cjs" } },
-  { name: "daemon", entry: "src/daemon/main.ts", output: "daemon.js", format: "esm", sources: ["src"] },
-  { name: "bench", entry: "bench/main.ts", output: "bench.js", format: "esm", sources: ["bench", "sdk/src", "src/host", "src/contract"] },
-];
 
 function say(line: string): void {
   process.stdout.write(`build: ${line}\n`);
@@ -79,58 +61,21 @@ function place(temporary: string, final: string): void {
   renameSync(temporary, final);
 }
 
-async function buildBundle(bundle: Bundle, version: string): Promise<void> {
-  const { build } = await import("esbuild");
-  const temporary = join(dist, `.${bundle.output}.${process.pid}`);
-  await build({
-    entryPoints: [join(root, bundle.entry)],
-    outfile: temporary,
-    bundle: true,
-    platform: "node",
-    target: "node22.15",
-    format: bundle.format,
-    minifySyntax: true,
-    minifyWhitespace: bundle.format === "cjs",
-    keepNames: false,
-    legalComments: "none",
-    logLevel: "warning",
-    define: { BULKHEAD_VERSION: JSON.stringify(version), ...(bundle.format === "cjs" ? { "import.meta.dirname": "__dirname" } : {}) },
-    // `require` instead of `import()`: the loader of ES modules is not started for one file.
-    ...(bundle.format === "cjs" ? { supported: { "dynamic-import": false } } : {}),
-    plugins: [
-      {
-        name: "apart",
-        setup(resolver) {
-          resolver.onResolve({ filter: /^\./ }, ({ path }) => {
-            const built = bundle.apart?.[path];
-            return built === undefined ? undefined : { path: built, external: true };
-          });
-        },
-      },
-    ],
-    // CommonJS packages inside an ESM bundle still call `require` for Node's own modules.
-    ...(bundle.format === "esm"
-      ? { banner: { js: 'import { createRequire as bundledRequire } from "node:module"; const require = bundledRequire(import.meta.url);' } }
-      : {}),
-  });
-  place(temporary, join(dist, bundle.output));
-}
-
 async function buildScripts(): Promise<void> {
   const manifest = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   const lock = existsSync(join(root, "package-lock.json")) ? ["package-lock.json"] : [];
-  for (const bundle of bundles) {
+  for (const bundle of BUNDLES) {
     if (!existsSync(join(root, bundle.entry))) {
       say(`${bundle.name} skipped: ${bundle.entry} is not there`);
       continue;
     }
-    const hash = hashOf([...bundle.sources, "scripts/build.ts", "package.json", ...lock], bundle.name);
+    const hash = hashOf([...bundle.sources, "scripts/bundles.ts", "package.json", ...lock], bundle.name);
     const output = join(dist, bundle.output);
     await target(
       bundle.name,
       hash,
       () => [output],
-      () => buildBundle(bundle, manifest.version),
+      () => buildBundle(bundle, { directory: dist, version: manifest.version }),
     );
   }
 }

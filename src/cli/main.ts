@@ -8,7 +8,7 @@ import { enableCompileCache } from "node:module";
 import { findQuickVersion } from "../../sdk/src/quick-version.ts";
 import { findSocketPath } from "../../sdk/src/address.ts";
 import { showVersions } from "./show-versions.ts";
-import { CLIENT_VERSION } from "./version.ts";
+import { CLIENT_VERSION, IS_BUILT } from "./version.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
   const only = argv.length === 1 ? argv[0] : undefined;
@@ -20,7 +20,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const answered = await answerVersion();
     if (answered) return 0;
   }
-  enableCompileCache(`${import.meta.dirname}/.compiled`);
+  if (IS_BUILT) enableCompileCache(`${import.meta.dirname}/.compiled`);
   const { runProgram } = await import("./program.ts");
   return runProgram(argv);
 }
