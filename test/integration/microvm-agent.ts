@@ -45,8 +45,9 @@ export interface MachineOptions {
   readonly more?: readonly string[];
 }
 
-export const BARE_ARGUMENTS = [
-  ..."-M microvm,acpi=off,x-option-roms=off,rtc=off,pit=on,pic=on,isa-serial=on -accel tcg -cpu max".split(" "),
+/** Debian's kernel finds its devices by ACPI alone; ours is told on the command line. */
+export const bareArguments = (acpi: "on" | "off") => [
+  ...`-M microvm,acpi=${acpi},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on -accel tcg -cpu max`.split(" "),
   ..."-nodefaults -no-user-config -no-reboot -display none -global virtio-mmio.force-legacy=false".split(" "),
 ];
 
@@ -79,7 +80,7 @@ export class AgentMachine {
     const drives = [`id=root,file=${options.root},format=raw,readonly=on,if=none`];
     if (options.scratch !== undefined) drives.push(`id=scratch,file=${options.scratch},format=raw,if=none,discard=unmap`);
     const args = [
-      ...BARE_ARGUMENTS,
+      ...bareArguments(options.kernel.kernel.includes("/debian-") ? "on" : "off"),
       ...["-m", options.memory ?? "256M", "-kernel", options.kernel.kernel, "-initrd", options.kernel.initrd],
       ...["-append", `console=ttyS0 quiet reboot=t panic=-1 mitigations=off ${options.append ?? ""}`],
       ...drives.flatMap((drive) => ["-drive", drive, "-device", `virtio-blk-device,drive=${drive.split(",")[0]?.slice(3)},serial=${drive.split(",")[0]?.slice(3)}`]),

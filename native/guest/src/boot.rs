@@ -27,15 +27,25 @@ pub fn boot() -> Result<port::Port, Failure> {
 /// `/modules/NN-name.ko`, in the order of their names. Debian's kernel needs them, ours has none.
 fn load_modules() {
     let Ok(entries) = std::fs::read_dir("/modules") else { return };
+    let _ = sys::mkdir("/proc", 0o755).and_then(|()| sys::mount("proc", "/proc", "proc", 0, ""));
+    let command_line = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
     let mut paths: Vec<_> = entries.flatten().map(|entry| entry.path()).collect();
     paths.sort();
     for path in paths {
         let Ok(file) = std::fs::File::open(&path) else { continue };
-        if unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), c"".as_ptr(), 0) } != 0 && sys::errno() != libc::EEXIST {
+        let name = path.file_stem().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        let Ok(parameters) = sys::c(&module_parameters(&command_line, name.split_once('-').map_or("", |(_, name)| name))) else { continue };
+        if unsafe { libc::syscall(libc::SYS_finit_module, file.as_raw_fd(), parameters.as_ptr(), 0) } != 0 && sys::errno() != libc::EEXIST {
             eprintln!("bulkhead: module {} was refused: {}", path.display(), std::io::Error::last_os_error());
         }
         let _ = std::fs::remove_file(&path);
     }
+}
+
+/// What the kernel's command line says to a module, as whoever loads it must hand over: `virtio_mmio.device=…` names the drives.
+fn module_parameters(command_line: &str, module: &str) -> String {
+    let own = command_line.split_whitespace().filter_map(|word| word.strip_prefix(module)?.strip_prefix('.'));
+    own.collect::<Vec<_>>().join(" ")
 }
 
 /// The initramfs itself can never be pivoted away from, so the agent moves to a tmpfs above it first.
@@ -84,5 +94,15 @@ pub fn power_off(why: &str) -> ! {
     }
     loop {
         std::thread::sleep(std::time::Duration::from_secs(1));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn a_module_gets_its_own_words_of_the_command_line() {
+        let line = "quiet virtio_mmio.device=512@0xfeb02e00:12 virtio_blk.x=1 virtio_mmio.device=2@3:4\n";
+        assert_eq!(super::module_parameters(line, "virtio_mmio"), "device=512@0xfeb02e00:12 device=2@3:4");
+        assert_eq!(super::module_parameters(line, "virtio"), "");
     }
 }

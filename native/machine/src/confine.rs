@@ -1,0 +1,305 @@
+//! The machine monitor without root power: own user, own pid, mount, network, ipc and uts namespaces, own control group, a root that
+//! holds the files it was given and nothing else, no descriptors but those it was given, no way to gain privileges. Its own
+//! seccomp filter comes on top (`-sandbox` in its arguments). It dies with its supervisor.
+
+use bulkhead_cgroup::Attach;
+use bulkhead_wire::failure::quote;
+use bulkhead_wire::{Code, Failure};
+use std::collections::BTreeSet;
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::ptr::null;
+
+/// First number of the kept descriptors in the child.
+pub const FIRST_KEPT: RawFd = 3;
+/// Temporary numbers, beyond every descriptor of a supervisor.
+const ASIDE: RawFd = 400;
+/// More arguments, files or descriptors than any machine has.
+const MOST: usize = 200;
+
+/// A file or directory of the host, and where it is seen. Read-only unless it is said to be writable.
+pub struct Seen {
+    pub source: String,
+    pub target: String,
+    pub writable: bool,
+}
+
+pub struct Confinement<'a> {
+    pub program: &'a str,
+    pub arguments: &'a [String],
+    pub uid: u32,
+    pub gid: u32,
+    /// An empty directory to raise the private root on.
+    pub stage: &'a str,
+    pub files: &'a [Seen],
+    /// Descriptors that it keeps, at FIRST_KEPT and on.
+    pub kept: &'a [RawFd],
+    pub console: RawFd,
+    pub attach: &'a Attach,
+}
+
+struct Bind {
+    source: CString,
+    target: CString,
+    directory: bool,
+}
+
+/// Everything that the child needs, so that it only makes system calls.
+struct Plan<'a> {
+    stage: CString,
+    directories: Vec<CString>,
+    fixed: Vec<Bind>,
+    writable: Vec<Bind>,
+    program: CString,
+    arguments: Vec<*const libc::c_char>,
+    inner: &'a Confinement<'a>,
+    status: RawFd,
+}
+
+/// Starts it; gives its pid once its program runs.
+pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
+    if wanted.arguments.len() > MOST || wanted.files.len() > MOST || wanted.kept.len() > MOST / 2 {
+        return Err(Failure::new(Code::InvalidSpec, "the launch plan gives a machine monitor too many arguments, files or descriptors"));
+    }
+    let texts = wanted.arguments.iter().map(|text| c(text)).collect::<Result<Vec<_>, _>>()?;
+    let program = c(wanted.program)?;
+    let mut arguments = vec![program.as_ptr()];
+    arguments.extend(texts.iter().map(|text| text.as_ptr()));
+    arguments.push(null());
+    let binds = |writable: bool| wanted.files.iter().filter(|file| file.writable == writable).map(|file| bind(wanted.stage, file)).collect::<Result<Vec<_>, _>>();
+    let (status_read, status_write) = pipe()?;
+    let plan = Plan {
+        stage: c(wanted.stage)?,
+        directories: directories(wanted.stage, wanted.files)?,
+        fixed: binds(false)?,
+        writable: binds(true)?,
+        program,
+        arguments,
+        inner: wanted,
+        status: status_write.as_raw_fd(),
+    };
+    let (pid, pidfd) = clone(&plan)?;
+    drop(status_write);
+    let mut report = [0u8; 5];
+    let count = unsafe { libc::read(status_read.as_raw_fd(), report.as_mut_ptr().cast(), report.len()) };
+    if count == 0 {
+        return Ok((pid, pidfd));
+    }
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    let error = std::io::Error::from_raw_os_error(i32::from_le_bytes([report[1], report[2], report[3], report[4]]));
+    let step = STEPS.get(report[0] as usize).copied().unwrap_or("start");
+    Err(Failure::from_io(&format!("{step} the machine monitor {}", quote(wanted.program)), &error))
+}
+
+const STEPS: [&str; 6] = ["put into its control group", "make the root of", "enter the root of", "hand descriptors to", "take privileges from", "execute"];
+
+fn c(text: &str) -> Result<CString, Failure> {
+    CString::new(text).map_err(|_| Failure::new(Code::InvalidSpec, "a path or argument of the launch plan contains a NUL byte"))
+}
+
+fn bind(stage: &str, file: &Seen) -> Result<Bind, Failure> {
+    let unsafe_path = |path: &str| !path.starts_with('/') || path.split('/').any(|part| part == "..");
+    if unsafe_path(&file.target) || unsafe_path(&file.source) {
+        return Err(Failure::new(Code::InvalidSpec, format!("{} is no absolute path", quote(&file.target))));
+    }
+    let metadata = std::fs::metadata(&file.source);
+    let metadata = metadata.map_err(|error| Failure::from_io(&format!("give {} to the machine monitor", quote(&file.source)), &error))?;
+    Ok(Bind { source: c(&file.source)?, target: c(&format!("{stage}{}", file.target))?, directory: metadata.is_dir() })
+}
+
+/// Every directory that leads to a target, parents first.
+fn directories(stage: &str, files: &[Seen]) -> Result<Vec<CString>, Failure> {
+    let mut all = BTreeSet::new();
+    for file in files {
+        all.extend(file.target.match_indices('/').map(|(at, _)| &file.target[..at]).filter(|path| !path.is_empty()));
+    }
+    all.into_iter().map(|path| c(&format!("{stage}{path}"))).collect()
+}
+
+fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
+    let mut ends = [0; 2];
+    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
+        return Err(Failure::system("make a pipe"));
+    }
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+/// `linux/sched.h`.
+#[repr(C)]
+#[derive(Default)]
+struct CloneArguments {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
+
+fn clone(plan: &Plan) -> Result<(i32, OwnedFd), Failure> {
+    let mut pidfd: RawFd = -1;
+    let spaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_PIDFD;
+    let mut arguments =
+        CloneArguments { flags: spaces as u64, exit_signal: libc::SIGCHLD as u64, pidfd: &raw mut pidfd as u64, ..CloneArguments::default() };
+    if let Some(group) = plan.inner.attach.clone_descriptor() {
+        arguments.flags |= CLONE_INTO_CGROUP;
+        arguments.cgroup = group as u64;
+    }
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<CloneArguments>()) };
+    match pid {
+        -1 => Err(Failure::system("make namespaces for the machine monitor")),
+        0 => plan.run(),
+        pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+    }
+}
+
+/// `linux/mount.h`: `struct mount_attr`.
+#[repr(C)]
+struct MountAttributes {
+    set: u64,
+    clear: u64,
+    propagation: u64,
+    userns: u64,
+}
+const READ_ONLY_NOSUID_NODEV: u64 = 0x1 | 0x2 | 0x4;
+const AT_RECURSIVE: libc::c_int = 0x8000;
+
+impl Plan<'_> {
+    fn run(&self) -> ! {
+        self.check(self.inner.attach.enter(), 0);
+        self.check(self.make_root(), 1);
+        self.check(self.enter_root(), 2);
+        self.check(self.keep_descriptors(), 3);
+        self.check(self.drop_privileges(), 4);
+        let environment = [c"HOME=/".as_ptr(), null()];
+        unsafe { libc::execve(self.program.as_ptr(), self.arguments.as_ptr(), environment.as_ptr()) };
+        self.check(false, 5);
+        unsafe { libc::_exit(127) }
+    }
+
+    fn check(&self, done: bool, step: u8) {
+        if !done {
+            let [a, b, c, d] = std::io::Error::last_os_error().raw_os_error().unwrap_or(0).to_le_bytes();
+            unsafe {
+                libc::write(self.status, [step, a, b, c, d].as_ptr().cast(), 5);
+                libc::_exit(127);
+            }
+        }
+    }
+
+    fn make_root(&self) -> bool {
+        let attributes = MountAttributes { set: READ_ONLY_NOSUID_NODEV, clear: 0, propagation: 0, userns: 0 };
+        let seal = || unsafe { libc::syscall(libc::SYS_mount_setattr, libc::AT_FDCWD, self.stage.as_ptr(), AT_RECURSIVE, &attributes, size_of::<MountAttributes>()) == 0 };
+        unsafe {
+            libc::umask(0o022);
+            libc::mount(null(), c"/".as_ptr(), null(), libc::MS_REC | libc::MS_PRIVATE, null()) == 0
+                && libc::mount(c"tmpfs".as_ptr(), self.stage.as_ptr(), c"tmpfs".as_ptr(), libc::MS_NOSUID, c"mode=0755,size=256k".as_ptr().cast()) == 0
+                && self.directories.iter().all(|path| libc::mkdir(path.as_ptr(), 0o755) == 0 || last() == libc::EEXIST)
+                && self.fixed.iter().chain(&self.writable).all(Bind::make_place)
+                && self.fixed.iter().all(Bind::mount)
+                && seal()
+                && self.writable.iter().all(Bind::mount)
+        }
+    }
+
+    fn enter_root(&self) -> bool {
+        unsafe {
+            libc::chdir(self.stage.as_ptr()) == 0
+                && libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) == 0
+                && libc::umount2(c".".as_ptr(), libc::MNT_DETACH) == 0
+                && libc::chdir(c"/".as_ptr()) == 0
+        }
+    }
+
+    /// Aside first: a target number may be somebody's source. Then everything else is closed.
+    fn keep_descriptors(&self) -> bool {
+        unsafe {
+            let kept = self.inner.kept;
+            let count = kept.len() as RawFd;
+            let mut done = kept.iter().zip(ASIDE..).all(|(fd, aside)| libc::dup3(*fd, aside, libc::O_CLOEXEC) >= 0);
+            let status = ASIDE + count;
+            done = done && libc::dup3(self.status, status, libc::O_CLOEXEC) >= 0 && libc::dup3(self.inner.console, status + 1, libc::O_CLOEXEC) >= 0;
+            // There is no /dev here: an empty pipe is the nothing that it may read.
+            let mut nothing = [-1; 2];
+            done = done && libc::pipe2(nothing.as_mut_ptr(), libc::O_CLOEXEC) == 0;
+            done = done && libc::dup2(nothing[0], 0) >= 0 && libc::dup2(status + 1, 1) >= 0 && libc::dup2(status + 1, 2) >= 0;
+            for at in 0..count {
+                done = done && libc::dup2(ASIDE + at, FIRST_KEPT + at) >= 0;
+            }
+            // The status pipe, close-on-exec, is all that stays beside them until then.
+            let moved = FIRST_KEPT + count;
+            done = done && libc::dup3(status, moved, libc::O_CLOEXEC) >= 0;
+            done && libc::syscall(libc::SYS_close_range, moved + 1, u32::MAX, 0) == 0
+        }
+    }
+
+    fn drop_privileges(&self) -> bool {
+        let (uid, gid) = (self.inner.uid, self.inner.gid);
+        let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+        unsafe {
+            let mut none: libc::sigset_t = std::mem::zeroed();
+            libc::sigemptyset(&mut none);
+            libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+            uid != 0
+                && libc::setsid() >= 0
+                && libc::setrlimit(libc::RLIMIT_CORE, &no_core) == 0
+                && libc::syscall(libc::SYS_setgroups, 0, null::<u32>()) == 0
+                && libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
+                && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
+                && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+                // Its supervisor is its only reason to be; this must come after the change of user, which clears it.
+                && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
+        }
+    }
+}
+
+impl Bind {
+    fn make_place(&self) -> bool {
+        unsafe {
+            if self.directory {
+                return libc::mkdir(self.target.as_ptr(), 0o755) == 0 || last() == libc::EEXIST;
+            }
+            let fd = libc::open(self.target.as_ptr(), libc::O_CREAT | libc::O_WRONLY | libc::O_CLOEXEC, 0o644);
+            libc::close(fd);
+            fd >= 0
+        }
+    }
+
+    fn mount(&self) -> bool {
+        let none: Option<&CStr> = None;
+        let nothing = none.map_or(null(), CStr::as_ptr);
+        unsafe { libc::mount(self.source.as_ptr(), self.target.as_ptr(), nothing, libc::MS_BIND, null()) == 0 }
+    }
+}
+
+fn last() -> i32 {
+    std::io::Error::last_os_error().raw_os_error().unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn directories_come_before_what_lies_in_them() {
+        let seen = |target: &str| Seen { source: "/".into(), target: target.into(), writable: false };
+        let made = directories("/stage", &[seen("/usr/bin/vmm"), seen("/usr/lib/a.so"), seen("/disk")]).unwrap();
+        let made: Vec<&str> = made.iter().map(|path| path.to_str().unwrap()).collect();
+        assert_eq!(made, ["/stage/usr", "/stage/usr/bin", "/stage/usr/lib"]);
+    }
+
+    #[test]
+    fn paths_that_climb_are_refused() {
+        for bad in ["relative", "/a/../b", ""] {
+            assert!(bind("/stage", &Seen { source: "/".into(), target: bad.into(), writable: false }).is_err());
+            assert!(bind("/stage", &Seen { source: bad.into(), target: "/x".into(), writable: false }).is_err());
+        }
+    }
+}
