@@ -1,0 +1,149 @@
+/**
+ * Everything wired into one process: the only place beside `main.ts` that names concrete drivers. Order of raising:
+ *
+ *   directories → state (one daemon per root) → launcher → images, networks, volumes → drivers → engine
+ *   → recovery of what runs → leftovers removed → API listens
+ *
+ * Letting go runs the other way and ends no workload.
+ */
+
+import { join } from "node:path";
+import { type Api, createApi } from "../api/index.ts";
+import { type Call, type Log, plainCall } from "../contract/call.ts";
+import type { BoundaryDriver, Finding } from "../contract/driver.ts";
+import { createContainerDriver } from "../drivers/container/driver.ts";
+import { createEngine } from "../engine/engine.ts";
+import type { Engine } from "../engine/index.ts";
+import { LauncherClient } from "../host/launcher-client.ts";
+import { startLauncher } from "../host/launcher-start.ts";
+import { reportHost } from "../host/probes/host-report.ts";
+import { ensureDirectory } from "../host/workload-files.ts";
+import { openImages } from "../images/store.ts";
+import { type NetworkRecord, openNetworks } from "../networks/networks.ts";
+import { authorize } from "../policy/index.ts";
+import { openStateStore } from "../state/index.ts";
+import { openVolumes, type VolumeRecord } from "../volumes/volumes.ts";
+import type { Configuration } from "./configuration.ts";
+import { removeLeftovers } from "./leftovers.ts";
+import { createIdentify } from "./peer.ts";
+import { type Places, placesOf } from "./places.ts";
+import { openSocketToGroup } from "./socket-access.ts";
+import { VERSION } from "./version.ts";
+
+export interface Daemon {
+  readonly places: Places;
+  /** Takes no new requests, lets single deeds finish, writes everything down. Workloads go on. Repeatable. */
+  close(): Promise<void>;
+}
+
+/** Raises a daemon. When it rejects, nothing of it is left but what was there before, and a launcher that others may use. */
+export async function openDaemon(configuration: Configuration, log: Log): Promise<Daemon> {
+  const places = placesOf(configuration);
+  makeDirectories(places);
+  const undo: (() => Promise<void> | void)[] = [];
+  const close = async () => {
+    for (let step = undo.pop(); step !== undefined; step = undo.pop()) await step();
+  };
+  try {
+    const state = openStateStore(places.state);
+    undo.push(() => state.close());
+    const launcher = connectLauncher(configuration, places, log);
+    undo.push(() => launcher.close());
+    const hello = await launcher.hello();
+    const networks = openNetworks({
+      rootId: hello.rootId,
+      launcher,
+      store: state.collection<NetworkRecord>("networks"),
+      ...(configuration.subnets === undefined ? {} : { pools: configuration.subnets }),
+    });
+    const volumes = openVolumes({ root: places.root, launcher, store: state.collection<VolumeRecord>("volumes") });
+    const images = await openImages({ directory: join(places.root, "images"), state, worker: launcher, registries: registriesOf(configuration) });
+    const drivers = createDrivers(configuration, places, launcher);
+    const engine = createEngine({
+      drivers,
+      images,
+      networks,
+      volumes,
+      state,
+      root: places.root,
+      defaultIsolation: configuration.defaultIsolation ?? "container",
+      log,
+    });
+    undo.push(() => engine.close());
+    const own: Call = { ...plainCall(), log };
+    await engine.recover(own);
+    await removeLeftovers(launcher, places.root, new Set(engine.list().map(({ id }) => id)), log);
+    const api = createApi({
+      engine,
+      images,
+      networks,
+      volumes,
+      server: {
+        version: VERSION,
+        commit: "",
+        id: hello.rootId,
+        rootDirectory: places.root,
+        cgroup: hello.cgroup,
+        insecureRegistries: configuration.insecureRegistries ?? [],
+      },
+      identify: createIdentify(launcher, places.socket),
+      authorize,
+      diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
+      log,
+    });
+    undo.push(() => api.close());
+    await listen(api, places.socket, configuration.group);
+    // Known before the first run asks for it.
+    void engine.probe(undefined, { fresh: false }, own).catch(() => undefined);
+    return { places, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+function makeDirectories(places: Places): void {
+  ensureDirectory(places.root, 0o711);
+  ensureDirectory(join(places.root, "workloads"), 0o711);
+  // The group's members pass through it to the API's socket; the sockets below are for root alone.
+  ensureDirectory(places.run, 0o711);
+  ensureDirectory(places.sockets, 0o700);
+}
+
+function connectLauncher(configuration: Configuration, places: Places, log: Log): LauncherClient {
+  const programs = [
+    ...(configuration.launcher === undefined ? [] : [configuration.launcher]),
+    join(import.meta.dirname, "native/bulkhead-launcher"), // beside the bundled daemon
+    join(import.meta.dirname, "../../dist/native/bulkhead-launcher"), // from a checkout
+  ];
+  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs });
+  return new LauncherClient({ socket: places.launcherSocket, log, start });
+}
+
+function createDrivers(_configuration: Configuration, places: Places, launcher: LauncherClient): BoundaryDriver[] {
+  return [createContainerDriver({ launcher, root: places.root, sockets: places.sockets })];
+}
+
+function registriesOf(configuration: Configuration) {
+  return {
+    ...(configuration.insecureRegistries === undefined ? {} : { insecure: configuration.insecureRegistries }),
+    ...(configuration.registryCertificates === undefined ? {} : { certificateDirectories: configuration.registryCertificates }),
+  };
+}
+
+/** The host, then each boundary, found out anew. */
+async function diagnose(engine: Engine, host: { readonly launcher: LauncherClient; readonly root: string }, call: Call): Promise<readonly Finding[]> {
+  const [found, reports] = await Promise.all([reportHost(host, call), engine.probe(undefined, { fresh: true }, call)]);
+  return [...found, ...reports.flatMap(({ kind, findings }) => findings.map((finding) => ({ ...finding, id: `${kind}-${finding.id}` })))];
+}
+
+async function listen(api: Api, socket: string, group: string | undefined): Promise<void> {
+  // Nobody but root may connect between the socket's birth and its group.
+  const before = process.umask(0o177);
+  try {
+    await api.listen(socket);
+  } finally {
+    process.umask(before);
+  }
+  openSocketToGroup(socket, group);
+}
