@@ -49,6 +49,10 @@ impl Below {
         Ok(Below { path: path.to_path_buf(), descriptor: unsafe { OwnedFd::from_raw_fd(fd) } })
     }
 
+    pub fn descriptor(&self) -> i32 {
+        self.descriptor.as_raw_fd()
+    }
+
     pub fn path(&self) -> &Path {
         &self.path
     }

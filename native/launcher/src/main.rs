@@ -1,1 +1,79 @@
-fn main() {}
+//! The launcher: the one privileged program of Bulkhead, with a closed list of verbs, and the parent of every supervisor.
+//!
+//! ```text
+//! main ─▶ instance (lock, identity) ─▶ mounts (private namespace) ─▶ server (one epoll)
+//!                                                                     ├─ quick verbs: answered at once
+//!                                                                     ├─ task: a forked child answers
+//!                                                                     └─ launch: a fork becomes supervise + oci | machine
+//! ```
+
+mod beneath;
+mod connection;
+mod detached;
+mod instance;
+mod launch;
+mod loopback;
+mod mounts;
+mod oci;
+mod options;
+mod peer;
+mod probes;
+mod processes;
+mod programs;
+mod removal;
+mod server;
+mod supervise;
+mod supervisors;
+mod task;
+mod verbs;
+
+use std::rc::Rc;
+
+fn main() {
+    let options = match options::parse(std::env::args()) {
+        Ok(options) => options,
+        Err(what) => {
+            eprintln!("bulkhead-launcher: {what}\n{}", options::USAGE);
+            std::process::exit(2);
+        }
+    };
+    if let Err(what) = run(&options) {
+        eprintln!("bulkhead-launcher: {what}");
+        std::process::exit(1);
+    }
+}
+
+fn run(options: &options::Options) -> Result<(), String> {
+    // Buffers come and go; what is freed goes back to the kernel instead of staying in every fork.
+    unsafe {
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+        libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024);
+        libc::umask(0o022);
+    }
+    raise_descriptor_limit();
+    instance::make_directory(&options.root, 0o711)?;
+    instance::make_directory(&options.run, 0o711)?;
+    let _lock = instance::lock(&options.root)?;
+    let root_id = instance::identity(&options.root)?;
+    supervisors::make_directory(&options.run)?;
+    mounts::enter_private_namespace().map_err(|failure| failure.what)?;
+    let layout = bulkhead_cgroup::Layout::find(&root_id).map_err(|failure| failure.what)?;
+    let below = beneath::Below::new(&options.root).map_err(|error| format!("cannot open {}: {error}", options.root.display()))?;
+    let place = launch::Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout) };
+    let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
+    server.take_up();
+    server.serve();
+    let _ = std::fs::remove_file(&options.socket);
+    Ok(())
+}
+
+/// A descriptor and a pipe for every supervisor: far more than the usual thousand.
+fn raise_descriptor_limit() {
+    unsafe {
+        let mut limit: libc::rlimit = std::mem::zeroed();
+        if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
+            limit.rlim_cur = limit.rlim_max;
+            libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
+        }
+    }
+}

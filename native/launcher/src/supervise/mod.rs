@@ -25,6 +25,7 @@ use process::{Process, STREAMS};
 use serde_json::json;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 const LISTENER: u64 = 0;
@@ -45,6 +46,7 @@ pub struct Supervisor {
     listener: Option<UnixListener>,
     socket: String,
     terminations: OwnedFd,
+    start_mark: PathBuf,
     next_token: u64,
     next_ticket: u64,
     next_process: u32,
@@ -61,6 +63,7 @@ pub struct Setting<'a> {
     pub main: &'a MainStdio,
     /// A signalfd on which SIGTERM means `end`.
     pub terminations: OwnedFd,
+    pub run: &'a Path,
 }
 
 impl Supervisor {
@@ -80,6 +83,7 @@ impl Supervisor {
             hub: Hub::new(log, main),
             listener: Some(listener),
             terminations: setting.terminations,
+            start_mark: crate::supervisors::start_mark(setting.run, setting.workload),
             next_token: FIRST_CLIENT,
             next_ticket: 0,
             next_process: 1,
@@ -113,6 +117,8 @@ impl Supervisor {
         let Ok(count) = self.poller.wait(&mut ready, self.patience_ms()) else { return };
         if count == 0 {
             self.rest();
+        } else {
+            self.tidy = false;
         }
         for event in &ready[..count] {
             match event.token {

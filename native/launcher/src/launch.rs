@@ -1,0 +1,186 @@
+//! `launch`: checks the plan, forks, and in the fork becomes the workload's supervisor.
+
+use crate::beneath::Below;
+use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time};
+use crate::oci::{Oci, Order, Programs, Runtime};
+use crate::supervise::{Setting, Supervisor};
+use crate::supervisors::{self, Standing};
+use crate::task::Teller;
+use bulkhead_cgroup::Layout;
+use bulkhead_wire::boundary::Boundary;
+use bulkhead_wire::failure::{Code, Failure, quote};
+use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec};
+use bulkhead_wire::poller::Poller;
+use serde_json::{Value, json};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
+use std::rc::Rc;
+
+/// What every fork needs to know of the launcher.
+#[derive(Clone)]
+pub struct Place {
+    pub run: PathBuf,
+    pub below: Rc<Below>,
+    pub layout: Rc<Layout>,
+}
+
+/// A plan whose paths and names have been checked, with what the launcher adds.
+pub struct Launch {
+    pub plan: LaunchPlan,
+    runtime: Option<(Runtime, OwnedFd, String)>,
+}
+
+const LONGEST_SOCKET: usize = 100;
+
+pub fn check_workload(workload: &str) -> Result<(), Failure> {
+    let plain = !workload.is_empty() && workload.len() <= 64 && workload.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if plain { Ok(()) } else { Err(Failure::new(Code::InvalidSpec, format!("{} is not the id of a workload", quote(workload)))) }
+}
+
+pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<Launch, Failure> {
+    let plan = bulkhead_wire::plan::read_plan(value)?;
+    check_workload(&plan.workload)?;
+    place.below.open(&plan.directory, libc::O_PATH | libc::O_DIRECTORY, 0)?;
+    let within = |path: &str, what: &str| {
+        let inside = path.strip_prefix(plan.directory.as_str()).is_some_and(|rest| rest.starts_with('/'));
+        if inside { place.below.parent(path).map(|_| ()) } else { Err(Failure::new(Code::InvalidSpec, format!("{what} {} lies outside the workload's directory", quote(path)))) }
+    };
+    within(&plan.exit_record, "the exit record")?;
+    if let LogSpec::JsonFile { path, .. } = &plan.log {
+        within(path, "the log")?;
+    }
+    let in_run = Below::new(&place.run).ok().is_some_and(|run| run.parent(&plan.socket).is_ok());
+    if plan.socket.len() > LONGEST_SOCKET || !(in_run || place.below.parent(&plan.socket).is_ok()) {
+        let what = format!("the supervisor's socket {} is longer than {LONGEST_SOCKET} bytes, or lies neither below the run directory nor below the root", quote(&plan.socket));
+        return Err(Failure::new(Code::InvalidSpec, what));
+    }
+    let standing = supervisors::find(&place.run, &plan.workload).and_then(|standing| standing.alive());
+    if standing.is_some() {
+        return Err(Failure::new(Code::AlreadyExists, "the workload already has a supervisor").remedy("end it first"));
+    }
+    let runtime = match &plan.engine {
+        Engine::Oci(oci) => {
+            within(&oci.bundle, "the bundle")?;
+            within(&oci.root.upper, "the writable layer")?;
+            within(&oci.root.work, "the work directory")?;
+            Some(programs.find(&oci.runtime)?)
+        }
+        Engine::Machine(_) => None,
+    };
+    Ok(Launch { plan, runtime })
+}
+
+/// In the fork: raises the workload, answers, and serves until it has ended. Never returns.
+pub fn supervise(launch: Launch, place: Place, teller: Teller) -> ! {
+    let mut teller = teller;
+    let code = match become_supervisor(launch, place, &mut teller) {
+        Ok(()) => 0,
+        Err(failure) => {
+            teller.failure(&failure);
+            0
+        }
+    };
+    unsafe { libc::_exit(code) }
+}
+
+fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
+    detach(&launch, &place, teller)?;
+    let workload = launch.plan.workload.clone();
+    let run = place.run.clone();
+    let pid = std::process::id() as i32;
+    let standing = Standing {
+        version: 1,
+        workload: workload.clone(),
+        pid,
+        start_time: start_time(pid).unwrap_or(0),
+        exit_record: launch.plan.exit_record.clone(),
+        socket: launch.plan.socket.clone(),
+    };
+    supervisors::leave(&run, &workload);
+    supervisors::enter(&run, &standing).map_err(|error| Failure::from_io("note the supervisor", &error))?;
+    let served = raise_and_serve(launch, place, teller);
+    supervisors::leave(&run, &workload);
+    served
+}
+
+fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
+    let fault = |what: &'static str| move |error: std::io::Error| Failure::from_io(what, &error);
+    let Launch { plan, runtime } = launch;
+    let _ = std::fs::remove_file(&plan.exit_record);
+    let terminations = signal_descriptor(libc::SIGTERM).map_err(fault("watch for the end"))?;
+    let poller = Rc::new(Poller::new().map_err(fault("make a poller"))?);
+    let listener = listen(&plan.socket)?;
+    let run = place.run.clone();
+    let socket = plan.socket.clone();
+    let boundary: Box<dyn Boundary> = match plan.engine {
+        Engine::Oci(engine) => {
+            let Some((runtime, program, program_stamp)) = runtime else { return Err(Failure::new(Code::Internal, "the plan lost its runtime")) };
+            let order = Order {
+                workload: plan.workload.clone(),
+                engine: *engine,
+                limits: plan.limits,
+                devices: plan.devices,
+                all_devices: plan.all_devices,
+                network: plan.network,
+                main: plan.main.clone(),
+                runtime,
+                program,
+                program_stamp,
+                run: place.run,
+                below: place.below,
+                layout: place.layout,
+            };
+            Box::new(Oci::new(order, poller.clone()))
+        }
+        Engine::Machine(_) => return Err(Failure::new(Code::Unsupported, "this launcher was built without machines")),
+    };
+    let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, run: &run };
+    let mut supervisor = Supervisor::new(setting, listener, boundary, poller).map_err(fault("open the workload's log"))?;
+    let raised = supervisor.boundary().raise(&mut |phase| teller.progress(&json!({ "phase": phase })));
+    match raised {
+        Ok(main_pid) => {
+            teller.ok(json!({ "supervisorPid": std::process::id(), "mainPid": main_pid }));
+            teller.close();
+            unsafe { libc::malloc_trim(0) };
+            supervisor.serve(main_pid);
+            Ok(())
+        }
+        Err(failure) => {
+            supervisor.boundary().release();
+            supervisor.boundary().tear_down();
+            let _ = std::fs::remove_file(&socket);
+            Err(failure)
+        }
+    }
+}
+
+/// A session of its own, nothing inherited but what is named, orphans of the workload as its own children, a mount namespace.
+fn detach(launch: &Launch, place: &Place, teller: &Teller) -> Result<(), Failure> {
+    let mut keep = vec![teller.descriptor(), place.below.descriptor()];
+    if let Some((_, program, _)) = &launch.runtime {
+        keep.push(program.as_raw_fd());
+    }
+    close_others(&keep);
+    silence();
+    set_name(c"bulkhead-super");
+    unsafe {
+        libc::setsid();
+        libc::umask(0o022);
+        libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+    }
+    // It outlives its workload when memory runs out; children get their own score from the runtime.
+    let _ = std::fs::write("/proc/self/oom_score_adj", "-999");
+    if unsafe { libc::unshare(libc::CLONE_NEWNS) } != 0 {
+        return Err(Failure::system("make a mount namespace"));
+    }
+    Ok(())
+}
+
+fn listen(socket: &str) -> Result<UnixListener, Failure> {
+    let _ = std::fs::remove_file(socket);
+    let listener = UnixListener::bind(socket).map_err(|error| Failure::from_io(&format!("listen at {}", quote(socket)), &error))?;
+    let _ = std::fs::set_permissions(socket, std::fs::Permissions::from_mode(0o600));
+    Ok(listener)
+}

@@ -1,0 +1,238 @@
+//! Raising, in the order of the contract, and unmaking, in the opposite one.
+
+use super::configuration::{Changes, compose};
+use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
+use super::stdio::Stdio;
+use super::{Child, Oci, Runtime, Wake, console, overlay, report, seccomp, token};
+use bulkhead_cgroup::Group;
+use bulkhead_wire::plan::NetworkSpec;
+use bulkhead_wire::poller::Interest;
+use bulkhead_wire::{Code, Failure};
+use std::ffi::CString;
+use std::fs;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// The runtime's own name for the one container in a workload's private state directory.
+pub const CONTAINER: &str = "w";
+
+/// Turns an I/O fault into a failure that says what was being done.
+pub fn doing(what: &str) -> impl Fn(std::io::Error) -> Failure + '_ {
+    move |error| Failure::from_io(what, &error)
+}
+
+impl Oci {
+    pub fn raise_all(&mut self, reached: &mut dyn FnMut(&str)) -> Result<Option<i32>, Failure> {
+        let state = self.state_directory();
+        fs::create_dir_all(state.join("state")).map_err(doing("make the workload's state directory"))?;
+        self.watch_children()?;
+        self.enter_network()?;
+        reached("network-made");
+        let order = &self.order;
+        let group = Group::make(order.layout.clone(), &order.workload, &order.limits, &order.devices, order.all_devices)?;
+        self.memory_watch = group.out_of_memory_watch();
+        if let Some(watch) = &self.memory_watch {
+            let _ = self.poller.add(watch.as_raw_fd(), token(Wake::Memory, 0), Interest::READ);
+        }
+        self.group = Some(group);
+        reached("cgroups-made");
+        let target = format!("{}/rootfs", self.order.engine.bundle);
+        overlay::mount_root(&self.order.below, &self.order.engine.root, &target)?;
+        self.mounted = true;
+        reached("root-mounted");
+        let pid = self.create(&state)?;
+        reached("main-held");
+        Ok(Some(pid))
+    }
+
+    /// Ends of children arrive as a descriptor's readiness, like everything else.
+    fn watch_children(&mut self) -> Result<(), Failure> {
+        let signals = crate::detached::signal_descriptor(libc::SIGCHLD).map_err(doing("watch for ends of processes"))?;
+        self.poller.add(signals.as_raw_fd(), token(Wake::Children, 0), Interest::READ).map_err(doing("watch for ends of processes"))?;
+        self.signals = Some(signals);
+        Ok(())
+    }
+
+    /// Moves this process into the workload's network namespace, for the runtime to inherit.
+    fn enter_network(&mut self) -> Result<(), Failure> {
+        if matches!(self.order.network, NetworkSpec::Host) {
+            return Ok(());
+        }
+        let host = unsafe { libc::open(c"/proc/self/ns/net".as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
+        if host < 0 {
+            return Err(Failure::system("hold the host's network namespace"));
+        }
+        self.network_host = Some(unsafe { OwnedFd::from_raw_fd(host) });
+        match &self.order.network {
+            NetworkSpec::None => crate::loopback::enter_alone().map_err(doing("make a network namespace")),
+            _ => Err(Failure::new(Code::Unsupported, "this launcher was built without bridge networks").remedy("use --network none or host")),
+        }
+    }
+
+    /// Runs the runtime's `create`, and holds its main process before the workload's program.
+    fn create(&mut self, state: &Path) -> Result<i32, Failure> {
+        let bundle = self.order.engine.bundle.clone();
+        let cache = seccomp::place(&self.order.run, self.order.engine.seccomp_key.as_deref(), &self.order.program_stamp);
+        let filter = cache.as_deref().and_then(seccomp::load);
+        let config = self.compose_config(&bundle, filter.as_deref())?;
+        let log = memory_file(c"log", b"").map_err(doing("make a log for the runtime"))?;
+        let directory = open_directory(state).map_err(doing("open the workload's state directory"))?;
+        let (started, started_inner) = pipe().map_err(doing("make a pipe"))?;
+        let listener = if self.order.main.terminal { Some(console::listen(&directory, "c").map_err(doing("listen for the terminal"))?) } else { None };
+        let (stdio, inner) = Stdio::pipes(0, self.order.main.stdin && !self.order.main.terminal).map_err(doing("make pipes"))?;
+        let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
+        let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
+
+        let mut arguments = self.global_arguments();
+        arguments.push("create".into());
+        match self.order.runtime {
+            Runtime::Crun => arguments.extend([format!("--bundle={bundle}"), format!("--config=/proc/self/fd/{}", FIRST_KEPT + 1)]),
+            Runtime::Runc => {
+                fs::write(state.join("config.json"), &config).map_err(doing("write the runtime's configuration"))?;
+                arguments.extend(["--bundle".into(), state.display().to_string()]);
+            }
+        }
+        arguments.extend(["--pid-file".into(), state.join("pid").display().to_string()]);
+        if listener.is_some() {
+            arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/c")]);
+        }
+        arguments.push(CONTAINER.into());
+        let config = memory_file(c"config.json", &config).map_err(doing("hold the runtime's configuration"))?;
+        let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref() };
+        let runtime = spawn.start().map_err(doing("start the runtime"))?;
+        drop((inner, started_inner, config));
+        let status = wait_for(runtime);
+        if status != 0 {
+            return Err(report::failure(self.runtime_name(), "create the container", report::read_log(&log).or_else(|| exit_text(status))));
+        }
+        let pid = read_pid(&state.join("pid"))?;
+        let stdio = match listener {
+            Some(listener) => self.main_terminal(&listener)?,
+            None => stdio,
+        };
+        stdio.watch(&self.poller).map_err(doing("watch the workload's output"))?;
+        self.started_pipe = Some(started);
+        self.children.push(Child { number: 0, pid, exited: false, stdio, streams_until: None });
+        if let (Some(cache), None) = (&cache, &filter) {
+            seccomp::keep(cache, &state.join("state").join(CONTAINER).join("seccomp.bpf"));
+        }
+        Ok(pid)
+    }
+
+    fn compose_config(&self, bundle: &str, filter: Option<&str>) -> Result<Vec<u8>, Failure> {
+        let file = self.order.below.open(&format!("{bundle}/config.json"), libc::O_RDONLY, 0)?;
+        let mut text = Vec::new();
+        std::io::Read::read_to_end(&mut fs::File::from(file), &mut text).map_err(doing("read the bundle's config.json"))?;
+        let network = format!("/proc/{}/ns/net", std::process::id());
+        let cgroups = format!("/bulkhead-{}/{}", self.order.layout.root_id, self.order.workload);
+        let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
+        compose(&text, bundle, &Changes { runtime: self.order.runtime, seccomp: filter, network, cgroups_path: &cgroups })
+    }
+
+    fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {
+        let master = console::receive(listener).map_err(doing("take the workload's terminal"))?;
+        if let Some(size) = self.order.main.terminal_size {
+            console::resize(&master, size).map_err(doing("size the workload's terminal"))?;
+        }
+        Stdio::of_terminal(0, master, self.order.main.stdin).map_err(doing("use the workload's terminal"))
+    }
+
+    /// What comes before the runtime's verb.
+    pub fn global_arguments(&self) -> Vec<String> {
+        let state = self.state_directory();
+        let mut arguments = vec![self.runtime_name().to_string()];
+        arguments.extend(self.order.engine.runtime.arguments.iter().cloned());
+        arguments.push(format!("--root={}", state.join("state").display()));
+        let log = format!("/proc/self/fd/{}", FIRST_KEPT + 2);
+        match self.order.runtime {
+            Runtime::Crun => arguments.extend(["--cgroup-manager=disabled".into(), format!("--log=file:{log}")]),
+            Runtime::Runc => arguments.extend(["--log".into(), log]),
+        }
+        arguments.push("--log-format=json".into());
+        arguments
+    }
+
+    pub fn runtime_name(&self) -> &'static str {
+        match self.order.runtime {
+            Runtime::Crun => "crun",
+            Runtime::Runc => "runc",
+        }
+    }
+
+    /// The veth goes with the last reference to its namespace: this one.
+    pub fn leave_network(&mut self) {
+        if let Some(host) = self.network_host.take() {
+            unsafe { libc::setns(host.as_raw_fd(), libc::CLONE_NEWNET) };
+        }
+    }
+
+    /// Whatever stands goes; each step is tried, whatever became of the one before it.
+    pub fn unmake(&mut self) {
+        self.leave_network();
+        self.children.clear();
+        self.execs.clear();
+        let patience = Instant::now() + Duration::from_secs(10);
+        if let Some(group) = self.group.take() {
+            while group.kill() > 0 && Instant::now() < patience {
+                reap_all();
+                std::thread::sleep(Duration::from_micros(500));
+            }
+            reap_all();
+            if self.mounted {
+                let target = CString::new(format!("{}/rootfs", self.order.engine.bundle)).unwrap_or_default();
+                unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+            }
+            let _ = fs::remove_dir_all(self.state_directory());
+            // A dying process holds its group a little longer than its parent's wait.
+            while !group.remove() && Instant::now() < patience {
+                group.kill();
+                reap_all();
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        } else {
+            let _ = fs::remove_dir_all(self.state_directory());
+        }
+    }
+}
+
+pub fn reap_all() {
+    while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
+}
+
+fn wait_for(pid: i32) -> i32 {
+    let mut status = 0;
+    while unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
+        if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+            return -1;
+        }
+    }
+    status
+}
+
+pub fn exit_text(status: i32) -> Option<String> {
+    if libc::WIFSIGNALED(status) {
+        return Some(format!("it was ended by {}", bulkhead_wire::signal::name(libc::WTERMSIG(status))));
+    }
+    Some(match libc::WEXITSTATUS(status) {
+        126 => "it could not enter its control groups".into(),
+        127 => "it could not be executed".into(),
+        code => format!("it exited with {code}"),
+    })
+}
+
+pub fn read_pid(path: &Path) -> Result<i32, Failure> {
+    let text = fs::read_to_string(path).map_err(doing("read the main process's pid"))?;
+    text.trim().parse().ok().filter(|pid| *pid > 1).ok_or_else(|| Failure::new(Code::Internal, "the runtime wrote no pid"))
+}
+
+pub fn terminated(arguments: Vec<String>) -> Result<Vec<CString>, Failure> {
+    arguments.into_iter().map(|argument| CString::new(argument).map_err(|_| Failure::new(Code::InvalidSpec, "an argument contains a zero byte"))).collect()
+}
+
+pub fn open_directory(path: &Path) -> std::io::Result<OwnedFd> {
+    let path = CString::new(path.as_os_str().as_encoded_bytes())?;
+    let fd = unsafe { libc::open(path.as_ptr(), libc::O_PATH | libc::O_DIRECTORY | libc::O_CLOEXEC) };
+    if fd < 0 { Err(std::io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd) }) }
+}

@@ -1,0 +1,58 @@
+//! What a runtime wrote into its log, as a failure whose code says what to do.
+
+use bulkhead_wire::{Code, Failure};
+use serde_json::Value;
+use std::os::fd::{AsRawFd, OwnedFd};
+
+/// The first error in a runtime's JSON log, plain text where it is not JSON.
+pub fn read_log(log: &OwnedFd) -> Option<String> {
+    let mut bytes = [0u8; 4096];
+    let count = unsafe { libc::pread(log.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    let text = String::from_utf8_lossy(bytes.get(..usize::try_from(count).ok()?)?).into_owned();
+    let mut message = None;
+    for line in text.lines().filter(|line| !line.trim().is_empty()) {
+        let parsed: Option<Value> = serde_json::from_str(line).ok();
+        let field = |name: &str| parsed.as_ref().and_then(|value| value.get(name)).and_then(Value::as_str);
+        match (field("level"), field("msg")) {
+            (Some("error" | "fatal"), Some(text)) => return Some(text.to_string()),
+            (Some(_), _) => {}
+            _ => message = Some(line.to_string()),
+        }
+    }
+    message
+}
+
+/// A command that cannot run is the caller's; everything else is the runtime's trouble.
+pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
+    let message = message.unwrap_or_else(|| "it said nothing".into());
+    let has = |part: &str| message.contains(part);
+    if has("not found in $PATH") || (has("exec") && has("o such file or directory") && !has("chdir")) {
+        return Failure::new(Code::CommandNotFound, format!("the command does not exist inside the workload: {message}"));
+    }
+    if has("open executable") || (has("exec") && (has("ermission denied") || has("xec format error") || has("s a directory"))) {
+        return Failure::new(Code::CommandNotExecutable, format!("the command cannot be executed inside the workload: {message}"));
+    }
+    if has("chdir") || has("mkdir cwd") {
+        return Failure::new(Code::InvalidSpec, format!("the working directory cannot be entered: {message}"));
+    }
+    let code = if has("annot allocate memory") || has("esource temporarily unavailable") || has("o space left") { Code::Exhausted } else { Code::Internal };
+    Failure::new(code, format!("{runtime} could not {doing}: {message}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn missing_and_forbidden_commands_are_told_apart() {
+        let code = |text: &str| failure("crun", "create", Some(text.into())).code;
+        assert_eq!(code("executable file `x` not found in $PATH: No such file or directory"), Code::CommandNotFound);
+        assert_eq!(code("open executable: Permission denied"), Code::CommandNotExecutable);
+        assert_eq!(code("exec container process `/a`: Exec format error"), Code::CommandNotExecutable);
+        assert_eq!(code("exec: \"/etc\": is a directory"), Code::CommandNotExecutable);
+        assert_eq!(code("exec: \"nope\": executable file not found in $PATH"), Code::CommandNotFound);
+        assert_eq!(code("exec container process (missing dynamic library?) `/a`: No such file or directory"), Code::CommandNotFound);
+        assert_eq!(code("chdir `/x`: No such file or directory"), Code::InvalidSpec);
+        assert_eq!(code("mount `proc`: Operation not permitted"), Code::Internal);
+    }
+}

@@ -1,0 +1,94 @@
+//! Taking away what a workload left, right after a crash at any step: by its cgroup and its note, never by a remembered pid alone.
+
+use crate::beneath::Below;
+use crate::detached::{send_signal, wait_ended};
+use crate::launch::Place;
+use crate::supervise::record;
+use crate::supervisors::{self, Standing};
+use bulkhead_cgroup::Group;
+use bulkhead_wire::failure::{Code, Failure, quote};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// How long a supervisor may take to end its workload and unmake it, before it is killed.
+const ORDERLY_MS: i32 = 3000;
+
+/// Ends and removes everything of a workload. Idempotent.
+pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<Value, Failure> {
+    if let Some(standing) = supervisors::find(&place.run, workload) {
+        if let Some(pidfd) = standing.alive() {
+            send_signal(&pidfd, libc::SIGTERM);
+            if !wait_ended(&pidfd, ORDERLY_MS) {
+                send_signal(&pidfd, libc::SIGKILL);
+                wait_ended(&pidfd, ORDERLY_MS);
+            }
+        }
+        let _ = fs::remove_file(&standing.socket);
+    }
+    clear(place, workload)?;
+    supervisors::leave(&place.run, workload);
+    if let Some(directory) = directory {
+        remove_directory(&place.below, directory)?;
+    }
+    Ok(json!({}))
+}
+
+/// Kills by the group, then takes away the group and the runtime's state. Mounts went with the supervisor's namespace.
+fn clear(place: &Place, workload: &str) -> Result<(), Failure> {
+    let group = Group::of(place.layout.clone(), workload);
+    let patience = Instant::now() + Duration::from_secs(10);
+    loop {
+        group.kill();
+        if group.remove() {
+            break;
+        }
+        if Instant::now() > patience {
+            return Err(Failure::new(Code::Internal, format!("the control groups of {} could not be removed: processes in them do not end", quote(workload)))
+                .remedy("look for processes in state D below /sys/fs/cgroup, and remove the workload again"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let _ = fs::remove_dir_all(place.run.join("oci").join(workload));
+    Ok(())
+}
+
+/// Removes a directory below the root with all that is in it; links in it are not followed.
+pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
+    match below.open(directory, libc::O_PATH | libc::O_DIRECTORY, 0) {
+        Err(failure) if failure.code == Code::NotFound => return Ok(()),
+        other => other?,
+    };
+    fs::remove_dir_all(directory).map_err(|error| Failure::from_io(&format!("remove {}", quote(directory)), &error))
+}
+
+/// The supervisor was killed. Its workload must not live on unnoticed: it is ended, and the loss is written down.
+pub fn settle_loss(place: &Place, standing: &Standing) -> Result<Value, Failure> {
+    clear(place, &standing.workload)?;
+    if !Path::new(&standing.exit_record).exists() {
+        let started = supervisors::start_mark(&place.run, &standing.workload).exists();
+        let lost = record::of_loss(&standing.workload, "its supervisor was killed, so its processes were ended", started);
+        // The directory may be gone already: then nobody is left to read it.
+        let _ = record::write(&standing.exit_record, &lost);
+    }
+    let _ = fs::remove_file(&standing.socket);
+    supervisors::leave(&place.run, &standing.workload);
+    Ok(json!({}))
+}
+
+/// Removes what carries this root's identity and belongs to none of the workloads named.
+pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
+    let mut found = place.layout.workloads();
+    found.extend(supervisors::all(&place.run).into_iter().map(|standing| standing.workload));
+    let states = fs::read_dir(place.run.join("oci")).into_iter().flatten().flatten();
+    found.extend(states.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    found.sort();
+    found.dedup();
+    let mut removed = Vec::new();
+    for workload in found.into_iter().filter(|workload| !keep.contains(workload)) {
+        remove(place, &workload, None)?;
+        removed.push(workload);
+    }
+    Ok(json!({ "removed": removed }))
+}

@@ -1,0 +1,286 @@
+//! The launcher's loop: connections, children, supervisors' ends.
+
+use crate::connection::Connection;
+use crate::detached::signal_descriptor;
+use crate::launch::Place;
+use crate::oci::Programs;
+use crate::options::Options;
+use crate::supervisors;
+use crate::task::{Offspring, Word};
+use crate::{peer, removal};
+use bulkhead_wire::frame::Kind;
+use bulkhead_wire::message::{Request, append_answer, append_progress};
+use bulkhead_wire::poller::{Interest, Poller, Ready};
+use bulkhead_wire::{Code, Failure};
+use serde::Serialize;
+use serde_json::Value;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixListener;
+
+const LISTENER: u64 = 0;
+const CHILDREN: u64 = 1;
+const TERMINATION: u64 = 2;
+const FIRST_TOKEN: u64 = 16;
+const SCRATCH_BYTES: usize = 64 * 1024;
+
+/// Who waits for a child's answer.
+#[derive(Clone, Copy)]
+pub struct Asker {
+    pub client: u64,
+    pub id: u64,
+}
+
+pub struct Client {
+    token: u64,
+    connection: Connection,
+    /// The daemon's pid, for `peer`.
+    pub pid: i32,
+}
+
+pub enum Purpose {
+    Task,
+    /// Ended when the connection that asked for it closes.
+    Cancellable,
+    Supervisor(String),
+}
+
+struct Child {
+    token: u64,
+    offspring: Offspring,
+    purpose: Purpose,
+    asker: Option<Asker>,
+    ended: bool,
+}
+
+/// A supervisor that an earlier launcher forked: no child of this one, watched by its pidfd.
+struct Foster {
+    token: u64,
+    pidfd: OwnedFd,
+    workload: String,
+}
+
+pub struct Server {
+    poller: Poller,
+    listener: UnixListener,
+    signals: OwnedFd,
+    terminations: OwnedFd,
+    owner: u32,
+    clients: Vec<Client>,
+    children: Vec<Child>,
+    fosters: Vec<Foster>,
+    next_token: u64,
+    pub place: Place,
+    pub programs: Programs,
+    pub ending: bool,
+}
+
+impl Server {
+    pub fn open(options: &Options, place: Place) -> io::Result<Server> {
+        let poller = Poller::new()?;
+        let _ = std::fs::remove_file(&options.socket);
+        let listener = UnixListener::bind(&options.socket)?;
+        std::fs::set_permissions(&options.socket, std::fs::Permissions::from_mode(0o600))?;
+        std::os::unix::fs::chown(&options.socket, Some(options.owner), None)?;
+        listener.set_nonblocking(true)?;
+        let signals = signal_descriptor(libc::SIGCHLD)?;
+        let terminations = signal_descriptor(libc::SIGTERM)?;
+        poller.add(listener.as_raw_fd(), LISTENER, Interest::READ)?;
+        poller.add(signals.as_raw_fd(), CHILDREN, Interest::READ)?;
+        poller.add(terminations.as_raw_fd(), TERMINATION, Interest::READ)?;
+        let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
+        let programs = Programs::default();
+        let owner = options.owner;
+        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
+    }
+
+    /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.
+    pub fn take_up(&mut self) {
+        for standing in supervisors::all(&self.place.run) {
+            match standing.alive() {
+                Some(pidfd) => {
+                    let token = self.token();
+                    if self.poller.add(pidfd.as_raw_fd(), token, Interest::READ).is_ok() {
+                        self.fosters.push(Foster { token, pidfd, workload: standing.workload });
+                    }
+                }
+                None => self.mourn(&standing.workload),
+            }
+        }
+    }
+
+    fn token(&mut self) -> u64 {
+        self.next_token += 1;
+        self.next_token
+    }
+
+    pub fn serve(&mut self) {
+        let mut ready = [Ready::EMPTY; 32];
+        while !(self.ending && self.children.iter().all(|child| child.asker.is_none())) {
+            let Ok(count) = self.poller.wait(&mut ready, None) else { return };
+            for event in &ready[..count] {
+                match event.token {
+                    LISTENER => self.welcome(),
+                    CHILDREN => self.reap(),
+                    TERMINATION => self.ending = true,
+                    token if self.clients.iter().any(|client| client.token == token) => self.read_client(token, event),
+                    token if self.children.iter().any(|child| child.token == token) => self.hear(token),
+                    token => self.foster_ended(token),
+                }
+            }
+            self.settle();
+        }
+        for client in &mut self.clients {
+            client.connection.flush(&self.poller);
+        }
+    }
+
+    fn welcome(&mut self) {
+        while let Ok((stream, _)) = self.listener.accept() {
+            let Some(credentials) = peer::of_socket(stream.as_raw_fd()).ok().filter(|peer| peer.uid == 0 || peer.uid == self.owner) else { continue };
+            let token = self.token();
+            if let Ok(connection) = Connection::new(stream, token, &self.poller) {
+                self.clients.push(Client { token, connection, pid: credentials.pid });
+            }
+        }
+    }
+
+    pub fn client(&self, token: u64) -> Option<&Client> {
+        self.clients.iter().find(|client| client.token == token)
+    }
+
+    fn read_client(&mut self, token: u64, event: &Ready) {
+        let Some(at) = self.clients.iter().position(|client| client.token == token) else { return };
+        if !(event.read || event.hangup) {
+            return;
+        }
+        let mut scratch = vec![0; SCRATCH_BYTES];
+        self.clients[at].connection.fill(&mut scratch);
+        drop(scratch);
+        loop {
+            let Some(client) = self.clients.iter_mut().find(|client| client.token == token) else { return };
+            let request = match client.connection.decoder.next_frame() {
+                Ok(None) => return,
+                Ok(Some(frame)) if frame.kind == Kind::Message => Request::read(frame.payload).ok(),
+                _ => None,
+            };
+            let Some(request) = request else {
+                client.connection.broken = true;
+                return;
+            };
+            let asker = Asker { client: token, id: request.id };
+            match self.verb(asker, request) {
+                Ok(Some(ok)) => self.answer(asker, Ok(ok)),
+                Ok(None) => {}
+                Err(failure) => self.answer::<Value>(asker, Err(&failure)),
+            }
+        }
+    }
+
+    pub fn answer<T: Serialize>(&mut self, asker: Asker, answer: Result<T, &Failure>) {
+        if let Some(client) = self.clients.iter_mut().find(|client| client.token == asker.client) {
+            append_answer(client.connection.outgoing(), asker.id, answer);
+        }
+    }
+
+    /// Keeps a child whose answer somebody waits for.
+    pub fn keep(&mut self, forked: io::Result<Offspring>, purpose: Purpose, asker: Option<Asker>) -> Result<(), Failure> {
+        let offspring = forked.map_err(|error| Failure::from_io("fork", &error))?;
+        let token = self.token();
+        if let Some(descriptor) = offspring.descriptor() {
+            self.poller.add(descriptor, token, Interest::READ).map_err(|error| Failure::from_io("watch a child", &error))?;
+        }
+        self.children.push(Child { token, offspring, purpose, asker, ended: false });
+        Ok(())
+    }
+
+    /// Passes on what a child said.
+    fn hear(&mut self, token: u64) {
+        let Some(child) = self.children.iter_mut().find(|child| child.token == token) else { return };
+        let words = child.offspring.listen();
+        let Some(asker) = child.asker else { return self.forget_quiet(token) };
+        for word in words {
+            match word {
+                Word::Progress(progress) => {
+                    if let Some(client) = self.clients.iter_mut().find(|client| client.token == asker.client) {
+                        append_progress(client.connection.outgoing(), asker.id, &progress);
+                    }
+                }
+                Word::Answer(answer) => {
+                    self.children.iter_mut().filter(|child| child.token == token).for_each(|child| child.asker = None);
+                    self.answer(asker, answer.as_ref());
+                }
+            }
+        }
+        self.forget_quiet(token);
+    }
+
+    /// A child is kept until it has been reaped and its pipe is closed; an answer that never came is given here.
+    fn forget_quiet(&mut self, token: u64) {
+        let Some(at) = self.children.iter().position(|child| child.token == token) else { return };
+        if !self.children[at].ended || self.children[at].offspring.descriptor().is_some() {
+            return;
+        }
+        let child = self.children.swap_remove(at);
+        if let Some(asker) = child.asker {
+            let failure = Failure::new(Code::Internal, format!("the launcher's child {} ended without an answer", child.offspring.pid));
+            self.answer::<Value>(asker, Err(&failure));
+        }
+        if let Purpose::Supervisor(workload) = child.purpose {
+            self.mourn(&workload);
+        }
+    }
+
+    fn reap(&mut self) {
+        let mut information = [0u8; 128];
+        while unsafe { libc::read(self.signals.as_raw_fd(), information.as_mut_ptr().cast(), information.len()) } > 0 {}
+        loop {
+            let pid = unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) };
+            if pid <= 0 {
+                return;
+            }
+            if let Some(child) = self.children.iter_mut().find(|child| child.offspring.pid == pid) {
+                child.ended = true;
+                let token = child.token;
+                self.hear(token);
+            }
+        }
+    }
+
+    fn foster_ended(&mut self, token: u64) {
+        if let Some(at) = self.fosters.iter().position(|foster| foster.token == token) {
+            let foster = self.fosters.swap_remove(at);
+            self.poller.remove(foster.pidfd.as_raw_fd());
+            self.mourn(&foster.workload);
+        }
+    }
+
+    /// A supervisor has ended. One that ended well has taken its note away; for another, its workload is killed and the loss recorded.
+    fn mourn(&mut self, workload: &str) {
+        let Some(standing) = supervisors::find(&self.place.run, workload) else { return };
+        if standing.alive().is_some() {
+            return;
+        }
+        let place = self.place.clone();
+        let task = Offspring::task(&[], move |_| removal::settle_loss(&place, &standing));
+        let _ = self.keep(task, Purpose::Task, None);
+    }
+
+    /// Bytes go out; connections that are gone leave, and what only they wanted stops.
+    fn settle(&mut self) {
+        for client in &mut self.clients {
+            client.connection.flush(&self.poller);
+        }
+        while let Some(at) = self.clients.iter().position(|client| client.connection.broken) {
+            let client = self.clients.swap_remove(at);
+            self.poller.remove(client.connection.descriptor());
+            for child in &self.children {
+                if matches!(child.purpose, Purpose::Cancellable) && child.asker.is_some_and(|asker| asker.client == client.token) && !child.ended {
+                    unsafe { libc::kill(child.offspring.pid, libc::SIGTERM) };
+                }
+            }
+        }
+    }
+}
+

@@ -1,0 +1,66 @@
+//! Which supervisors stand: a small file for each below the run directory, by which a new launcher takes up what an earlier one
+//! began, and by which `remove` finds whom to end. A pid alone names nobody; with its start time it does.
+
+use crate::detached::{pidfd_open, start_time};
+use serde::{Deserialize, Serialize};
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::{Path, PathBuf};
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Standing {
+    pub version: u32,
+    pub workload: String,
+    pub pid: i32,
+    pub start_time: u64,
+    pub exit_record: String,
+    pub socket: String,
+}
+
+fn directory(run: &Path) -> PathBuf {
+    run.join("supervisors")
+}
+
+fn place(run: &Path, workload: &str) -> PathBuf {
+    directory(run).join(format!("{workload}.json"))
+}
+
+/// Exists once the workload's `start` was asked for.
+pub fn start_mark(run: &Path, workload: &str) -> PathBuf {
+    directory(run).join(format!("{workload}.started"))
+}
+
+pub fn make_directory(run: &Path) -> Result<(), String> {
+    crate::instance::make_directory(&directory(run), 0o700)
+}
+
+/// Written by the supervisor about itself, before it makes anything.
+pub fn enter(run: &Path, standing: &Standing) -> std::io::Result<()> {
+    let place = place(run, &standing.workload);
+    let temporary = place.with_extension("new");
+    fs::write(&temporary, serde_json::to_vec(standing)?)?;
+    fs::rename(temporary, place)
+}
+
+pub fn leave(run: &Path, workload: &str) {
+    let _ = fs::remove_file(place(run, workload));
+    let _ = fs::remove_file(start_mark(run, workload));
+}
+
+pub fn find(run: &Path, workload: &str) -> Option<Standing> {
+    serde_json::from_slice(&fs::read(place(run, workload)).ok()?).ok()
+}
+
+pub fn all(run: &Path) -> Vec<Standing> {
+    let entries = fs::read_dir(directory(run)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()).collect()
+}
+
+impl Standing {
+    /// A descriptor of the very process, where it still lives.
+    pub fn alive(&self) -> Option<OwnedFd> {
+        let pidfd = pidfd_open(self.pid).ok()?;
+        (start_time(self.pid)? == self.start_time).then_some(pidfd)
+    }
+}

@@ -1,0 +1,141 @@
+//! The closed list of verbs.
+
+use crate::launch::{self, check_workload};
+use crate::server::{Asker, Purpose, Server};
+use crate::task::Offspring;
+use crate::{peer, probes, programs, removal};
+use bulkhead_cgroup::Version;
+use bulkhead_wire::failure::{Code, Failure, quote};
+use bulkhead_wire::frame::PROTOCOL_VERSION;
+use bulkhead_wire::message::Request;
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+#[derive(Deserialize)]
+struct Hello {
+    version: u32,
+}
+
+#[derive(Deserialize)]
+struct Launch {
+    plan: Value,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Remove {
+    workload: String,
+    directory: String,
+    keep_directory: bool,
+}
+
+#[derive(Deserialize)]
+struct Sweep {
+    keep: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Peer {
+    fd: i32,
+}
+
+#[derive(Deserialize)]
+struct Directory {
+    directory: String,
+}
+
+#[derive(Deserialize)]
+struct Probe {
+    what: String,
+}
+
+type Answer = Result<Option<Value>, Failure>;
+
+impl Server {
+    /// Answers at once, or keeps a child that will.
+    pub fn verb(&mut self, asker: Asker, request: Request) -> Answer {
+        if self.ending {
+            return Err(Failure::new(Code::Unavailable, "the launcher is shutting down"));
+        }
+        match request.verb.as_str() {
+            "hello" => self.hello(request),
+            "launch" => self.launch(asker, request),
+            "remove" => self.remove(asker, request),
+            "sweep" => {
+                let keep = request.arguments::<Sweep>()?.keep;
+                let place = self.place.clone();
+                self.task(asker, move || removal::sweep(&place, &keep))
+            }
+            "peer" => {
+                let fd = request.arguments::<Peer>()?.fd;
+                let pid = self.client(asker.client).map_or(0, |client| client.pid);
+                peer::of_other(pid, fd).map(|peer| Some(json!(peer)))
+            }
+            "volumeCreate" => self.volume_create(request),
+            "volumeRemove" => {
+                let directory = request.arguments::<Directory>()?.directory;
+                let below = self.place.below.clone();
+                self.task(asker, move || removal::remove_directory(&below, &directory).map(|()| json!({})))
+            }
+            "probe" => {
+                let what = request.arguments::<Probe>()?.what;
+                let place = self.place.clone();
+                self.task(asker, move || probes::probe(&what, &place))
+            }
+            "run" => {
+                let run: programs::Run = request.arguments()?;
+                self.task(asker, move || programs::run(&run))
+            }
+            "shutdown" => {
+                self.ending = true;
+                Ok(Some(json!({})))
+            }
+            other => Err(Failure::new(Code::Unsupported, format!("the launcher has no verb {}", quote(other)))),
+        }
+    }
+
+    fn task(&mut self, asker: Asker, work: impl FnOnce() -> Result<Value, Failure>) -> Answer {
+        let keep = [self.place.below.descriptor()];
+        let forked = Offspring::task(&keep, |_| work());
+        self.keep(forked, Purpose::Task, Some(asker)).map(|()| None)
+    }
+
+    fn hello(&mut self, request: Request) -> Answer {
+        let version = request.arguments::<Hello>()?.version;
+        if version != PROTOCOL_VERSION {
+            let what = format!("the launcher speaks version {PROTOCOL_VERSION} of the protocol, not {version}");
+            return Err(Failure::new(Code::Unsupported, what).remedy("run a daemon and a launcher of the same release"));
+        }
+        let cgroup = if self.place.layout.version == Version::V1 { "v1" } else { "v2" };
+        Ok(Some(json!({ "version": PROTOCOL_VERSION, "pid": std::process::id(), "rootId": self.place.layout.root_id, "cgroup": cgroup })))
+    }
+
+    fn launch(&mut self, asker: Asker, request: Request) -> Answer {
+        let plan = request.arguments::<Launch>()?.plan;
+        let launch = launch::prepare(plan, &self.place, &mut self.programs)?;
+        let workload = launch.plan.workload.clone();
+        let place = self.place.clone();
+        let forked = Offspring::fork(move |teller| launch::supervise(launch, place, teller));
+        self.keep(forked, Purpose::Supervisor(workload), Some(asker)).map(|()| None)
+    }
+
+    fn remove(&mut self, asker: Asker, request: Request) -> Answer {
+        let Remove { workload, directory, keep_directory } = request.arguments()?;
+        check_workload(&workload)?;
+        // Checked before anything is ended: a wrong path must not cost a workload.
+        self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
+        let place = self.place.clone();
+        self.task(asker, move || removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str())))
+    }
+
+    fn volume_create(&mut self, request: Request) -> Answer {
+        use std::os::fd::AsRawFd;
+        let directory = request.arguments::<Directory>()?.directory;
+        let (parent, name) = self.place.below.parent(&directory)?;
+        let name = std::ffi::CString::new(name).unwrap_or_default();
+        if unsafe { libc::mkdirat(parent.as_raw_fd(), name.as_ptr(), 0o755) } != 0 {
+            return Err(Failure::system(&format!("make {}", quote(&directory))));
+        }
+        Ok(Some(json!({})))
+    }
+}
