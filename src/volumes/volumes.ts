@@ -1,0 +1,135 @@
+/**
+ * Volumes: a directory each, `ROOT/volumes/NAME`, made and removed by the launcher (what workloads wrote there belongs to any user).
+ *
+ * The directory is made before the record and removed before it, so that a crash between leaves a directory that the next create of the name
+ * takes over, or a record whose removal can be repeated: never a record that is believed and has lost its files.
+ */
+
+import { randomBytes } from "node:crypto";
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { type Call, plainCall } from "../contract/call.ts";
+import { Failure, quote } from "../contract/failure.ts";
+import type { LauncherAsk, LauncherOk } from "../contract/launcher-protocol.ts";
+import type { Collection } from "../state/index.ts";
+import { bindSource } from "./bind.ts";
+import type { Volumes, VolumeView } from "./index.ts";
+
+/** A volume as it is stored, by its name. */
+export interface VolumeRecord {
+  readonly version: 1;
+  readonly createdAt: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly anonymous: boolean;
+}
+
+/** The part of the launcher that volumes need. */
+export interface VolumeLauncher {
+  request<V extends "volumeCreate" | "volumeRemove">(verb: V, ask: LauncherAsk<V>): Promise<LauncherOk<V>>;
+}
+
+export interface VolumesOptions {
+  /** The daemon's root directory. */
+  readonly root: string;
+  readonly launcher: VolumeLauncher;
+  readonly store: Collection<VolumeRecord>;
+  readonly now?: () => number;
+}
+
+/** Makes the directory that volumes lie in. */
+export function openVolumes(options: VolumesOptions): Volumes {
+  const parent = join(options.root, "volumes");
+  mkdirSync(parent, { recursive: true, mode: 0o711 });
+  return new StoredVolumes(options, parent);
+}
+
+class StoredVolumes implements Volumes {
+  readonly #options: VolumesOptions;
+  readonly #parent: string;
+  readonly #holders = new Map<string, Set<string>>();
+  /** What is being made or removed, by name: whoever comes meanwhile waits for its end. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+
+  constructor(options: VolumesOptions, parent: string) {
+    this.#options = options;
+    this.#parent = parent;
+  }
+
+  async create(options: Parameters<Volumes["create"]>[0], _call: Call = plainCall()): Promise<VolumeView> {
+    const name = options.name ?? randomBytes(32).toString("hex");
+    checkName(name);
+    while (this.#busy.has(name)) await this.#busy.get(name)?.catch(() => {});
+    if (this.#options.store.get(name) !== undefined) return this.get(name);
+    const record: VolumeRecord = {
+      version: 1,
+      createdAt: new Date((this.#options.now ?? Date.now)()).toISOString(),
+      labels: options.labels ?? {},
+      anonymous: options.name === undefined,
+    };
+    await this.#alone(name, async () => {
+      await this.#options.launcher.request("volumeCreate", { directory: join(this.#parent, name) });
+      this.#options.store.put(name, record, { durable: !record.anonymous });
+    });
+    return this.get(name);
+  }
+
+  get(name: string): VolumeView {
+    const record = this.#options.store.get(name);
+    if (record === undefined) throw new Failure("NOT_FOUND", `no such volume: ${quote(name)}`, { remedy: "bulkhead volume ls shows which there are" });
+    return this.#view(name, record);
+  }
+
+  list(): readonly VolumeView[] {
+    return [...this.#options.store.all()].map(([name, record]) => this.#view(name, record));
+  }
+
+  async remove(name: string, _call: Call): Promise<void> {
+    while (this.#busy.has(name)) await this.#busy.get(name)?.catch(() => {});
+    this.get(name);
+    const holder = this.#holders.get(name)?.values().next().value;
+    if (holder !== undefined)
+      throw new Failure("WRONG_STATE", `volume ${quote(name)} is in use by workload ${holder.slice(0, 12)}`, { remedy: "remove the workload first" });
+    await this.#alone(name, async () => {
+      await this.#options.launcher.request("volumeRemove", { directory: join(this.#parent, name) });
+      this.#options.store.delete(name);
+    });
+  }
+
+  bind(options: Parameters<Volumes["bind"]>[0], _call: Call): ReturnType<Volumes["bind"]> {
+    return bindSource(options);
+  }
+
+  hold(name: string, holder: string): void {
+    const holders = this.#holders.get(name) ?? new Set();
+    this.#holders.set(name, holders.add(holder));
+  }
+
+  release(holder: string): void {
+    for (const [name, holders] of this.#holders) {
+      holders.delete(holder);
+      if (holders.size === 0) this.#holders.delete(name);
+    }
+  }
+
+  #view(name: string, { createdAt, labels, anonymous }: VolumeRecord): VolumeView {
+    return { name, directory: join(this.#parent, name), createdAt, labels, anonymous };
+  }
+
+  async #alone(name: string, work: () => Promise<void>): Promise<void> {
+    const working = work();
+    this.#busy.set(name, working);
+    try {
+      await working;
+    } finally {
+      this.#busy.delete(name);
+    }
+  }
+}
+
+/** Docker's rule, and no longer than a file's name may be. */
+function checkName(name: string): void {
+  if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/.test(name)) return;
+  throw new Failure("INVALID_SPEC", `${quote(name)} is not a name for a volume`, {
+    remedy: "use letters, digits, dots, dashes and underscores, beginning with a letter or digit; a path of the host must be absolute",
+  });
+}
