@@ -84,9 +84,9 @@ export class LauncherClient implements Launcher {
   }
 
   async #greet(): Promise<Connection> {
-    const channel = new Channel(this.#options.socket, "the launcher", {
+    const channel: Channel = new Channel(this.#options.socket, "the launcher", {
       closed: () => {
-        if (!this.#closed) this.#options.log.warn({ socket: this.#options.socket }, "the connection to the launcher is gone");
+        if (!this.#closed && channel.connected) this.#options.log.warn({ socket: this.#options.socket }, "the connection to the launcher is gone");
       },
     });
     const hello = (await channel.request("hello", { version: PROTOCOL_VERSION })) as LauncherHello;

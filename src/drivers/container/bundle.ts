@@ -49,7 +49,7 @@ export function readBundle(bundle: Bundle): ContainerBundle {
   return held;
 }
 
-/** Resolved once per bundle: the profile depends on nothing of the main process. */
+/** The profile depends on nothing of the main process, so that it can be judged at prepare. */
 export function composeSeccomp(spec: SandboxSpec, host: SeccompHost): OciSeccomp | undefined {
   const { seccomp, capabilities, privileged } = spec.security;
   if (seccomp === "unconfined" || (privileged && seccomp === "default")) return undefined;

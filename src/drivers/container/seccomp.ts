@@ -50,9 +50,20 @@ const SECCOMP_ARCHITECTURE: Readonly<Record<string, string>> = {
   ppc64le: "SCMP_ARCH_PPC64LE",
 };
 
+/** Nearly every workload asks for the same one: held by capabilities and host. */
+const resolved = new Map<string, OciSeccomp>();
+const MOST_RESOLVED = 32;
+
 /** Docker's default profile for these capabilities. */
 export function resolveDefaultProfile(capabilities: readonly string[], host: SeccompHost): OciSeccomp {
-  return resolveProfile(defaultProfile as Profile, capabilities, host) as OciSeccomp;
+  const key = `${host.architecture} ${host.kernelMajor}.${host.kernelMinor} ${capabilities.join(" ")}`;
+  let profile = resolved.get(key);
+  if (profile === undefined) {
+    profile = resolveProfile(defaultProfile as Profile, capabilities, host) as OciSeccomp;
+    if (resolved.size >= MOST_RESOLVED) resolved.clear();
+    resolved.set(key, profile);
+  }
+  return profile;
 }
 
 /** A profile from its JSON text; undefined where it asks for nothing. Rejects INVALID_SPEC for what is no profile. */
@@ -119,8 +130,15 @@ function toOciSyscall(call: ProfileSyscall): OciSyscall {
   };
 }
 
+const keys = new WeakMap<OciSeccomp, string | null>();
+
 /** The same for equal filters: what compiled ones are cached under. A profile that notifies must not be cached. */
 export function seccompKey(seccomp: OciSeccomp): string | undefined {
-  const text = JSON.stringify(seccomp);
-  return text.includes("SCMP_ACT_NOTIFY") ? undefined : createHash("sha256").update(text).digest("hex").slice(0, 32);
+  let key = keys.get(seccomp);
+  if (key === undefined) {
+    const text = JSON.stringify(seccomp);
+    key = text.includes("SCMP_ACT_NOTIFY") ? null : createHash("sha256").update(text).digest("hex").slice(0, 32);
+    keys.set(seccomp, key);
+  }
+  return key ?? undefined;
 }
