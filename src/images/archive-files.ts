@@ -81,8 +81,7 @@ export class ArchiveFiles {
         progress({ layer: shown, status: "Loading layer", current: writer.sizeBytes, total: size });
       }
       settled = true;
-      const { digest } = await this.#blobs.keep(writer, promised === undefined ? undefined : `sha256:${promised}`);
-      this.#leases.add(digest);
+      const { digest } = await this.#blobs.keep(writer, this.#leases, promised === undefined ? undefined : `sha256:${promised}`);
       this.#files.set(name, { digest });
     } finally {
       if (!settled) await writer.discard();
@@ -103,11 +102,7 @@ export class ArchiveFiles {
   async blob(name: string): Promise<{ readonly digest: string; readonly sizeBytes: number }> {
     const file = this.#find(name);
     if (file === undefined) throw new Failure("CORRUPT_DATA", `the archive has no file ${JSON.stringify(name.slice(0, 200))}, which its manifest names`);
-    if ("bytes" in file) {
-      const digest = digestOf(file.bytes);
-      this.#leases.add(digest);
-      return await this.#blobs.put(file.bytes);
-    }
+    if ("bytes" in file) return await this.#blobs.put(file.bytes, this.#leases);
     return { digest: file.digest, sizeBytes: (await this.#blobs.size(file.digest)) ?? 0 };
   }
 

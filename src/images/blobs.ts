@@ -9,6 +9,7 @@ import { type FileHandle, mkdir, open, readdir, readFile, rename, rm, stat } fro
 import { join } from "node:path";
 import { Failure } from "../contract/failure.ts";
 import { hexOf } from "./digest.ts";
+import type { LeaseBundle } from "./leases.ts";
 
 export interface Written {
   readonly digest: string;
@@ -77,14 +78,14 @@ export class Blobs {
     );
   }
 
-  async put(bytes: Uint8Array): Promise<Written> {
+  async put(bytes: Uint8Array, leases: LeaseBundle): Promise<Written> {
     const writer = await BlobWriter.create(this.stagingPath());
     await writer.write(bytes);
-    return await this.keep(writer);
+    return await this.keep(writer, leases);
   }
 
-  /** Syncs what was written and gives it its name. Rejects CORRUPT_DATA where another digest was expected, and removes it. */
-  async keep(writer: BlobWriter, expected?: string): Promise<Written> {
+  /** Syncs what was written, leases it, and gives it its name. Rejects CORRUPT_DATA where another digest was expected, and removes it. */
+  async keep(writer: BlobWriter, leases: LeaseBundle, expected?: string): Promise<Written> {
     const { path, written } = await writer.finish();
     if (expected !== undefined && written.digest !== expected) {
       await rm(path, { force: true });
@@ -92,6 +93,7 @@ export class Blobs {
         remedy: "fetch it again; if that does not help, its source is damaged",
       });
     }
+    leases.add(written.digest);
     await rename(path, this.path(written.digest));
     await syncDirectory(join(this.#directory, "blobs/sha256"));
     return written;

@@ -21,22 +21,20 @@ export interface ImportOptions {
   readonly createdAt: string;
 }
 
+const silent: Progress = () => {};
+
 /** What is wrong with reference, changes or platform is refused before the first byte is read. */
 export async function importArchive(store: Store, archive: AsyncIterable<Uint8Array>, options: ImportOptions, call: Call): Promise<ImageRecord> {
   const tags = options.reference === undefined || options.reference === "" ? [] : [tagKey(parseReference(options.reference))];
   const config = applyChanges(options.changes);
   const platform = parsePlatform(options.platform);
   using leases = new LeaseBundle(store.leases);
-  const layer = await store.blobs.keep(await spool(store.blobs, archive, call));
-  leases.add(layer.digest);
+  const layer = await store.blobs.keep(await spool(store.blobs, archive, call), leases);
   const { diffId, mediaType } = await identify(store.blobs, layer.digest);
   const history = { created: options.createdAt, created_by: "bulkhead import", comment: options.message ?? "Imported from -" };
   const document = { created: options.createdAt, ...platform, config, rootfs: { type: "layers", diff_ids: [diffId] }, history: [history] };
-  const configuration = await store.blobs.put(Buffer.from(JSON.stringify(document)));
-  leases.add(configuration.digest);
-  const manifest = await store.blobs.put(writeManifest({ mediaType: MEDIA.configuration, ...configuration }, [{ mediaType, ...layer }]));
-  leases.add(manifest.digest);
-  const silent: Progress = () => {};
+  const configuration = await store.blobs.put(Buffer.from(JSON.stringify(document)), leases);
+  const manifest = await store.blobs.put(writeManifest({ mediaType: MEDIA.configuration, ...configuration }, [{ mediaType, ...layer }]), leases);
   return await takeIn(store, { manifest: manifest.digest, tags, digests: [], unpromised: true }, { leases, progress: silent }, call);
 }
 

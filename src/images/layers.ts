@@ -112,7 +112,7 @@ export class Layers {
   }
 
   async #unpack(source: LayerSource, shared: string, chainKey: string, lowerKeys: readonly string[], progress: (bytes: number) => void): Promise<string> {
-    const lowers = lowerKeys.map((key) => this.treePath(key)).reverse();
+    const lowers = lowerKeys.map((key) => this.treePath(key)).toReversed();
     const started = this.#leaning.get(source.diffId) === undefined ? shared : chainKey;
     await this.#discard(started);
     await mkdir(join(this.#directory, started), { mode: 0o700 });

@@ -21,13 +21,13 @@ import type { ImageRecord } from "./records.ts";
 export async function loadArchive(store: Store, archive: AsyncIterable<Uint8Array>, progress: Progress, call: Call): Promise<readonly ImageRecord[]> {
   using leases = new LeaseBundle(store.leases);
   const files = await ArchiveFiles.read(archive, { blobs: store.blobs, leases, progress }, call);
-  const arrivals = await readArrivals(files, store);
+  const arrivals = await readArrivals(files, store, leases);
   const loaded: ImageRecord[] = [];
   for (const arrival of arrivals) loaded.push(await takeIn(store, arrival, { leases, progress }, call));
   return loaded;
 }
 
-async function readArrivals(files: ArchiveFiles, store: Store): Promise<readonly Arrival[]> {
+async function readArrivals(files: ArchiveFiles, store: Store, leases: LeaseBundle): Promise<readonly Arrival[]> {
   const [list, index] = [await files.document("manifest.json"), await files.document("index.json")];
   if (list === undefined && index === undefined) {
     throw new Failure("CORRUPT_DATA", "the archive has neither manifest.json nor index.json: it is no image archive", {
@@ -45,7 +45,8 @@ async function readArrivals(files: ArchiveFiles, store: Store): Promise<readonly
     const tags = asStrings(fields.RepoTags, "RepoTags").map((tag) => tagKey(parseReference(tag)));
     const configuration = await files.blob(optionalString(fields.Config, "Config") ?? "");
     const known = inLayout.find((found) => found.configuration === configuration.digest);
-    const manifest = known === undefined ? await writeOwn(files, store, configuration, asStrings(fields.Layers, "Layers")) : await bring(files, known.manifest);
+    const manifest =
+      known === undefined ? await writeOwn(files, { store, leases }, configuration, asStrings(fields.Layers, "Layers")) : await bring(files, known.manifest);
     arrivals.push({ manifest, tags, digests: [] });
   }
   return arrivals;
@@ -54,7 +55,7 @@ async function readArrivals(files: ArchiveFiles, store: Store): Promise<readonly
 /** The old form has no manifest: one is written over the layers as they lie in the archive. */
 async function writeOwn(
   files: ArchiveFiles,
-  store: Store,
+  { store, leases }: { readonly store: Store; readonly leases: LeaseBundle },
   configuration: { readonly digest: string; readonly sizeBytes: number },
   names: readonly string[],
 ): Promise<string> {
@@ -67,7 +68,7 @@ async function writeOwn(
     layers.push({ mediaType: await layerType(store, digest), digest, sizeBytes });
   }
   const manifest = writeManifest({ mediaType: MEDIA.configuration, ...configuration }, layers);
-  return (await store.blobs.put(manifest)).digest;
+  return (await store.blobs.put(manifest, leases)).digest;
 }
 
 async function layerType(store: Store, digest: string): Promise<string> {

@@ -39,8 +39,8 @@ export async function pullImage(store: Store, text: string, options: PullOptions
   for (const digest of [chosen.digest, configuration.digest, ...layers.map((layer) => layer.digest)]) leases.add(digest);
   if (configuration.sizeBytes > MAX_MANIFEST_BYTES)
     throw new Failure("CORRUPT_DATA", `the configuration has ${configuration.sizeBytes} bytes; ${MAX_MANIFEST_BYTES} are allowed`);
-  await store.blobs.put(chosen.bytes);
-  await fetchAll(store, session, [configuration, ...layers], new Set([configuration.digest]), options.progress);
+  await store.blobs.put(chosen.bytes, leases);
+  await fetchAll({ store, session, leases, progress: options.progress }, [configuration, ...layers], new Set([configuration.digest]));
   const tags = reference.digest === undefined ? [tagKey(reference)] : [];
   const known = store.records.find(text)?.id;
   const record = await takeIn(
@@ -82,23 +82,31 @@ function choose(index: Manifest & { readonly kind: "index" }, platform: Platform
   });
 }
 
+/** What a pull works with. */
+interface Fetching {
+  readonly store: Store;
+  readonly session: Session;
+  readonly leases: LeaseBundle;
+  readonly progress: Progress;
+}
+
 /** `quiet` ones are fetched without a line of their own. */
-async function fetchAll(store: Store, session: Session, parts: readonly Descriptor[], quiet: ReadonlySet<string>, progress: Progress): Promise<void> {
+async function fetchAll(pull: Fetching, parts: readonly Descriptor[], quiet: ReadonlySet<string>): Promise<void> {
   const distinct = [...new Map(parts.map((part) => [part.digest, part])).values()];
   const say = (part: Descriptor, status: string, current?: number) => {
     if (quiet.has(part.digest)) return;
-    progress({ layer: shortId(part.digest), status, ...(current === undefined ? {} : { current, total: part.sizeBytes }) });
+    pull.progress({ layer: shortId(part.digest), status, ...(current === undefined ? {} : { current, total: part.sizeBytes }) });
   };
   const waiting: Descriptor[] = [];
   for (const part of distinct) {
-    const here = (await store.blobs.size(part.digest)) !== undefined;
+    const here = (await pull.store.blobs.size(part.digest)) !== undefined;
     say(part, here ? "Already exists" : "Pulling fs layer");
     if (!here) waiting.push(part);
   }
   const work = async () => {
     for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
       const blob = part;
-      await fetchOnce(store, session, blob, (current) => say(blob, "Downloading", current));
+      await fetchOnce(pull, blob, (current) => say(blob, "Downloading", current));
       say(blob, "Download complete");
     }
   };
@@ -109,11 +117,11 @@ async function fetchAll(store: Store, session: Session, parts: readonly Descript
 }
 
 /** Two pulls that want one blob fetch it once. Who waited for one that was given up tries by itself. */
-async function fetchOnce(store: Store, session: Session, blob: Descriptor, progress: (bytes: number) => void): Promise<void> {
+async function fetchOnce({ store, session, leases }: Fetching, blob: Descriptor, progress: (bytes: number) => void): Promise<void> {
   let own = false;
   const fetch = async () => {
     own = true;
-    if ((await store.blobs.size(blob.digest)) === undefined) await downloadBlob(session, store.blobs, blob, progress);
+    if ((await store.blobs.size(blob.digest)) === undefined) await downloadBlob(session, { blobs: store.blobs, leases }, blob, progress);
   };
   try {
     await store.downloads.run(blob.digest, fetch);

@@ -31,7 +31,7 @@ export class Roots {
   /** Rejects UNSUPPORTED for the forms that an image of layers does not have. */
   async make(image: ImageRecord, form: RootForm): Promise<RootSource> {
     if (form === "directories") {
-      return { form, layers: image.layerKeys.map((key) => this.#layers.treePath(key)).reverse() };
+      return { form, layers: image.layerKeys.map((key) => this.#layers.treePath(key)).toReversed() };
     }
     if (form !== "block-image") {
       throw new Failure("UNSUPPORTED", `an OCI image of layers cannot be made a ${form} yet`, { remedy: "choose the isolation container or microvm" });
@@ -62,7 +62,7 @@ export class Roots {
       form: "block-image",
       drive: { path, format: "vmdk" },
       extents: [header, ...extents.map((extent) => extent.path)],
-      layers: extents.map(({ lengthBytes }, index) => ({ offsetBytes: offsetsBytes[index] as number, lengthBytes })).reverse(),
+      layers: extents.map(({ lengthBytes }, index) => ({ offsetBytes: offsetsBytes[index] as number, lengthBytes })).toReversed(),
     };
   }
 

@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "../../contract/failure.ts";
 import { type Blobs, BlobWriter } from "../blobs.ts";
+import type { LeaseBundle } from "../leases.ts";
 import type { Descriptor } from "../manifest.ts";
 import { reasonOf } from "./endpoint.ts";
 import type { Session } from "./session.ts";
@@ -15,7 +16,12 @@ const MAX_FRUITLESS = 5;
 const MAX_ATTEMPTS = 100;
 
 /** Resolves when the blob is in the store. `progress` gets the bytes that are here. */
-export async function downloadBlob(session: Session, blobs: Blobs, blob: Descriptor, progress: (bytes: number) => void): Promise<void> {
+export async function downloadBlob(
+  session: Session,
+  { blobs, leases }: { readonly blobs: Blobs; readonly leases: LeaseBundle },
+  blob: Descriptor,
+  progress: (bytes: number) => void,
+): Promise<void> {
   let fruitless = 0;
   for (let attempt = 1; ; attempt++) {
     const writer = await BlobWriter.resume(blobs.partialPath(blob.digest));
@@ -31,7 +37,7 @@ export async function downloadBlob(session: Session, blobs: Blobs, blob: Descrip
       broken = thrown;
     }
     if (broken === undefined) {
-      await blobs.keep(writer, blob.digest);
+      await blobs.keep(writer, leases, blob.digest);
       return;
     }
     fruitless = writer.sizeBytes > before ? 0 : fruitless + 1;

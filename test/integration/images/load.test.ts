@@ -63,7 +63,7 @@ test("what was saved loads again with the same identity, and docker's own tools 
   await using other = await openBench();
   const again = await other.images.load(pieces(saved), quiet, call());
   expect(again.map(({ id }) => id)).toContain(view?.id);
-  expect([...other.images.get("busybox").tags].sort()).toEqual(["busybox:latest", "localhost:5000/app:1"]);
+  expect([...other.images.get("busybox").tags].toSorted()).toEqual(["busybox:latest", "localhost:5000/app:1"]);
 });
 
 test("the old docker form with ID/layer.tar and links between equal layers loads", async () => {
