@@ -86,7 +86,10 @@ pub fn supervise(launch: Launch, place: Place, teller: Teller) -> ! {
 }
 
 fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
-    detach(&launch, &place, teller)?;
+    detach(&launch, teller)?;
+    // Opened again: overlayfs takes no directory from another mount namespace than the caller's.
+    let below = Below::new(place.below.path()).map_err(|error| Failure::from_io("open the root", &error))?;
+    let place = Place { below: Rc::new(below), ..place };
     let workload = launch.plan.workload.clone();
     let run = place.run.clone();
     let pid = std::process::id() as i32;
@@ -157,8 +160,8 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
 }
 
 /// A session of its own, nothing inherited but what is named, orphans of the workload as its own children, a mount namespace.
-fn detach(launch: &Launch, place: &Place, teller: &Teller) -> Result<(), Failure> {
-    let mut keep = vec![teller.descriptor(), place.below.descriptor()];
+fn detach(launch: &Launch, teller: &Teller) -> Result<(), Failure> {
+    let mut keep = vec![teller.descriptor()];
     if let Some((_, program, _)) = &launch.runtime {
         keep.push(program.as_raw_fd());
     }
