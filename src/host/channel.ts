@@ -33,6 +33,7 @@ export class Channel {
   readonly #open = new Map<number, OpenRequest>();
   #lastId = 0;
   #connected = false;
+  #idle = false;
   #closed = false;
   #cause: Failure | undefined;
 
@@ -82,6 +83,7 @@ export class Channel {
       return Promise.reject(toFailure(thrown));
     }
     return new Promise((settle, reject) => {
+      if (this.#idle && this.#open.size === 0) this.#socket.ref();
       this.#open.set(id, { verb, settle, reject, progress });
       this.#socket.write(message);
     });
@@ -115,9 +117,10 @@ export class Channel {
     this.#socket.resume();
   }
 
-  /** An idle connection that keeps no process alive. */
+  /** From now on the connection keeps no process alive while nothing is asked on it. */
   unref(): void {
-    this.#socket.unref();
+    this.#idle = true;
+    if (this.#open.size === 0) this.#socket.unref();
   }
 
   close(cause?: Failure): void {
@@ -144,6 +147,7 @@ export class Channel {
       return;
     }
     this.#open.delete(message["id"]);
+    if (this.#idle && this.#open.size === 0) this.#socket.unref();
     if ("ok" in message) request.settle(message["ok"]);
     else request.reject(Failure.fromDocument(message["failure"]));
   }

@@ -83,7 +83,8 @@ async function tryMechanism(context: ProbeContext, mechanism: (typeof MECHANISMS
     const { works, detail } = await context.launcher.request("probe", { what: mechanism.what });
     return works ? { id, level: "ok", what: detail } : { id, level: mechanism.level, what: detail, remedy: mechanism.remedy };
   } catch (thrown) {
-    return { id, level: mechanism.level, what: toFailure(thrown).message, remedy: mechanism.remedy };
+    // Not tried is not failed: the container that is run next decides.
+    return { id, level: "note", what: `${mechanism.what} could not be tried: ${toFailure(thrown).message}`, remedy: mechanism.remedy };
   }
 }
 
