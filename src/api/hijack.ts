@@ -16,6 +16,8 @@ export interface RawConnection {
   send(bytes: Uint8Array): Promise<void>;
   /** Several pieces as one write: a header and its payload leave in one packet. */
   sendPieces(pieces: readonly Uint8Array[]): Promise<void>;
+  /** Aborted when the client has gone or the server closes. */
+  readonly signal: AbortSignal;
   /** Says that nothing more comes, and closes. */
   finish(): void;
 }
@@ -71,6 +73,7 @@ function rawConnection(exchange: Exchange, early: Buffer): RawConnection {
     if (!write()) await drained(socket, signal);
   };
   return {
+    signal,
     receive(bytes, end) {
       const take = (chunk: Buffer) => {
         socket.pause();

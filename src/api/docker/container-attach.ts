@@ -6,6 +6,7 @@ import type { WorkloadView } from "../../engine/index.ts";
 import type { Exchange } from "../exchange.ts";
 import { hijack, type RawConnection } from "../hijack.ts";
 import type { Route } from "../router.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { joinStreams } from "./join-streams.ts";
 import { streamHeader, streamType } from "./multiplex.ts";
@@ -47,7 +48,7 @@ async function attach(parts: DockerParts, exchange: Exchange): Promise<void> {
 /** What was logged so far, as the live stream would have carried it. */
 async function replay(parts: DockerParts, { query, call }: Exchange, view: WorkloadView, connection: RawConnection): Promise<void> {
   const wanted = { stdout: query.flag("stdout"), stderr: query.flag("stderr"), follow: false, tail: undefined, sinceNs: undefined, untilNs: undefined };
-  for await (const { stream, bytes } of parts.engine.logs(view.id, wanted, call)) {
+  for await (const { stream, bytes } of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
     await connection.sendPieces(view.request.terminal ? [bytes] : [streamHeader(stream, bytes.length), bytes]);
   }
 }

@@ -5,6 +5,7 @@ import type { LogQuery } from "../../engine/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
 import { messageOf } from "../status.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { streamHeader, streamType, type OutputStream } from "./multiplex.ts";
 import type { DockerParts } from "./parts.ts";
 
@@ -29,7 +30,7 @@ async function logs(parts: DockerParts, exchange: Exchange): Promise<void> {
   try {
     // A line that was cut into pieces is stamped once, at its beginning.
     const within = { stdout: false, stderr: false };
-    for await (const { stream, at, bytes } of parts.engine.logs(view.id, wanted, call)) {
+    for await (const { stream, at, bytes } of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
       const stamped = stamps && !within[stream] ? Buffer.concat([Buffer.from(`${at} `), bytes]) : bytes;
       within[stream] = bytes.at(-1) !== 0x0a;
       await send(stream, stamped);

@@ -3,6 +3,7 @@
 import type { EngineEvent } from "../../engine/index.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { translateEvent, type DockerEvent } from "./event-words.ts";
 import { Filters } from "./filters.ts";
 import type { DockerParts } from "./parts.ts";
@@ -28,7 +29,7 @@ async function events(parts: DockerParts, exchange: Exchange): Promise<void> {
   // A timer cannot be longer than 24 days; nobody waits for that.
   const timer = patience === undefined ? undefined : setTimeout(() => exchange.abort(), Math.min(patience, 2 ** 31 - 1));
   try {
-    for await (const event of source) {
+    for await (const event of untilAborted(source, call.signal)) {
       if (untilNs !== undefined && event.atNs > untilNs) break;
       const translated = translateEvent(event);
       if (passes(translated, filters)) await exchange.write(eventLine(translated, event));

@@ -2,6 +2,7 @@
 
 import type { Attachment } from "../../contract/process.ts";
 import type { RawConnection } from "../hijack.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { DetachWatch } from "./detach-keys.ts";
 import { streamHeader } from "./multiplex.ts";
 
@@ -34,7 +35,7 @@ export async function joinStreams(connection: RawConnection, attachment: Attachm
     },
   );
   try {
-    for await (const { stream, bytes } of attachment.output) {
+    for await (const { stream, bytes } of untilAborted(attachment.output, connection.signal)) {
       if (detached) break;
       if (options.terminal) await connection.send(bytes);
       else await connection.sendPieces([streamHeader(stream, bytes.length), bytes]);

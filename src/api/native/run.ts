@@ -16,6 +16,7 @@ import { echoOf } from "../docker/echo.ts";
 import type { Exchange } from "../exchange.ts";
 import { hijack, type RawConnection } from "../hijack.ts";
 import type { Route } from "../router.ts";
+import { untilAborted } from "../until-aborted.ts";
 import { FrameReader, frameHeader, messageFrame } from "./frames.ts";
 
 export function runRoutes(parts: DockerParts): readonly Route[] {
@@ -80,7 +81,7 @@ async function startOrRemove(engine: Engine, id: string, call: Call): Promise<vo
 }
 
 async function sendOutput(connection: RawConnection, attachment: Attachment): Promise<void> {
-  for await (const { stream, bytes } of attachment.output) await connection.sendPieces([frameHeader(FRAME_KIND[stream], bytes.length), bytes]);
+  for await (const { stream, bytes } of untilAborted(attachment.output, connection.signal)) await connection.sendPieces([frameHeader(FRAME_KIND[stream], bytes.length), bytes]);
 }
 
 interface Wishing {
