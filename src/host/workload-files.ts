@@ -3,7 +3,7 @@
  * Nothing here is synced: after a power cut nothing of a boundary stands, and a bundle can be prepared again.
  */
 
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a directory and what is missing above it; what is there stays. `mode` holds whatever the umask says. */
@@ -30,6 +30,10 @@ export function placeMark(path: string): void {
 
 export function isThere(path: string): boolean {
   return existsSync(path);
+}
+
+export function isDirectory(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 export function removeFile(path: string): void {

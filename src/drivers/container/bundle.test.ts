@@ -56,6 +56,7 @@ function bundleOf(spec: SandboxSpec): ContainerBundle {
     runtime: { name: "crun", path: "/usr/bin/crun", arguments: [] },
     socket: "/run/b/s.sock",
     devices: [],
+    fileSources: ["/host-file"],
   };
 }
 
@@ -126,6 +127,7 @@ test("terminal, working directory, rlimits, oom score and AppArmor reach the pro
 test.each([
   ["-v", { kind: "bind", source: "/host", target: "/data", readOnly: false }, ["rbind", "rprivate"]],
   ["-v :ro", { kind: "bind", source: "/host", target: "/data", readOnly: true }, ["rbind", "rprivate", "ro", "rro"]],
+  ["-v FILE :ro", { kind: "bind", source: "/host-file", target: "/data", readOnly: true }, ["rbind", "rprivate", "ro"]],
   ["-v :rshared", { kind: "bind", source: "/host", target: "/data", readOnly: false, propagation: "rshared" }, ["rbind", "rshared"]],
   ["--tmpfs", { kind: "tmpfs", target: "/data", readOnly: false, options: [] }, ["noexec", "nosuid", "nodev"]],
   ["--tmpfs :exec", { kind: "tmpfs", target: "/data", readOnly: false, options: ["exec"] }, ["nosuid", "nodev", "exec"]],

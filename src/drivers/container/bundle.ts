@@ -20,6 +20,8 @@ export interface ContainerBundle {
   readonly runtime: OciEngine["runtime"];
   readonly socket: string;
   readonly devices: readonly OciDevice[];
+  /** Sources of binds that are no directories. */
+  readonly fileSources: readonly string[];
   /** A static init program on the host, where the spec asks for one. */
   readonly init?: string;
 }
@@ -68,7 +70,7 @@ export function composeConfig(
     process: composeProcess(main, guardsOf(spec), given.accounts),
     root: { path: "rootfs", readonly: spec.security.readOnlyRoot },
     ...(spec.security.hostNamespaces.includes("uts") ? {} : { hostname: spec.hostname }),
-    mounts: composeMounts(spec, given.files),
+    mounts: composeMounts(spec, given.files, bundle.fileSources),
     linux: {
       namespaces: composeNamespaces(spec),
       devices: bundle.devices,

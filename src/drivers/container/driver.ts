@@ -20,7 +20,7 @@ import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { findStaticProgram } from "../../host/static-program.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
-import { ensureDirectory, ensureSocketDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
+import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
 import type { OciDevice } from "./oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
@@ -118,6 +118,7 @@ class ContainerDriver implements BoundaryDriver {
       runtime: { name: runtime.name, path: runtime.path, arguments: [] },
       socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
       devices: findDevices(spec),
+      fileSources: spec.mounts.flatMap((mount) => (mount.kind === "bind" && !isDirectory(mount.source) ? [mount.source] : [])),
       ...(init === undefined ? {} : { init }),
     };
     checkEarly(held, this.#host, directory);

@@ -16,8 +16,8 @@ export interface BundleFiles {
 /** Where the init is shown inside, as Docker does. */
 export const INIT_TARGET = "/sbin/docker-init";
 
-export function composeMounts(spec: SandboxSpec, files: BundleFiles): OciMount[] {
-  const own = spec.mounts.map(toOciMount);
+export function composeMounts(spec: SandboxSpec, files: BundleFiles, fileSources: readonly string[] = []): OciMount[] {
+  const own = spec.mounts.map((mount) => toOciMount(mount, fileSources));
   const taken = new Set(own.map((mount) => mount.destination));
   // A /dev of the workload's own is left as it is; our files are shown even in an /etc of its own.
   const free = ({ destination }: OciMount) => !taken.has(destination) && !(taken.has("/dev") && destination.startsWith("/dev/"));
@@ -56,11 +56,12 @@ function bindOf(source: string, destination: string, options: readonly string[])
   return { destination, type: "bind", source, options: ["rbind", "rprivate", ...options] };
 }
 
-function toOciMount(mount: MountSpec): OciMount {
+function toOciMount(mount: MountSpec, fileSources: readonly string[]): OciMount {
   const destination = cleanTarget(mount.target);
   if (mount.kind === "bind") {
-    // Read-only holds for what is mounted below the source as well.
-    const options = ["rbind", mount.propagation ?? "rprivate", ...(mount.readOnly ? ["ro", "rro"] : [])];
+    // Read-only holds for what is mounted below a directory as well; crun 1.8 takes that option for directories alone.
+    const readOnly = fileSources.includes(mount.source) ? ["ro"] : ["ro", "rro"];
+    const options = ["rbind", mount.propagation ?? "rprivate", ...(mount.readOnly ? readOnly : [])];
     return { destination, type: "bind", source: mount.source, options };
   }
   const flags = new Set(mount.options);
