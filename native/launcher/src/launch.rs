@@ -7,6 +7,7 @@ use crate::supervise::{Setting, Supervisor};
 use crate::supervisors::{self, Standing};
 use crate::task::Teller;
 use bulkhead_cgroup::Layout;
+use bulkhead_machine::Machine;
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec};
@@ -67,7 +68,13 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<L
             within(&oci.root.work, "the work directory")?;
             Some(programs.find(&oci.runtime)?)
         }
-        Engine::Machine(_) => None,
+        Engine::Machine(machine) => {
+            within(&machine.scratch.path, "the machine's disk")?;
+            for file in machine.files.iter().filter(|file| file.writable) {
+                within(&file.path, "a file that the machine may write")?;
+            }
+            None
+        }
     };
     Ok(Launch { plan, runtime })
 }
@@ -137,7 +144,16 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
             };
             Box::new(Oci::new(order, poller.clone()))
         }
-        Engine::Machine(_) => return Err(Failure::new(Code::Unsupported, "this launcher was built without machines")),
+        Engine::Machine(engine) => Box::new(Machine::new(bulkhead_machine::Setting {
+            workload: plan.workload.clone(),
+            directory: plan.directory,
+            root_id: place.layout.root_id.clone(),
+            layout: place.layout,
+            poller: poller.clone(),
+            limits: plan.limits,
+            network: plan.network,
+            engine: *engine,
+        })),
     };
     let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, run: &run };
     let mut supervisor = Supervisor::new(setting, listener, boundary, poller).map_err(fault("open the workload's log"))?;

@@ -14,8 +14,6 @@ use std::os::fd::AsRawFd;
 const STREAMS_AFTER_EXIT_NS: u64 = 200_000_000;
 const KILL_AGAIN_NS: u64 = 2_000_000;
 const PAUSE_LOOK_NS: u64 = 1_000_000;
-/// Kept of what the runtime said on the workload's stderr before the program ran.
-const LAST_WORDS_BYTES: usize = 1024;
 
 impl Oci {
     pub fn take(&mut self, ready: Ready, sink: &mut dyn Sink) {
@@ -38,16 +36,9 @@ impl Oci {
     }
 
     fn read(&mut self, number: u32, stream: Stream, sink: &mut dyn Sink) {
-        let starting = self.main_start.is_some();
         let Some(child) = self.child(number) else { return };
         match child.stdio.read(stream) {
-            Chunk::Bytes(bytes) => {
-                if number == 0 && starting {
-                    let room = LAST_WORDS_BYTES.saturating_sub(self.last_words.len());
-                    self.last_words.extend_from_slice(&bytes[..bytes.len().min(room)]);
-                }
-                sink.output(number, stream, &bytes);
-            }
+            Chunk::Bytes(bytes) => sink.output(number, stream, &bytes),
             Chunk::Nothing => {}
             Chunk::End => self.end_stream(number, stream, sink),
         }
@@ -121,12 +112,17 @@ impl Oci {
             self.look_at_memory(sink);
             status.out_of_memory = self.memory_kills > 0;
         }
+        if let Some(code) = self.start_failure.filter(|_| number == 0) {
+            status.code = code;
+        }
         if let Some(child) = self.child(number) {
             child.exited = true;
             child.streams_until = Some(monotonic_ns() + STREAMS_AFTER_EXIT_NS);
         }
         sink.exited(number, status);
         if number == 0 {
+            // Already watched where it had started.
+            self.watch_main();
             self.killing = true;
             self.kill_round();
             self.fail_execs(sink);
@@ -160,7 +156,7 @@ impl Oci {
         let Some(start) = self.main_start.take() else { return };
         let name = self.children.first().map(|main| process_name(main.pid)).unwrap_or_default();
         if name != start.name_before {
-            self.last_words = Vec::new();
+            self.watch_main();
             return sink.answered(start.ticket, Ok(Reply::Done));
         }
         if !ended {
@@ -168,12 +164,22 @@ impl Oci {
             self.main_start = Some(start);
             return;
         }
-        self.read(0, Stream::Stderr, sink);
-        self.read(0, Stream::Stdout, sink);
-        let words = String::from_utf8_lossy(&std::mem::take(&mut self.last_words)).trim().to_string();
-        let failure = report::failure(self.runtime_name(), "run the command", (!words.is_empty()).then_some(words));
+        let words = self.children.first_mut().and_then(|main| {
+            let stream = if main.stdio.terminal { Stream::Stdout } else { Stream::Stderr };
+            if let Chunk::Bytes(bytes) = main.stdio.read(stream) { report::read_words(&bytes) } else { None }
+        });
+        let failure = report::failure(self.runtime_name(), "run the command", words);
         let failure = if failure.code == Code::Internal { Failure::new(Code::CommandNotExecutable, failure.what) } else { failure };
+        self.start_failure = Some(if failure.code == Code::CommandNotFound { 127 } else { 126 });
         sink.answered(start.ticket, Err(failure));
+    }
+
+    /// Until the main process's program runs, its pipes carry only what the runtime may have to say.
+    fn watch_main(&mut self) {
+        let poller = self.poller.clone();
+        if let Some(main) = self.children.first() {
+            let _ = main.stdio.watch(&poller);
+        }
     }
 
     pub fn kill_round(&mut self) {

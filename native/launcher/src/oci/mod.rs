@@ -95,8 +95,8 @@ pub struct Oci {
     strangers: Vec<(i32, i32)>,
     main_start: Option<MainStart>,
     started_pipe: Option<OwnedFd>,
-    /// The last words on stderr before the program ran: the runtime's, when it could not.
-    last_words: Vec<u8>,
+    /// 126 or 127 where the main process's program could not be executed: the runtime itself exits with 1.
+    start_failure: Option<i32>,
     signals: Option<OwnedFd>,
     memory_watch: Option<OwnedFd>,
     memory_kills: u64,
@@ -118,7 +118,7 @@ impl Oci {
             strangers: Vec::new(),
             main_start: None,
             started_pipe: None,
-            last_words: Vec::new(),
+            start_failure: None,
             signals: None,
             memory_watch: None,
             memory_kills: 0,

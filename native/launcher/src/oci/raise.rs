@@ -112,7 +112,6 @@ impl Oci {
             Some(listener) => self.main_terminal(&listener)?,
             None => stdio,
         };
-        stdio.watch(&self.poller).map_err(doing("watch the workload's output"))?;
         self.started_pipe = Some(started);
         self.children.push(Child { number: 0, pid, exited: false, stdio, streams_until: None });
         if let (Some(cache), None) = (&cache, &filter) {

@@ -8,7 +8,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 pub fn read_log(log: &OwnedFd) -> Option<String> {
     let mut bytes = [0u8; 4096];
     let count = unsafe { libc::pread(log.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) };
-    let text = String::from_utf8_lossy(bytes.get(..usize::try_from(count).ok()?)?).into_owned();
+    read_words(bytes.get(..usize::try_from(count).ok()?)?)
+}
+
+/// As `read_log`, from bytes at hand.
+pub fn read_words(bytes: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(bytes).into_owned();
     let mut message = None;
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         let parsed: Option<Value> = serde_json::from_str(line).ok();
