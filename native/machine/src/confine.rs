@@ -173,7 +173,7 @@ const AT_RECURSIVE: libc::c_int = 0x8000;
 
 impl Plan<'_> {
     fn run(&self) -> ! {
-        self.check(self.inner.attach.enter(), 0);
+        self.check(self.inner.attach.enter() && mortal(), 0);
         self.check(self.make_root(), 1);
         self.check(self.enter_root(), 2);
         self.check(self.keep_descriptors(), 3);
@@ -257,6 +257,16 @@ impl Plan<'_> {
                 // Its supervisor is its only reason to be; this must come after the change of user, which clears it.
                 && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
         }
+    }
+}
+
+/// Its supervisor outlives a shortage of memory; it does not.
+fn mortal() -> bool {
+    unsafe {
+        let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+        let done = fd >= 0 && libc::write(fd, c"0".as_ptr().cast(), 1) == 1;
+        libc::close(fd);
+        done
     }
 }
 

@@ -14,6 +14,7 @@ mod confine;
 mod disk;
 mod process;
 mod raise;
+mod tsc;
 mod vmm;
 mod words;
 
@@ -22,7 +23,7 @@ use bulkhead_cgroup::{Group, Layout};
 use bulkhead_network::Network;
 use bulkhead_wire::boundary::{Ask, Boundary, Sink, StdinWrite, Stream, Ticket};
 use bulkhead_wire::clock::monotonic_ns;
-use bulkhead_wire::plan::{LimitsSpec, MachineEngine, MainStdio, NetworkSpec};
+use bulkhead_wire::plan::{LimitsSpec, MachineEngine, NetworkSpec};
 use bulkhead_wire::poller::{BOUNDARY, Poller, Ready};
 use bulkhead_wire::process::{ExitStatus, ResourceUse};
 use bulkhead_wire::{Code, Failure};
@@ -51,7 +52,6 @@ pub struct Setting {
     /// The outer wall, on the host. What the workload itself may use is in the engine's guest configuration.
     pub limits: LimitsSpec,
     pub network: NetworkSpec,
-    pub main: MainStdio,
     pub engine: MachineEngine,
 }
 

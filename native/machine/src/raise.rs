@@ -136,8 +136,19 @@ fn arguments(wanted: &[String], tap: bool) -> Result<Vec<String>, Failure> {
         if done.contains("{tap}") && !tap {
             return Err(Failure::new(Code::InvalidSpec, "the launch plan names a tap, and its network has none"));
         }
-        Ok(done.replace("{tap}", &(FIRST_KEPT + 1).to_string()))
+        Ok(clock_words(&done.replace("{tap}", &(FIRST_KEPT + 1).to_string())))
     }).collect()
+}
+
+/// Words of the guest's command line that name the host's counter; where that is not known they go.
+fn clock_words(text: &str) -> String {
+    if !text.contains("{tscKhz}") {
+        return text.to_owned();
+    }
+    match crate::tsc::khz() {
+        Some(khz) => text.replace("{tscKhz}", &khz.to_string()),
+        None => text.split(' ').filter(|word| !word.contains("{tscKhz}")).collect::<Vec<_>>().join(" "),
+    }
 }
 
 fn files(setting: &Setting, disk: &Disk) -> Vec<Seen> {
