@@ -129,7 +129,8 @@ pub fn layer_image(job: ImageJob) -> Result<ImageMade, Failure> {
     let failed = |error| Failure::system("cannot make the layer's image", error);
     tree::remove(job.parent.as_fd(), &names.partial).map_err(failed)?;
     // Opened before the walls stand: mkfs.erofs may write into `/out` only under this name.
-    let image = File::from(at::create_file(job.parent.as_fd(), &names.partial, 0o600).map_err(failed)?);
+    // Readable for all, below a store that only root may enter: a machine's monitor is shown it alone, and is not root.
+    let image = File::from(at::create_file(job.parent.as_fd(), &names.partial, 0o644).map_err(failed)?);
     let parent = job.parent.try_clone().map_err(failed)?;
     let outcome = confine::for_image_making(job.layer, job.parent)
         .and_then(|()| erofs::make(&names.partial.to_string_lossy()))
