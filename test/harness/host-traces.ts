@@ -1,0 +1,109 @@
+/**
+ * What stands on the host: processes, mounts, cgroups, network interfaces, namespaces with names, nft tables, taps, sockets. Two looks
+ * compared say what was left behind. Only what carries a root's identity or was made below its directories is looked at, so that
+ * other work on the same host disturbs nothing.
+ */
+
+import { execFileSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+
+export interface HostTraces {
+  readonly processes: readonly string[];
+  readonly mounts: readonly string[];
+  readonly cgroups: readonly string[];
+  readonly interfaces: readonly string[];
+  readonly firewall: readonly string[];
+  readonly files: readonly string[];
+}
+
+export interface Place {
+  /** The daemon's root directory. */
+  readonly root: string;
+  /** Six hexadecimal digits. */
+  readonly rootId: string;
+}
+
+export function readTraces(place: Place): HostTraces {
+  return {
+    processes: findProcesses(place),
+    mounts: readLines("/proc/self/mountinfo").filter((line) => line.includes(`${place.root}/`)),
+    cgroups: findCgroups(place.rootId),
+    interfaces: readdirSync("/sys/class/net").filter((name) => name.includes(place.rootId) && !isBridge(name)),
+    firewall: findPortRules(place.rootId),
+    files: ["workloads", "run/s", "run/supervisors"].flatMap((folder) => list(join(place.root, folder))),
+  };
+}
+
+/** Supervisors, monitors and workloads: whatever has the root's directory or a cgroup of its identity. Daemon and launcher are left out. */
+function findProcesses({ root, rootId }: Place): string[] {
+  const found: string[] = [];
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    const comm = read(`/proc/${pid}/comm`).trim();
+    const command = read(`/proc/${pid}/cmdline`).replaceAll("\0", " ").trim();
+    const cgroup = read(`/proc/${pid}/cgroup`);
+    const ours =
+      cgroup.includes(`bulkhead-${rootId}`) ||
+      (comm.startsWith("bulkhead-super") && command.includes(root)) ||
+      workingDirectory(pid).startsWith(`${root}/workloads`);
+    if (ours) found.push(`${comm} ${pid}: ${command.slice(0, 120)}`);
+  }
+  return found;
+}
+
+function findCgroups(rootId: string): string[] {
+  const base = "/sys/fs/cgroup";
+  const hierarchies = existsSync(join(base, "cgroup.controllers")) ? [base] : list(base).map((name) => join(base, name));
+  const found: string[] = [];
+  for (const hierarchy of hierarchies) {
+    for (const top of list(hierarchy).filter((name) => name.includes(rootId))) {
+      for (const child of list(join(hierarchy, top))) if (existsSync(join(hierarchy, top, child, "cgroup.procs"))) found.push(join(hierarchy, top, child));
+    }
+  }
+  return found;
+}
+
+function findPortRules(rootId: string): string[] {
+  try {
+    const rules = execFileSync("nft", ["list", "ruleset"], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
+    const table = new RegExp(`table \\w+ bulkhead-${rootId} \\{[\\s\\S]*?\\n\\}`, "g");
+    // What a bridge needs stays as long as the bridge; elements of the port maps belong to workloads.
+    return [...rules.matchAll(table)].flatMap(([text]) =>
+      [...text.matchAll(/elements = \{([^}]*)\}/g)].map((match) => (match[1] ?? "").replaceAll(/\s+/g, " ")).filter((elements) => / : /.test(elements)),
+    );
+  } catch {
+    return [];
+  }
+}
+
+function isBridge(name: string): boolean {
+  return existsSync(`/sys/class/net/${name}/bridge`);
+}
+
+function list(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return [];
+  }
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return "";
+  }
+}
+
+function readLines(path: string): string[] {
+  return read(path).split("\n");
+}
+
+function workingDirectory(pid: string): string {
+  try {
+    return readlinkSync(`/proc/${pid}/cwd`);
+  } catch {
+    return "";
+  }
+}
