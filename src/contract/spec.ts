@@ -134,7 +134,10 @@ export interface SandboxSpec {
   readonly log: LogSpec;
 }
 
-/** Where the supervisor writes the workload's output; `none` keeps nothing. */
+/**
+ * Where the supervisor writes the workload's output; `none` keeps nothing. A full file becomes `path.1`, that one `path.2`, up to
+ * `maxFiles - 1`: renamed from the highest number down, so that a reader looking upwards misses none. With one file it is cut to nothing.
+ */
 export type LogSpec =
   | { readonly kind: "none" }
   | {
