@@ -63,7 +63,7 @@ export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
       const place = host.place(bundle.directory);
       if (!place.prepared) throw new Failure("INTERNAL", "launch of a bundle that was never prepared");
       place.record = undefined;
-      const supervisor = new FakeSupervisor(host, bundle.directory, readSpec(bundle), main, options.kernel ?? "6.0-fake");
+      const supervisor = new FakeSupervisor(host, { directory: bundle.directory, spec: readSpec(bundle), main, kernel: options.kernel ?? "6.0-fake" });
       host.standing.set(bundle.directory, supervisor);
       return open(supervisor);
     });

@@ -70,6 +70,15 @@ export class FakeHost {
     this.expect(step, { act: "fail", failure });
   }
 
+  /** Whether a fault that was ordered is still to come. */
+  isExpected(step: FakeStep): boolean {
+    return (this.faults.get(step)?.length ?? 0) > 0;
+  }
+
+  forgetFaults(): void {
+    this.faults.clear();
+  }
+
   takeFault(step: FakeStep): FakeFault | undefined {
     return this.faults.get(step)?.shift();
   }

@@ -28,7 +28,8 @@ export class FakeSupervisor {
   private outOfMemoryKills = 0;
   private ending = false;
 
-  constructor(host: FakeHost, directory: string, spec: SandboxSpec, main: ProcessSpec, kernel: string) {
+  constructor(host: FakeHost, plan: { readonly directory: string; readonly spec: SandboxSpec; readonly main: ProcessSpec; readonly kernel: string }) {
+    const { directory, spec, main, kernel } = plan;
     this.host = host;
     this.spec = spec;
     this.limits = spec.limits;
