@@ -76,7 +76,7 @@ export class EarlyAttachments {
   add(options: AttachOptions, raised: Sandbox | undefined): Attachment {
     const attachment = new EarlyAttachment(options, (closed) => this.waiting.delete(closed));
     this.waiting.add(attachment);
-    if (raised !== undefined) this.track(attachment, raised);
+    if (raised !== undefined) void this.track(attachment, raised);
     return attachment;
   }
 

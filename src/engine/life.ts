@@ -21,6 +21,8 @@ import type { Removal } from "./removal.ts";
 import { nextDelayMs, wantsRestart } from "./restart-policy.ts";
 import type { Workload } from "./workload.ts";
 
+const WRITE_AGAIN_MS = 1000;
+
 export class Life {
   private readonly context: Context;
   private readonly raising: Raising;
@@ -160,13 +162,14 @@ export class Life {
   private ended(workload: Workload, sandbox: Sandbox, reason: EndReason): void {
     const run = workload.run;
     if (run?.sandbox !== sandbox) return;
-    workload.run = undefined;
     try {
       this.finishRun(workload, reason);
     } catch (thrown) {
-      // The store is gone: a later daemon will ask the driver again, and write it then.
       this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "the end of a workload could not be written down");
+      // A full disk, most likely. Nobody is told of an end that the store does not know: it is tried until it is written.
+      if (workload.isUp) return void this.context.clock.after(WRITE_AGAIN_MS, () => this.ended(workload, sandbox, reason));
     }
+    workload.run = undefined;
     run.finish();
   }
 

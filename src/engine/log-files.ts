@@ -36,16 +36,31 @@ async function inodeOf(path: string): Promise<bigint | undefined> {
 
 const nameOf = (path: string, number: number) => (number === 0 ? path : `${path}.${number}`);
 
-/** Everything there is, oldest first. */
+/** Everything there is, oldest first: the oldest is looked for, and each one's successor from there, because many renames may pass meanwhile. */
 export async function openLogFiles(path: string, maxFiles: number): Promise<LogFile[]> {
   const files: LogFile[] = [];
-  for (let number = 0; number < maxFiles; number++) {
+  for (let file = await openOldest(path, maxFiles); file !== undefined; file = await openSuccessor(path, maxFiles, file.inode)) files.push(file);
+  return files;
+}
+
+async function openOldest(path: string, maxFiles: number): Promise<LogFile | undefined> {
+  for (let number = maxFiles - 1; number >= 0; number--) {
     const file = await openFile(nameOf(path, number));
     if (file === undefined) continue;
-    if (files.some(({ inode }) => inode === file.inode)) await file.handle.close();
-    else files.unshift(file);
+    if (!(await hasOlder(path, maxFiles, { number, inode: file.inode }))) return file;
+    // A rotation has carried an older one past us: look again from the top.
+    await file.handle.close();
+    number = maxFiles;
   }
-  return files;
+  return undefined;
+}
+
+async function hasOlder(path: string, maxFiles: number, than: { readonly number: number; readonly inode: bigint }): Promise<boolean> {
+  for (let number = than.number + 1; number < maxFiles; number++) {
+    const inode = await inodeOf(nameOf(path, number));
+    if (inode !== undefined && inode !== than.inode) return true;
+  }
+  return false;
 }
 
 /** The file that was begun when this one was put aside; undefined where this one is still written to. */
@@ -54,7 +69,7 @@ export async function openSuccessor(path: string, maxFiles: number, inode: bigin
     const number = await positionOf(path, maxFiles, inode);
     if (number === 0) return undefined;
     // Rotated away altogether: the oldest that is left is the closest that can be had.
-    if (number === undefined) return (await openLogFiles(path, maxFiles))[0];
+    if (number === undefined) return openOldest(path, maxFiles);
     const next = await openFile(nameOf(path, number - 1));
     // Between two renames the name is free for a moment: the next look finds it.
     if (next === undefined) return undefined;

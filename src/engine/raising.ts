@@ -50,9 +50,11 @@ export class Raising {
     this.ahead.add(workload);
     raise.cancelExpiry = this.context.clock.after(expiryMs, () => {
       // Under the mutex: a start that has begun meanwhile has taken it.
-      void workload.mutex.run(async () => {
-        if (workload.raise === raise && raise.ahead) await this.discard(workload);
-      });
+      void workload.mutex
+        .run(async () => {
+          if (workload.raise === raise && raise.ahead) await this.discard(workload);
+        })
+        .catch((thrown: unknown) => this.complain(workload, thrown));
     });
     raise.sandbox.catch(() => this.ahead.delete(workload));
   }
@@ -109,7 +111,7 @@ export class Raising {
       (held) => {
         raise.held = held;
         void workload.attachments.join(held).catch(() => {});
-        void held.ended.then(() => this.lost(workload, raise));
+        void held.ended.then(() => this.lost(workload, raise)).catch((thrown: unknown) => this.complain(workload, thrown));
       },
       () => {
         raise.cancelExpiry?.();
@@ -125,6 +127,10 @@ export class Raising {
     this.own(workload, raise);
     workload.raise = undefined;
     this.released(workload);
+  }
+
+  private complain(workload: Workload, thrown: unknown): void {
+    this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a launch ahead could not be given up cleanly");
   }
 
   private async launch(workload: Workload, signal: AbortSignal): Promise<Sandbox> {

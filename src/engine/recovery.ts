@@ -142,7 +142,8 @@ export class Recovery {
 
   private dropExecsOfTheGone(): void {
     const { execRecords, roster } = this.context;
-    for (const [id, { workload }] of [...execRecords.all()]) if (roster.find(workload)?.run === undefined) execRecords.delete(id);
+    const gone = Array.from(execRecords.all()).filter(([, { workload }]) => roster.find(workload)?.run === undefined);
+    for (const [id] of gone) execRecords.delete(id);
   }
 
   private lost(what: string): EndReason {

@@ -48,6 +48,8 @@ export class Removal {
     // In its turn: the start or stop that led here has not come to its end yet.
     const cleaning = workload.mutex
       .run(async () => {
+        // Who waits is answered first; taking files away can wait for that.
+        await new Promise((resolve) => setImmediate(resolve));
         await this.cleanPlace(workload.record);
         this.dropRecord(workload.record, true);
       })

@@ -15,12 +15,15 @@ export interface Cut {
 export class MemoryDisk {
   readonly collections = new Map<string, Map<string, string>>();
   writes = 0;
+  /** Every write fails, as on a disk without room. */
+  full = false;
 
   open(cut?: Cut): StateStore {
     let dead = false;
     let count = 0;
     const write = (effect: () => void) => {
       if (dead) throw new Error("killed");
+      if (this.full) throw new Error("database or disk is full");
       count++;
       this.writes++;
       const here = cut?.write === count;
@@ -39,7 +42,8 @@ export class MemoryDisk {
           put: (key, document) => write(() => rows.set(key, JSON.stringify(document))),
           delete: (key) => write(() => rows.delete(key)),
           *all() {
-            for (const [key, text] of [...rows]) yield [key, JSON.parse(text) as T] as const;
+            const snapshot = Array.from(rows);
+            for (const [key, text] of snapshot) yield [key, JSON.parse(text) as T] as const;
           },
         };
       },
