@@ -12,6 +12,11 @@ export function showBar(current: number, total: number): string {
   return `[${"=".repeat(Math.max(0, done - 1))}${done > 0 ? head : ""}${" ".repeat(BAR_CELLS - done)}] ${showBytes(current)}/${showBytes(total)}`;
 }
 
+/** A terminal that does not know its size says 0. */
+function widthOf(stream: NodeJS.WriteStream): number {
+  return stream.columns > 0 ? stream.columns : 80;
+}
+
 export class ProgressView {
   private readonly descriptor: 1 | 2;
   private readonly live: boolean;
@@ -23,7 +28,7 @@ export class ProgressView {
   constructor(descriptor: 1 | 2, options: { readonly live?: boolean; readonly width?: number } = {}) {
     this.descriptor = descriptor;
     this.live = options.live ?? isColourful(descriptor);
-    this.width = options.width ?? (descriptor === 1 ? process.stdout.columns : process.stderr.columns) ?? 80;
+    this.width = options.width ?? widthOf(descriptor === 1 ? process.stdout : process.stderr);
   }
 
   show(line: ProgressLine): void {
