@@ -46,7 +46,7 @@ fn main() {
 fn run(options: &options::Options) -> Result<(), String> {
     // Buffers come and go; what is freed goes back to the kernel instead of staying in every fork.
     unsafe {
-        libc::mallopt(libc::M_MMAP_THRESHOLD, 128 * 1024);
+        libc::mallopt(libc::M_MMAP_THRESHOLD, 32 * 1024);
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024);
         libc::umask(0o022);
     }

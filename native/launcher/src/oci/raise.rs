@@ -75,7 +75,7 @@ impl Oci {
         let bundle = self.order.engine.bundle.clone();
         let cache = seccomp::place(&self.order.run, self.order.engine.seccomp_key.as_deref(), &self.order.program_stamp);
         let filter = cache.as_deref().and_then(seccomp::load);
-        let config = self.compose_config(&bundle, filter.as_deref())?;
+        let config = memory_file(c"config.json", b"").map_err(doing("hold the runtime's configuration"))?;
         let log = memory_file(c"log", b"").map_err(doing("make a log for the runtime"))?;
         let directory = open_directory(state).map_err(doing("open the workload's state directory"))?;
         let (started, started_inner) = pipe().map_err(doing("make a pipe"))?;
@@ -89,7 +89,6 @@ impl Oci {
         match self.order.runtime {
             Runtime::Crun => arguments.extend([format!("--bundle={bundle}"), format!("--config=/proc/self/fd/{}", FIRST_KEPT + 1)]),
             Runtime::Runc => {
-                fs::write(state.join("config.json"), &config).map_err(doing("write the runtime's configuration"))?;
                 arguments.extend(["--bundle".into(), state.display().to_string()]);
             }
         }
@@ -98,13 +97,16 @@ impl Oci {
             arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/c")]);
         }
         arguments.push(CONTAINER.into());
-        let config = memory_file(c"config.json", &config).map_err(doing("hold the runtime's configuration"))?;
+        let prepare = || self.write_config(&bundle, filter.as_deref(), &config, &log);
         let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref() };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
-        drop((inner, started_inner, config));
+        drop((inner, started_inner));
         let status = wait_for(runtime);
         if status != 0 {
+            if let Some(failure) = report::read_failure(&log) {
+                return Err(failure);
+            }
             return Err(report::failure(self.runtime_name(), "create the container", report::read_log(&log).or_else(|| exit_text(status))));
         }
         let pid = read_pid(&state.join("pid"))?;
@@ -118,6 +120,18 @@ impl Oci {
             seccomp::keep(cache, &state.join("state").join(CONTAINER).join("seccomp.bpf"));
         }
         Ok(pid)
+    }
+
+    /// In the runtime's process, before it is the runtime. What goes wrong is left in the log.
+    fn write_config(&self, bundle: &str, filter: Option<&str>, place: &OwnedFd, log: &OwnedFd) -> bool {
+        let written = self.compose_config(bundle, filter).and_then(|config| match self.order.runtime {
+            Runtime::Crun => fs::write(format!("/proc/self/fd/{}", place.as_raw_fd()), config).map_err(doing("hold the runtime's configuration")),
+            Runtime::Runc => fs::write(self.state_directory().join("config.json"), config).map_err(doing("write the runtime's configuration")),
+        });
+        if let Err(failure) = &written {
+            report::leave_failure(log, failure);
+        }
+        written.is_ok()
     }
 
     fn compose_config(&self, bundle: &str, filter: Option<&str>) -> Result<Vec<u8>, Failure> {

@@ -1,7 +1,7 @@
 //! What a runtime wrote into its log, as a failure whose code says what to do.
 
 use bulkhead_wire::{Code, Failure};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// The first error in a runtime's JSON log, plain text where it is not JSON.
@@ -25,6 +25,19 @@ pub fn read_words(bytes: &[u8]) -> Option<String> {
         }
     }
     message
+}
+
+/// Leaves a failure for the parent, in the same log.
+pub fn leave_failure(log: &OwnedFd, failure: &Failure) {
+    let text = json!({ "failure": failure }).to_string();
+    unsafe { libc::pwrite(log.as_raw_fd(), text.as_ptr().cast(), text.len(), 0) };
+}
+
+pub fn read_failure(log: &OwnedFd) -> Option<Failure> {
+    let mut bytes = [0u8; 4096];
+    let count = unsafe { libc::pread(log.as_raw_fd(), bytes.as_mut_ptr().cast(), bytes.len(), 0) };
+    let mut value: Value = serde_json::from_slice(bytes.get(..usize::try_from(count).ok()?)?).ok()?;
+    serde_json::from_value(value.get_mut("failure")?.take()).ok()
 }
 
 /// A command that cannot run is the caller's; everything else is the runtime's trouble.

@@ -14,6 +14,8 @@ pub struct Spawn<'a> {
     /// Descriptors that the child keeps, at fixed numbers from FIRST_KEPT on, in this order.
     pub kept: &'a [RawFd],
     pub attach: Option<&'a Attach>,
+    /// Done in the child before it becomes the program: what it dirties of the heap goes with it, and the supervisor stays small.
+    pub prepare: &'a dyn Fn() -> bool,
 }
 
 /// Number of the first kept descriptor in the child. The runtime marks everything from 3 on close-on-exec before the workload's own program.
@@ -58,9 +60,12 @@ impl Spawn<'_> {
         }
     }
 
-    /// In the child: only system calls from here on.
+    /// In the child. This process has one thread, so that the child may still allocate.
     fn become_program(&self, arguments: &[*const libc::c_char], environment: &[*const libc::c_char]) -> ! {
         unsafe {
+            if !(self.prepare)() {
+                libc::_exit(125);
+            }
             if !self.attach.is_none_or(Attach::enter) {
                 libc::_exit(126);
             }
