@@ -7,12 +7,17 @@ use crate::failure::{Code, Failure, quoted};
 
 pub const BLOCK: u64 = 4096;
 
+/// The image's own time of making, always the same. `-T` would give it to every file (and make Python compile everything anew); by this variable it is
+/// only the upper bound of files' times, and lies far enough ahead: the year 2100.
+const BUILD_TIME: &str = "4102444800";
+
 /// The image of `/layer` at `/out/NAME`. The same tree gives the same bytes: fixed identity and build time, every file's own time kept.
 pub fn make(name: &str) -> Result<(), Failure> {
     let output = Command::new("/usr/bin/mkfs.erofs")
-        .args(["-T0", "--preserve-mtime", "-U00000000-0000-4000-8000-000000000000", "-x2", "--quiet"])
+        .args(["-U00000000-0000-4000-8000-000000000000", "-x2", "--quiet"])
         .args([format!("/out/{name}"), "/layer".to_owned()])
         .env_clear()
+        .env("SOURCE_DATE_EPOCH", BUILD_TIME)
         .stdin(Stdio::piped())
         .output();
     let output = output.map_err(|error| {
