@@ -11,6 +11,9 @@ export const FILTER_OPTION: OptionDefinition = {
   help: "Only what matches: name=web, status=exited, label=team",
 };
 
+/** Without its letter, where `-f` is `--force`. */
+export const LONG_FILTER_OPTION: OptionDefinition = { name: "filter", kind: "list", value: "key=value", help: FILTER_OPTION.help };
+
 export function parseFilters(words: readonly string[]): Filters {
   const filters: Record<string, string[]> = {};
   for (const word of words) {

@@ -148,7 +148,9 @@ export const GROUPS = ["container", "image", "volume", "network", "system"] as c
 export function findVerb(words: readonly string[]): { readonly name: string; readonly taken: number } | undefined {
   const [first = "", second = ""] = words;
   const pair = `${first} ${second}`;
-  const name = OTHER_NAMES[pair] ?? (Object.hasOwn(VERBS, pair) ? pair : LONGER[first]?.includes(second) ? second : undefined);
+  const name =
+    (Object.hasOwn(OTHER_NAMES, pair) ? OTHER_NAMES[pair] : undefined) ??
+    (Object.hasOwn(VERBS, pair) ? pair : Object.hasOwn(LONGER, first) && LONGER[first]?.includes(second) ? second : undefined);
   if (name !== undefined) return { name, taken: 2 };
   return Object.hasOwn(VERBS, first) ? { name: first, taken: 1 } : undefined;
 }

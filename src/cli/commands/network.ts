@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { confirm, FORCE_OPTION } from "../confirm.ts";
-import { FILTER_OPTION, parseFilters } from "../filters.ts";
+import { FILTER_OPTION, LONG_FILTER_OPTION, parseFilters } from "../filters.ts";
 import { FORMAT_OPTIONS, formatOf, printListing } from "../format/listing.ts";
 import { print, printLine } from "../output.ts";
 import { forEach } from "../report.ts";
@@ -76,7 +76,7 @@ export const networkRemove: Command = {
 export const networkPrune: Command = {
   usage: "[OPTIONS]",
   description: "Remove networks that no workload uses.",
-  options: [FILTER_OPTION, FORCE_OPTION],
+  options: [LONG_FILTER_OPTION, FORCE_OPTION],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {

@@ -1,13 +1,13 @@
 import type { Command } from "../command.ts";
 import { confirm, FORCE_OPTION } from "../confirm.ts";
-import { FILTER_OPTION, parseFilters } from "../filters.ts";
+import { LONG_FILTER_OPTION, parseFilters } from "../filters.ts";
 import { showBytes } from "../format/quantity.ts";
 import { printLine } from "../output.ts";
 
 export const containerPrune: Command = {
   usage: "[OPTIONS]",
   description: "Remove workloads that do not run.",
-  options: [FILTER_OPTION, FORCE_OPTION],
+  options: [LONG_FILTER_OPTION, FORCE_OPTION],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {
@@ -22,7 +22,7 @@ export const containerPrune: Command = {
 export const imagePrune: Command = {
   usage: "[OPTIONS]",
   description: "Remove images without a name; with --all every image that no workload uses.",
-  options: [{ name: "all", short: "a", kind: "flag", help: "Every image that no workload uses" }, FILTER_OPTION, FORCE_OPTION],
+  options: [{ name: "all", short: "a", kind: "flag", help: "Every image that no workload uses" }, LONG_FILTER_OPTION, FORCE_OPTION],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {

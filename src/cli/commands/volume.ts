@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { confirm, FORCE_OPTION } from "../confirm.ts";
-import { FILTER_OPTION, parseFilters } from "../filters.ts";
+import { FILTER_OPTION, LONG_FILTER_OPTION, parseFilters } from "../filters.ts";
 import { FORMAT_OPTIONS, formatOf, printListing } from "../format/listing.ts";
 import { showBytes } from "../format/quantity.ts";
 import { print, printLine } from "../output.ts";
@@ -67,7 +67,7 @@ export const volumeRemove: Command = {
 export const volumePrune: Command = {
   usage: "[OPTIONS]",
   description: "Remove anonymous volumes that no workload uses; with --all named ones as well.",
-  options: [{ name: "all", short: "a", kind: "flag", help: "Named volumes as well" }, FILTER_OPTION, FORCE_OPTION],
+  options: [{ name: "all", short: "a", kind: "flag", help: "Named volumes as well" }, LONG_FILTER_OPTION, FORCE_OPTION],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {
