@@ -87,8 +87,13 @@ export function createEngine(options: EngineOptions): Engine {
     stop: async (reference, how, call) => stopping.stop(get(reference), how, call),
     restart: async (reference, how, call) => {
       const workload = get(reference);
-      if (workload.isLive) await stopping.stop(workload, how, call);
-      await life.start(workload, call);
+      workload.keptAtEnd = true;
+      try {
+        if (workload.isLive) await stopping.stop(workload, how, call);
+        await life.start(workload, call);
+      } finally {
+        workload.keptAtEnd = false;
+      }
       announceWorkload(context, workload, "restarted");
     },
     kill: async (reference, signal, call) => stopping.kill(get(reference), signal, call),
@@ -138,6 +143,7 @@ export function createEngine(options: EngineOptions): Engine {
     recover: (call) => recovery.recover(call),
     close: async () => {
       life.close();
+      for (const workload of roster.all()) workload.raise?.abort.abort();
       await Promise.all(roster.all().map((workload) => workload.mutex.run(() => raising.discard(workload))));
       await removal.settle();
     },

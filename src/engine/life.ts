@@ -63,7 +63,7 @@ export class Life {
     const { status } = reason;
     workload.stopHealth?.();
     const restarts = !this.closed && record.state !== "removing" && wantsRestart(record.request.restart, { ...record, exitCode: status.code });
-    const removes = record.request.autoRemove && record.state !== "removing";
+    const removes = record.request.autoRemove && record.state !== "removing" && !workload.keptAtEnd;
     context.roster.change(workload, {
       ...endedFields(status, reason.kind === "boundary-lost" ? reason.what : undefined),
       state: record.state === "removing" || removes ? "removing" : restarts ? "restarting" : "exited",

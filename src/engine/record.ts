@@ -41,6 +41,8 @@ export interface WorkloadRecord {
   readonly restartCount: number;
   /** Asked to stop by a caller: `unless-stopped` stays down. */
   readonly stoppedByHand: boolean;
+  /** Its removal takes anonymous volumes along: written with the intent to remove it. */
+  readonly removesVolumes?: boolean;
 }
 
 /** An exec that runs: enough for a later daemon to find it again. */

@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { plainCall } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
 import type { FakeStep } from "../contract/testkit/fake-host.ts";
 import type { WorkloadRequest } from "./index.ts";
 import { settle } from "./testkit/manual-clock.ts";
@@ -114,6 +115,18 @@ describe("after a restart of the daemon", () => {
     await settle();
     expect(engine.inspectExec(exec.id)).toMatchObject({ running: false, exit: { code: 21 } });
     expect(world.disk.count("execs")).toBe(0);
+  });
+
+  it("one whose driver cannot tell is asked about again, and not guessed at", async () => {
+    const id = await start();
+    world.replace();
+    world.host.failNext("adopt", new Failure("UNAVAILABLE", "the launcher does not answer"));
+    await world.engine.recover(call);
+    expect(world.engine.inspect(id).error).toContain("does not answer");
+    await world.clock.pass(2500);
+    expect(world.engine.inspect(id)).toMatchObject({ state: "running", error: undefined });
+    await world.engine.stop(id, { timeoutSeconds: 0 }, call);
+    expect(world.engine.inspect(id).state).toBe("exited");
   });
 
   it("images and volumes stay held", async () => {

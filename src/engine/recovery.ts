@@ -8,7 +8,7 @@ import type { Adoption, Bundle } from "../contract/driver.ts";
 import { toFailure } from "../contract/failure.ts";
 import type { EndReason } from "../contract/sandbox.ts";
 import { formatInstant } from "./clock.ts";
-import { getDriver, type Context } from "./context.ts";
+import { getDriver, ownCall, type Context } from "./context.ts";
 import type { Execs } from "./execs.ts";
 import type { Life } from "./life.ts";
 import type { WorkloadRecord } from "./record.ts";
@@ -16,6 +16,7 @@ import type { Removal } from "./removal.ts";
 import { wantsStartAtBoot } from "./restart-policy.ts";
 import type { Workload } from "./workload.ts";
 
+const ASK_AGAIN_MS = 2000;
 /** Adoptions under way at once. */
 const PARALLEL = 16;
 
@@ -54,16 +55,32 @@ export class Recovery {
     try {
       if (record.state === "removing" || (record.request.autoRemove && record.state === "created" && record.step === "idle")) return await this.drop(record);
       const workload = this.context.roster.show(record);
-      const adoption = record.bundle === undefined ? undefined : await this.ask(record, record.bundle, call);
-      if (adoption !== undefined) await this.settle(workload, adoption, call);
-      else this.release(workload);
-      this.continue(workload);
+      await this.findOut(workload, call);
     } catch (thrown) {
       const failure = toFailure(thrown);
       this.context.log.error({ workload: record.id, failure: failure.toJSON() }, "a workload could not be recovered");
       const workload = this.context.roster.find(record.id) ?? this.context.roster.show(record);
       this.context.roster.change(workload, { error: failure.message });
+      this.askAgain(workload, failure.message);
     }
+  }
+
+  private async findOut(workload: Workload, call: Call): Promise<void> {
+    const { record } = workload;
+    const adoption = record.bundle === undefined ? undefined : await this.ask(record, record.bundle, call);
+    if (adoption !== undefined) await this.settle(workload, adoption, call);
+    else this.release(workload);
+    this.continue(workload);
+  }
+
+  /** What could not be found out is not guessed: it is asked for until there is an answer, or somebody removes the workload. */
+  private askAgain(workload: Workload, told: string): void {
+    const again = async () => {
+      if (workload.run !== undefined || this.context.roster.find(workload.id) !== workload) return;
+      await this.findOut(workload, ownCall(this.context));
+      if (workload.record.error === told) this.context.roster.change(workload, { error: undefined });
+    };
+    this.context.clock.after(ASK_AGAIN_MS, () => void workload.mutex.run(again).catch(() => this.askAgain(workload, told)));
   }
 
   /** Undefined where the record knows the whole truth without asking. */

@@ -71,6 +71,18 @@ describe("remove", () => {
     expect([...world.volumes.volumes.keys()]).toEqual(["anonymous1"]);
   });
 
+  it("by force ends a start that hangs", async () => {
+    const hanging = makeWorld({ engine: { availableMemory: () => 0 } });
+    const { id } = await hanging.engine.create(makeRequest(), call);
+    hanging.host.expect("launch", { act: "hang" });
+    const starting = hanging.engine.start(id, call);
+    await settle();
+    await Promise.all([expect(starting).rejects.toMatchObject({ code: "CANCELLED" }), hanging.engine.remove(id, BY_FORCE, call)]);
+    expect(hanging.engine.list()).toEqual([]);
+    expect(hanging.host.snapshot()).toEqual({ standing: [], places: [] });
+    hanging.dispose();
+  });
+
   it("cancels a restart that is due", async () => {
     const id = await start({ command: ["exit", "1"], restart: { name: "always", maximumRetries: 0 } });
     await settle();

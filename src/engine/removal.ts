@@ -26,6 +26,8 @@ export class Removal {
   }
 
   remove(workload: Workload, options: { readonly force: boolean; readonly volumes: boolean }, call: Call): Promise<void> {
+    // A start that is on its way need not come to its end first.
+    if (options.force) workload.raise?.abort.abort();
     return workload.mutex.run(async () => {
       const { context } = this;
       const { state, id, name } = workload.record;
@@ -35,10 +37,11 @@ export class Removal {
           workload: id,
           remedy: "Stop it first, or remove it by force.",
         });
-      context.roster.change(workload, { state: "removing" });
+      context.roster.change(workload, { state: "removing", removesVolumes: options.volumes });
       workload.cancelRestart?.();
       await this.clear(workload);
-      this.release(workload, options.volumes);
+      this.letGo(workload);
+      await this.dropRecord(workload.record);
     }, call.signal);
   }
 
@@ -51,7 +54,7 @@ export class Removal {
         // Who waits is answered first; taking files away can wait for that.
         await new Promise((resolve) => setImmediate(resolve));
         await this.cleanPlace(workload.record);
-        this.dropRecord(workload.record, true);
+        await this.dropRecord(workload.record);
       })
       .catch((thrown: unknown) => this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a workload could not be removed"));
     this.background.add(cleaning);
@@ -61,7 +64,7 @@ export class Removal {
   /** Goes on with a removal that a daemon before this one had begun. */
   async finishRemoval(record: WorkloadRecord): Promise<void> {
     await this.cleanPlace(record);
-    this.dropRecord(record, record.request.autoRemove);
+    await this.dropRecord(record);
   }
 
   /** Resolves when everything that was removing itself is gone. */
@@ -85,11 +88,6 @@ export class Removal {
     }
   }
 
-  private release(workload: Workload, volumes: boolean): void {
-    this.letGo(workload);
-    this.dropRecord(workload.record, volumes);
-  }
-
   /** Name, address, ports, image: free; who waits is answered. The record stands until every trace is gone. */
   private letGo(workload: Workload): void {
     const { context } = this;
@@ -111,10 +109,11 @@ export class Removal {
     await getDriver(this.context, kind).remove(place, ownCall(this.context));
   }
 
-  private dropRecord(record: WorkloadRecord, volumes: boolean): void {
+  /** The record goes last: until then a later daemon goes on where this one stopped. */
+  private async dropRecord(record: WorkloadRecord): Promise<void> {
     this.context.volumes.release(record.id);
+    if (record.removesVolumes === true || record.request.autoRemove) await this.removeAnonymous(record);
     this.context.roster.forget(record.id);
-    if (volumes) void this.removeAnonymous(record);
   }
 
   private async removeAnonymous(record: WorkloadRecord): Promise<void> {

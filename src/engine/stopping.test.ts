@@ -102,6 +102,16 @@ describe("restart", () => {
   });
 });
 
+describe("restart of what removes itself", () => {
+  it("keeps it, and removes it at its own end", async () => {
+    const id = await start({ command: ["sleep", "100"], autoRemove: true });
+    await world.engine.restart(id, {}, call);
+    expect(world.engine.inspect(id).state).toBe("running");
+    await world.engine.stop(id, {}, call);
+    expect(world.engine.list()).toEqual([]);
+  });
+});
+
 describe("kill", () => {
   it("sends any signal by name or number", async () => {
     const id = await start({ command: ["trap", "SIGUSR1", "3"] });

@@ -22,6 +22,8 @@ export class Workload {
   /** Held, or on its way to be. */
   raise: Raise | undefined;
   run: Run | undefined;
+  /** A caller restarts it: its next end is not the end that removes it. */
+  keptAtEnd = false;
   /** Cancels the restart that is due. */
   cancelRestart: (() => void) | undefined;
   health: "none" | "starting" | "healthy" | "unhealthy" = "none";
