@@ -17,9 +17,8 @@ export const command: Command = {
     const report = await client.system.doctor({ fresh }).catch(orNothing);
     const boundaries = await client.system.probes({ fresh });
     const usable = boundaries.some((boundary) => boundary.usable);
-    const findings = hostFindings(report, boundaries);
-    if (flags.on("json")) printLine(JSON.stringify({ ...report, schemaVersion: report.schemaVersion, findings, boundaries }, undefined, 2));
-    else show(findings, boundaries);
+    if (flags.on("json")) printLine(JSON.stringify({ ...report, boundaries }, undefined, 2));
+    else show(hostFindings(report, boundaries), boundaries);
     return usable ? 0 : 1;
   },
 };
@@ -30,10 +29,10 @@ function orNothing(thrown: unknown): DoctorReport {
   throw thrown;
 }
 
-/** The host's own: a boundary's are shown with it. */
+/** The host's own: what the daemon names after a boundary is shown with that. */
 function hostFindings(report: DoctorReport, boundaries: readonly ProbeReport[]): readonly Finding[] {
-  const told = new Set(boundaries.flatMap((boundary) => boundary.findings.map((finding) => `${finding.id} ${finding.what}`)));
-  return report.findings.filter((finding) => !told.has(`${finding.id} ${finding.what}`));
+  const told = new Set(boundaries.flatMap(({ kind, findings }) => findings.flatMap(({ id }) => [id, `${kind}-${id}`])));
+  return report.findings.filter(({ id }) => !told.has(id));
 }
 
 const MARKS = { ok: ["✓", "green"], note: ["•", "grey"], warning: ["!", "yellow"], missing: ["✗", "red"] } as const;
