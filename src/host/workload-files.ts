@@ -3,7 +3,7 @@
  * Nothing here is synced: after a power cut nothing of a boundary stands, and a bundle can be prepared again.
  */
 
-import { chmodSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a directory and what is missing above it; what is there stays. `mode` holds whatever the umask says. */
@@ -18,6 +18,13 @@ export function writeWhole(path: string, text: string, mode = 0o644): void {
   renameSync(temporary, path);
 }
 
+/** As `writeWhole`, from another file. */
+export function copyWhole(source: string, path: string): void {
+  const temporary = `${path}.new`;
+  copyFileSync(source, temporary);
+  renameSync(temporary, path);
+}
+
 /** Writes into the file that is there, so that bind mounts of it see the change; makes it where it is missing. */
 export function writeInPlace(path: string, text: string): void {
   writeFileSync(path, text, { mode: 0o644 });
@@ -26,6 +33,14 @@ export function writeInPlace(path: string, text: string): void {
 /** An empty file whose presence is the message. */
 export function placeMark(path: string): void {
   writeFileSync(path, "");
+}
+
+/** Copies a program, whole or not at all; from `/proc/PID/exe` also where its file is gone. */
+export function copyProgram(source: string, target: string): void {
+  const temporary = `${target}.new`;
+  copyFileSync(source, temporary);
+  chmodSync(temporary, 0o755);
+  renameSync(temporary, target);
 }
 
 export function isThere(path: string): boolean {

@@ -192,6 +192,31 @@ test("a refused launch keeps its reason and leaves no trace of a launch", async 
   expect(await driver.adopt(bundle, call)).toEqual({ state: "not-launched" });
 });
 
+test.each([
+  ["COMMAND_NOT_FOUND", 127],
+  ["COMMAND_NOT_EXECUTABLE", 126],
+] as const)("%s is told at start, as behind every boundary, and the sandbox ends with %i", async (code, status) => {
+  const bundle = await prepare();
+  onLaunch = async () => ({ failure: { code, what: "no such program" } });
+  const sandbox = await driver.launch(bundle, MAIN, call);
+  const attachment = await sandbox.main.attach({ stdin: false, stdout: true, stderr: true }, call);
+  await expect(sandbox.stats(call)).rejects.toMatchObject({ code: "WRONG_STATE" });
+  await expect(sandbox.start(call)).rejects.toMatchObject({ code, workload: WORKLOAD, boundary: "container" });
+  expect(await sandbox.ended).toMatchObject({ kind: "exited", status: { code: status } });
+  expect((await attachment.output[Symbol.asyncIterator]().next()).done).toBe(true);
+  expect(Object.keys(sandbox)).toEqual(expect.arrayContaining(["exec", "pause", "resize", "top"]));
+  expect(await driver.adopt(bundle, call)).toEqual({ state: "not-launched" });
+});
+
+test("a second launch first sees the supervisor of the first gone", async () => {
+  const bundle = await prepare();
+  const first = await driver.launch(bundle, MAIN, call);
+  await first.start(call);
+  await first.ended;
+  await driver.launch(bundle, MAIN, call);
+  expect(launcher.asked.map(({ verb }) => verb).slice(-3)).toEqual(["launch", "remove", "launch"]);
+});
+
 test("adoption tells standing, ended, lost and never launched apart", async () => {
   const bundle = await prepare();
   expect(await driver.adopt(bundle, call)).toEqual({ state: "not-launched" });

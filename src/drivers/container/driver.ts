@@ -10,7 +10,7 @@
 
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
-import { Failure, quote } from "../../contract/failure.ts";
+import { Failure, quote, toFailure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
@@ -19,13 +19,14 @@ import { findProgram, type HostFacts, readHostFacts } from "../../host/host-fact
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { findStaticProgram } from "../../host/static-program.ts";
+import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
 import type { OciDevice } from "./oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
 import { readAccounts, sandboxOptions } from "./sandbox.ts";
-import { CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
+import { CONTAINER_FACETS, CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 const INIT_PROGRAMS = ["/usr/bin/tini-static", "/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/sbin/tini", "/sbin/docker-init"];
 
@@ -79,6 +80,8 @@ class ContainerDriver implements BoundaryDriver {
   async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
     const held = readBundle(bundle);
     const places = placesOf(bundle.directory);
+    // The supervisor of an earlier launch may still be unmaking what nobody waits for.
+    if (isThere(places.config)) await this.#options.launcher.request("remove", { workload: bundle.workload, directory: bundle.directory, keepDirectory: true });
     removeFile(places.exitRecord);
     removeFile(places.startMark);
     const seccomp = composeSeccomp(held.spec, this.#host);
@@ -92,7 +95,9 @@ class ContainerDriver implements BoundaryDriver {
       return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
     } catch (thrown) {
       removeFile(places.config); // the trace of a launch: this one left nothing
-      throw thrown;
+      const failure = toFailure(thrown);
+      if (!isAboutCommand(failure)) throw failure;
+      return createStillborn({ workload: bundle.workload, identity: held.identity, failure, facets: CONTAINER_FACETS });
     }
   }
 

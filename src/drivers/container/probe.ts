@@ -1,7 +1,6 @@
 /** Finds out whether containers run here by running one, with crun first and runc where crun fails. */
 
 import { randomBytes } from "node:crypto";
-import { readlinkSync } from "node:fs";
 import type { Call } from "../../contract/call.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { toFailure } from "../../contract/failure.ts";
@@ -9,8 +8,8 @@ import type { LauncherHello, LauncherVerbs } from "../../contract/launcher-proto
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
-import { ensureDirectory } from "../../host/workload-files.ts";
-import { CONTAINER_TRAIT_NAMES } from "./traits.ts";
+import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
+import { CONTAINER_FACETS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 export interface FoundRuntime {
   readonly name: "crun" | "runc";
@@ -71,7 +70,7 @@ function conclude(findings: readonly Finding[], runtime: FoundRuntime | undefine
       identity: { kind: "container", engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
       // A runtime that failed matters no more once the other one runs.
       findings: findings.map((finding) => (finding.level === "missing" ? { ...finding, level: "warning" } : finding)),
-      facets: ["exec", "pause", "resize", "top"],
+      facets: CONTAINER_FACETS,
     },
     runtime,
   };
@@ -103,7 +102,7 @@ async function tryRuntime(
     const version = /version (\S+)/.exec(stdout)?.[1] ?? "unknown";
     const runtime: FoundRuntime = { name, path, version };
     const began = performance.now();
-    const code = await runTrial(context, { runtime, program: readlinkSync(`/proc/${given.hello.pid}/exe`) }, call);
+    const code = await runTrial(context, { runtime, program: `/proc/${given.hello.pid}/exe` }, call);
     if (code === 126 || code === 127)
       return {
         finding: { id, level: "missing", what: `${name} ${version} could not execute a program in a container (${code})`, remedy: "See the launcher's log" },
@@ -118,13 +117,14 @@ async function tryRuntime(
   }
 }
 
-/** A whole life in small: the launcher's own static program, bound into an empty root, run to its end and removed. */
+/** A whole life in small: the launcher's own static program, alone in its root, run to its end and removed. */
 async function runTrial(context: ProbeContext, given: { runtime: FoundRuntime; program: string }, call: Call): Promise<number> {
   const workload = randomBytes(32).toString("hex");
   const directory = `${context.root}/probe/${workload}`;
-  const layer = `${context.root}/probe/empty-layer`;
+  const layer = `${context.root}/probe/layer`;
   ensureDirectory(`${layer}/etc`, 0o755);
-  const bundle = context.bundleFor(given.runtime, trialSpec(workload, layer, given.program), directory);
+  copyProgram(given.program, `${layer}/probe`);
+  const bundle = context.bundleFor(given.runtime, trialSpec(workload, layer), directory);
   try {
     const main: ProcessSpec = {
       command: ["/probe"],
@@ -146,14 +146,14 @@ async function runTrial(context: ProbeContext, given: { runtime: FoundRuntime; p
   }
 }
 
-function trialSpec(workload: string, layer: string, program: string): SandboxSpec {
+function trialSpec(workload: string, layer: string): SandboxSpec {
   return {
     workload,
     root: { form: "directories", layers: [layer] },
     hostname: "probe",
     hosts: "",
     resolvConf: "",
-    mounts: [{ kind: "bind", source: program, target: "/probe", readOnly: true }],
+    mounts: [],
     network: { kind: "none" },
     limits: {},
     rlimits: [],

@@ -1,6 +1,7 @@
 /** What is true of every container, on any host. */
 
 import type { BoundaryTraits } from "../../contract/boundary.ts";
+import type { FacetName } from "../../contract/driver.ts";
 
 export const CONTAINER_TRAITS: BoundaryTraits = {
   kernel: "host",
@@ -12,3 +13,6 @@ export const CONTAINER_TRAITS: BoundaryTraits = {
 
 /** Names for floors to compare by inclusion: a container has no kernel of its own, and nothing in it is emulated. */
 export const CONTAINER_TRAIT_NAMES = ["not-emulated"] as const;
+
+/** What every container can do, whichever runtime carries it. */
+export const CONTAINER_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top"];

@@ -1,0 +1,101 @@
+/** A launcher on a root of a test's own, and everything of that root that can be seen on the host. */
+
+import { execFileSync } from "node:child_process";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
+import { plainCall } from "../../../src/contract/call.ts";
+import { LauncherClient } from "../../../src/host/launcher-client.ts";
+import { startLauncher } from "../../../src/host/launcher-start.ts";
+import { findNativeProgram } from "./native-program.ts";
+
+export interface OwnLauncher {
+  readonly root: string;
+  /** Directory of supervisors' sockets. */
+  readonly sockets: string;
+  readonly client: LauncherClient;
+  /** A further client, as a new daemon would have. */
+  connect(): LauncherClient;
+  /** Processes, control groups and files of this root. */
+  traces(): Promise<Record<string, readonly string[]>>;
+  close(): Promise<void>;
+}
+
+/** Undefined with the reason where this host cannot have one. */
+export async function openOwnLauncher(area: string): Promise<OwnLauncher | { readonly unavailable: string }> {
+  const program = findNativeProgram("bulkhead-launcher");
+  if (process.getuid?.() !== 0) return { unavailable: "the launcher needs root" };
+  if (program === undefined) return { unavailable: "bulkhead-launcher is not built" };
+  const root = mkdtempSync(`/tmp/bulkhead-${area}-`);
+  const run = join(root, "run");
+  mkdirSync(run);
+  const socket = join(run, "launcher.sock");
+  // A copy: the checkout may be built anew while tests run.
+  const copy = join(root, "bulkhead-launcher");
+  copyFileSync(program, copy);
+  const start = () => startLauncher({ root, run, socket, log: join(root, "log/launcher.log"), programs: [copy] });
+  const connect = () => new LauncherClient({ socket, log: plainCall().log, start });
+  const client = connect();
+  const { rootId, pid } = await client.hello();
+  return {
+    root,
+    sockets: join(run, "s"),
+    client,
+    connect,
+    traces: async () => {
+      const { pid: launcher } = await client.hello();
+      // A task that has answered may take a moment to be gone; only one that stays is a trace.
+      for (let waited = 0; childrenOf(launcher).some((name) => name.endsWith(" bulkhead-task")) && waited < 50; waited++) await pause(20);
+      return findTraces(root, rootId, launcher);
+    },
+    close: async () => {
+      await client.request("shutdown", {}).catch(() => undefined);
+      client.close();
+      for (let waited = 0; existsSync(`/proc/${pid}`) && waited < 50; waited++) await pause(20);
+      removeGroups(rootId);
+      rmSync(root, { recursive: true, force: true });
+    },
+  };
+}
+
+const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+
+function findTraces(root: string, rootId: string, launcher: number): Record<string, readonly string[]> {
+  return {
+    supervisors: childrenOf(launcher),
+    groups: groupsOf(rootId),
+    mounts: readFileSync("/proc/self/mountinfo", "utf8")
+      .split("\n")
+      .filter((line) => line.includes(root) || line.includes(rootId)),
+    interfaces: readdirSync("/sys/class/net").filter((name) => name.includes(rootId)),
+    workloads: list(join(root, "workloads")),
+    sockets: list(join(root, "run/s")),
+    notes: [...list(join(root, "run/supervisors")), ...list(join(root, "run/oci"))],
+  };
+}
+
+function list(directory: string): string[] {
+  return existsSync(directory) ? readdirSync(directory).toSorted() : [];
+}
+
+/** Names, because a number that comes again would look like the same process. */
+function childrenOf(parent: number): string[] {
+  const found: string[] = [];
+  for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      const status = readFileSync(`/proc/${entry}/status`, "utf8");
+      if (new RegExp(`^PPid:\\s+${parent}$`, "m").test(status)) found.push(`${entry} ${/^Name:\s+(.*)$/m.exec(status)?.[1]}`);
+    } catch {
+      // gone meanwhile
+    }
+  }
+  return found;
+}
+
+function groupsOf(rootId: string): string[] {
+  const found = execFileSync("find", ["/sys/fs/cgroup", "-path", `*bulkhead-${rootId}/*`, "-type", "d"], { encoding: "utf8" });
+  return found.split("\n").filter(Boolean).toSorted();
+}
+
+function removeGroups(rootId: string): void {
+  execFileSync("find", ["/sys/fs/cgroup", "-name", `bulkhead-${rootId}`, "-type", "d", "-exec", "rmdir", "{}", ";", "-prune"], { stdio: "ignore" });
+}
