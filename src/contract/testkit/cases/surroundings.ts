@@ -22,7 +22,7 @@ export const SURROUNDING_CASES: readonly ConformanceCase[] = [
       const lines = stdout
         .toString()
         .split("\n")
-        .filter((line) => line !== "" && !/^(HOME|PWD|SHLVL|_)=/.test(line));
+        .filter((line) => line !== "" && !/^(HOME|HOSTNAME|PWD|SHLVL|_)=/.test(line));
       expect(lines.sort()).toEqual([...environment].sort());
     },
   },
