@@ -38,7 +38,9 @@ export class Transport {
 
   constructor(socketPath: string) {
     this.socketPath = socketPath;
-    this.agent = new Agent({ keepAlive: true, maxSockets: Infinity, maxFreeSockets: 8 });
+    // `servername` spares Node a regular expression for IPv6 addresses, whose making takes milliseconds of a short program's life.
+    const options = { keepAlive: true, maxSockets: Infinity, maxFreeSockets: 8, servername: "" };
+    this.agent = new Agent(options);
   }
 
   /** Closes what is open: requests under way fail. */
