@@ -2,14 +2,9 @@
 
 import type { ExecRequest, WorkloadRequest } from "../engine/index.ts";
 import type { LimitsSpec } from "../contract/spec.ts";
+import type { Identity } from "../policy/index.ts";
 
-/** The process at the other end of the connection, as the kernel names it. */
-export interface Identity {
-  readonly pid: number;
-  readonly uid: number;
-  readonly gid: number;
-  readonly groups: readonly number[];
-}
+export type { Identity };
 
 /** What a request would do. A verb that makes or changes a workload carries the whole of what was asked. */
 export interface Intent {

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from "vitest";
 import { Failure } from "../contract/failure.ts";
 import type { Intent } from "./index.ts";
 import { startFakeDaemon, TEST_IDENTITY, type FakeDaemon, type FakeDaemonOptions } from "./testkit/fake-daemon.ts";
-import { ask, RawClient, splitHead } from "./testkit/raw-client.ts";
+import { ask, RawClient, splitHead, textOf } from "./testkit/raw-client.ts";
 
 let daemon: FakeDaemon | undefined;
 const start = async (options: FakeDaemonOptions = {}): Promise<FakeDaemon> => {
@@ -177,7 +177,7 @@ describe("listening and closing", () => {
     const running = await start();
     const { socket, engine } = running;
     const { json } = await ask(socket, "POST", "/containers/create", { body: { Image: "busybox", Cmd: ["tick", "1000", "20"] } });
-    const id = String(json.Id);
+    const id = textOf(json.Id);
     await ask(socket, "POST", `/containers/${id}/start`);
     const streams = [`GET /events`, `GET /containers/${id}/logs?follow=1&stdout=1`, `POST /containers/${id}/wait`].map((line) => {
       const client = new RawClient(socket);

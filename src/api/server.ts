@@ -75,7 +75,7 @@ export class ApiServer {
   async close(): Promise<void> {
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     const deadline = Date.now() + CLOSE_GRACE_MS;
-    for (const [exchange, route] of this.#live) if (!route.outlivesClient) exchange.abort();
+    for (const [exchange, route] of this.#live) if (!route.outlivesClient || exchange.hijacked) exchange.abort();
     while (this.#live.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     for (const exchange of this.#live.keys()) exchange.abort();
     this.#connections.destroyAll();

@@ -28,20 +28,24 @@ const SWARM = ["/swarm", "/nodes", "/services", "/tasks", "/secrets", "/configs"
 
 export function absentRoutes(): readonly Route[] {
   return [
-    ...ABSENT.map(([method, path, what, remedy]): Route => ({
-      method,
-      path,
-      handle() {
-        throw new Failure("UNSUPPORTED", what, { remedy });
-      },
-    })),
-    ...SWARM.map((path): Route => ({
-      method: "GET",
-      path,
-      handle() {
-        throw new Failure("UNAVAILABLE", "This node is not a swarm manager.", { remedy: "Bulkhead runs on one host: leave swarm commands out." });
-      },
-    })),
+    ...ABSENT.map(
+      ([method, path, what, remedy]): Route => ({
+        method,
+        path,
+        handle() {
+          throw new Failure("UNSUPPORTED", what, { remedy });
+        },
+      }),
+    ),
+    ...SWARM.map(
+      (path): Route => ({
+        method: "GET",
+        path,
+        handle() {
+          throw new Failure("UNAVAILABLE", "This node is not a swarm manager.", { remedy: "Bulkhead runs on one host: leave swarm commands out." });
+        },
+      }),
+    ),
     { method: "GET", path: "/plugins", handle: (exchange) => exchange.json(200, []) },
     // Removing every unused network of a daemon that makes none: nothing.
     { method: "POST", path: "/networks/prune", handle: (exchange) => exchange.json(200, { NetworksDeleted: null }) },

@@ -163,4 +163,3 @@ export function mountJson(mount: MountView): object {
     Propagation: mount.kind === "bind" ? "rprivate" : "",
   };
 }
-

@@ -18,7 +18,10 @@ async function logs(parts: DockerParts, exchange: Exchange): Promise<void> {
   const view = parts.engine.inspect(exchange.parameter("id"));
   const wanted = readLogQuery(exchange);
   if (view.request.log.driver === "none") {
-    throw new Failure("UNSUPPORTED", "configured logging driver does not support reading", { workload: view.id, remedy: "Create it with --log-driver json-file." });
+    throw new Failure("UNSUPPORTED", "configured logging driver does not support reading", {
+      workload: view.id,
+      remedy: "Create it with --log-driver json-file.",
+    });
   }
   const stamps = query.flag("timestamps");
   const { terminal } = view.request;

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Failure } from "../../contract/failure.ts";
 import { startFakeDaemon, type FakeDaemon } from "../testkit/fake-daemon.ts";
-import { ask, muxed, RawClient, splitHead, type Json } from "../testkit/raw-client.ts";
+import { ask, type Json, muxed, RawClient, splitHead, textOf } from "../testkit/raw-client.ts";
 
 let daemon: FakeDaemon;
 beforeEach(async () => {
@@ -16,7 +16,7 @@ const post = (path: string, body?: unknown) => ask(daemon.socket, "POST", path, 
 async function create(command: readonly string[], more: object = {}, query = ""): Promise<string> {
   const { status, json } = await post(`/containers/create${query}`, { Image: "busybox", Cmd: command, ...more });
   expect(status).toBe(201);
-  return String(json.Id);
+  return textOf(json.Id);
 }
 
 async function open(line: string, headers: readonly string[] = UPGRADE, body?: string): Promise<RawClient> {

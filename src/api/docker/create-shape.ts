@@ -120,5 +120,14 @@ const { RestartPolicy, Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPerio
 
 /** The fields that an update may change; the others belong to a create alone. */
 export const updateFields = {
-  RestartPolicy, Memory, MemorySwap, MemoryReservation, NanoCpus, CpuPeriod, CpuQuota, CpuShares, CpusetCpus, PidsLimit,
+  RestartPolicy,
+  Memory,
+  MemorySwap,
+  MemoryReservation,
+  NanoCpus,
+  CpuPeriod,
+  CpuQuota,
+  CpuShares,
+  CpusetCpus,
+  PidsLimit,
 };

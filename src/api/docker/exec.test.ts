@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { startFakeDaemon, type FakeDaemon } from "../testkit/fake-daemon.ts";
-import { ask, muxed, RawClient, splitHead } from "../testkit/raw-client.ts";
+import { ask, muxed, RawClient, splitHead, textOf } from "../testkit/raw-client.ts";
 
 let daemon: FakeDaemon;
 let container: string;
@@ -8,7 +8,7 @@ const post = (path: string, body?: unknown) => ask(daemon.socket, "POST", path, 
 
 beforeEach(async () => {
   daemon = await startFakeDaemon();
-  container = String((await post("/containers/create", { Image: "busybox" })).json.Id);
+  container = textOf((await post("/containers/create", { Image: "busybox" })).json.Id);
   await post(`/containers/${container}/start`);
 });
 afterEach(() => daemon.close());
@@ -16,7 +16,7 @@ afterEach(() => daemon.close());
 async function createExec(command: readonly string[], more: object = {}): Promise<string> {
   const { status, json } = await post(`/containers/${container}/exec`, { Cmd: command, AttachStdout: true, AttachStderr: true, ...more });
   expect(status).toBe(201);
-  return String(json.Id);
+  return textOf(json.Id);
 }
 
 function startExec(id: string, headers: readonly string[] = ["Connection: Upgrade", "Upgrade: tcp"]): RawClient {

@@ -78,7 +78,10 @@ async function start(parts: DockerParts, exchange: Exchange): Promise<void> {
   const body = await readJson(exchange, startShape);
   const view = parts.engine.inspectExec(exchange.parameter("id"));
   if (!view.running && !isStanding(parts.engine.inspect(view.workload))) {
-    throw new Failure("NOT_FOUND", `No such exec instance: ${view.id}`, { workload: view.workload, remedy: "Its container has stopped: start it and create another exec." });
+    throw new Failure("NOT_FOUND", `No such exec instance: ${view.id}`, {
+      workload: view.workload,
+      remedy: "Its container has stopped: start it and create another exec.",
+    });
   }
   const options = { detach: body.Detach ?? false, ...present({ terminalSize: readConsoleSize(body.ConsoleSize) }) };
   const attachment = await startOrSay(parts, exchange, view, options);

@@ -152,7 +152,10 @@ function historyJson(view: ImageView): readonly object[] {
 async function prune(parts: DockerParts, exchange: Exchange): Promise<void> {
   const given = new Filters(exchange.query.text("filters"), ["dangling", "until", "label", "label!"]);
   const onlyDangling = given.flag("dangling") ?? true;
-  const rest = new Filters(JSON.stringify(Object.fromEntries(["until", "label", "label!"].filter((n) => given.has(n)).map((n) => [n, given.values(n)]))), FILTERS);
+  const rest = new Filters(
+    JSON.stringify(Object.fromEntries(["until", "label", "label!"].filter((n) => given.has(n)).map((n) => [n, given.values(n)]))),
+    FILTERS,
+  );
   const used = new Set(parts.engine.list().map(({ imageId }) => imageId));
   const deleted: object[] = [];
   for (const view of selectImages(parts, rest)) {

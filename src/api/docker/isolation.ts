@@ -31,10 +31,7 @@ const ALIASES: Readonly<Record<string, BoundaryKind>> = {
   "io.containerd.wasm.v1": "wasm",
 };
 
-const BY_NAME: ReadonlyMap<string, BoundaryKind> = new Map([
-  ...Object.entries(ALIASES),
-  ...BOUNDARY_KINDS.map((kind): [string, BoundaryKind] => [kind, kind]),
-]);
+const BY_NAME: ReadonlyMap<string, BoundaryKind> = new Map([...Object.entries(ALIASES), ...BOUNDARY_KINDS.map((kind): [string, BoundaryKind] => [kind, kind])]);
 
 /** `undefined` is the daemon's default. Rejects INVALID_SPEC for an unknown name, and for two names that mean different boundaries. */
 export function chooseIsolation(runtime: string | undefined, isolation: string | undefined): BoundaryKind | undefined {

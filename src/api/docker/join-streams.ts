@@ -40,7 +40,7 @@ export async function joinStreams(connection: RawConnection, attachment: Attachm
       if (options.terminal) await connection.send(bytes);
       else await connection.sendPieces([streamHeader(stream, bytes.length), bytes]);
     }
-    if (!detached) await options.beforeEnd?.();
+    if (!detached && !connection.signal.aborted) await options.beforeEnd?.();
   } finally {
     attachment.close();
     if (!detached) connection.finish();

@@ -12,7 +12,17 @@ const DEFAULT_PERIOD_US = 100_000;
 
 type LimitFields = Pick<
   HostConfigBody,
-  "Memory" | "MemorySwap" | "MemoryReservation" | "NanoCpus" | "CpuPeriod" | "CpuQuota" | "CpuShares" | "CpusetCpus" | "PidsLimit" | "OomScoreAdj" | "StorageOpt"
+  | "Memory"
+  | "MemorySwap"
+  | "MemoryReservation"
+  | "NanoCpus"
+  | "CpuPeriod"
+  | "CpuQuota"
+  | "CpuShares"
+  | "CpusetCpus"
+  | "PidsLimit"
+  | "OomScoreAdj"
+  | "StorageOpt"
 >;
 
 /** Rejects INVALID_SPEC naming the field that cannot be. Zero and null are "no limit", as in Docker. */

@@ -66,7 +66,8 @@ function readMount(mount: MountBody): MountRequest {
     }
     case "volume": {
       const driver = mount.VolumeOptions?.DriverConfig?.Name;
-      if (driver && driver !== "local") throw new Failure("UNSUPPORTED", `volume driver ${quote(driver)} is not available`, { remedy: "Use the driver local." });
+      if (driver && driver !== "local")
+        throw new Failure("UNSUPPORTED", `volume driver ${quote(driver)} is not available`, { remedy: "Use the driver local." });
       if (mount.VolumeOptions?.Subpath) throw new Failure("UNSUPPORTED", "a path below a volume (volume-subpath) cannot be mounted");
       return {
         kind: "volume",

@@ -32,7 +32,9 @@ function readHostPort(text: string, key: string): number {
   if (text === "") return 0;
   if (/^\d{1,5}$/.test(text) && Number(text) <= 65_535) return Number(text);
   if (/^\d{1,5}-\d{1,5}$/.test(text)) {
-    throw new Failure("UNSUPPORTED", `a range of host ports (${quote(text)}) for one port (${quote(key)}) is not carried out`, { remedy: "Name one host port, or none." });
+    throw new Failure("UNSUPPORTED", `a range of host ports (${quote(text)}) for one port (${quote(key)}) is not carried out`, {
+      remedy: "Name one host port, or none.",
+    });
   }
   throw new Failure("INVALID_SPEC", `invalid port specification: ${quote(text)} for ${quote(key)}`);
 }

@@ -47,7 +47,8 @@ function readSecurityOptions(given: readonly string[]): SecurityOptions {
     // The client itself turns systempaths=unconfined into empty lists of paths.
     else if (name === "systempaths" && value === "unconfined") continue;
     else if (name === "label") {
-      if (value !== "disable") throw new Failure("UNSUPPORTED", "SELinux labels cannot be given", { remedy: "Use --security-opt label=disable, or leave it out." });
+      if (value !== "disable")
+        throw new Failure("UNSUPPORTED", "SELinux labels cannot be given", { remedy: "Use --security-opt label=disable, or leave it out." });
     } else throw new Failure("INVALID_SPEC", `invalid --security-opt: ${quote(option)}`);
   }
   return options;
@@ -63,12 +64,19 @@ function checkedProfile(value: string): string {
     JSON.parse(value);
     return value;
   } catch (cause) {
-    throw new Failure("INVALID_SPEC", `the seccomp profile is not JSON: ${quote(value)}`, { remedy: "The client sends the profile's text, not its path.", cause });
+    throw new Failure("INVALID_SPEC", `the seccomp profile is not JSON: ${quote(value)}`, {
+      remedy: "The client sends the profile's text, not its path.",
+      cause,
+    });
   }
 }
 
 /** Each of Docker's modes: the field, what it joins when `host`, and which values mean the workload's own. */
-const NAMESPACES: readonly { readonly field: "PidMode" | "IpcMode" | "UTSMode" | "UsernsMode" | "CgroupnsMode"; readonly joins: HostNamespace; readonly own: readonly string[] }[] = [
+const NAMESPACES: readonly {
+  readonly field: "PidMode" | "IpcMode" | "UTSMode" | "UsernsMode" | "CgroupnsMode";
+  readonly joins: HostNamespace;
+  readonly own: readonly string[];
+}[] = [
   { field: "PidMode", joins: "pid", own: ["private"] },
   // Nobody can join it, so that shareable and private are the same to whoever asks.
   { field: "IpcMode", joins: "ipc", own: ["private", "shareable"] },
@@ -82,7 +90,8 @@ function readHostNamespaces(host: HostConfigBody): readonly HostNamespace[] {
   for (const { field, joins, own } of NAMESPACES) {
     const mode = host[field] ?? "";
     if (mode === "host") joined.push(joins);
-    else if (mode.startsWith("container:")) throw new Failure("UNSUPPORTED", `joining another container's namespace (${field} ${quote(mode)}) is not carried out`);
+    else if (mode.startsWith("container:"))
+      throw new Failure("UNSUPPORTED", `joining another container's namespace (${field} ${quote(mode)}) is not carried out`);
     else if (mode !== "" && !own.includes(mode)) throw new Failure("INVALID_SPEC", `invalid ${field}: ${quote(mode)}`);
   }
   return joined;

@@ -37,7 +37,12 @@ export function systemRoutes(parts: DockerParts): readonly Route[] {
 }
 
 function ping(response: ServerResponse, body: string): void {
-  response.writeHead(200, { "Content-Type": "text/plain; charset=utf-8", "Content-Length": body.length, "Cache-Control": "no-cache, no-store, must-revalidate", Pragma: "no-cache" });
+  response.writeHead(200, {
+    "Content-Type": "text/plain; charset=utf-8",
+    "Content-Length": body.length,
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    Pragma: "no-cache",
+  });
   response.end(body);
 }
 

@@ -57,6 +57,7 @@ async function run(parts: DockerParts, exchange: Exchange): Promise<void> {
     await startOrRemove(engine, made.id, { ...exchange.call, signal: new AbortController().signal });
     await tell({ event: "started" });
     await sendOutput(connection, attachment);
+    connection.signal.throwIfAborted();
     const { status, error } = await waiting;
     ended = true;
     await tell({ event: "exited", status, ...(error === undefined ? {} : { error }) });
@@ -81,7 +82,8 @@ async function startOrRemove(engine: Engine, id: string, call: Call): Promise<vo
 }
 
 async function sendOutput(connection: RawConnection, attachment: Attachment): Promise<void> {
-  for await (const { stream, bytes } of untilAborted(attachment.output, connection.signal)) await connection.sendPieces([frameHeader(FRAME_KIND[stream], bytes.length), bytes]);
+  for await (const { stream, bytes } of untilAborted(attachment.output, connection.signal))
+    await connection.sendPieces([frameHeader(FRAME_KIND[stream], bytes.length), bytes]);
 }
 
 interface Wishing {

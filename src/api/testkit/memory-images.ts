@@ -107,7 +107,8 @@ export function memoryImages(first: readonly string[] = ["busybox:latest"]): Mem
     },
     load: async (archive, { progress }) => {
       const bytes = await read(archive);
-      if (!bytes.toString("latin1").startsWith("name=")) throw new Failure("CORRUPT_DATA", "the archive is not an image", { remedy: "Make it with docker save." });
+      if (!bytes.toString("latin1").startsWith("name="))
+        throw new Failure("CORRUPT_DATA", "the archive is not an image", { remedy: "Make it with docker save." });
       progress({ layer: "0123456789ab", status: "Loading layer", current: bytes.length, total: bytes.length });
       return [put(bytes.toString("latin1"), [normalize(bytes.toString("latin1").slice(5).trim())])];
     },

@@ -16,6 +16,12 @@ export interface Json {
   readonly [name: string]: Json;
 }
 
+/** A text of the document; anything else as JSON. */
+export function textOf(value: Json | undefined): string {
+  const plain: unknown = value;
+  return typeof plain === "string" ? plain : JSON.stringify(plain);
+}
+
 export interface AskOptions {
   readonly body?: unknown;
   readonly headers?: Readonly<Record<string, string>>;
