@@ -12,6 +12,7 @@ import { type Api, createApi } from "../api/index.ts";
 import { type Call, type Log, plainCall } from "../contract/call.ts";
 import type { BoundaryDriver, Finding } from "../contract/driver.ts";
 import { createContainerDriver } from "../drivers/container/driver.ts";
+import { createMicrovmDriver } from "../drivers/microvm/driver.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/index.ts";
 import { LauncherClient } from "../host/launcher-client.ts";
@@ -113,15 +114,19 @@ function makeDirectories(places: Places): void {
 function connectLauncher(configuration: Configuration, places: Places, log: Log): LauncherClient {
   const programs = [
     ...(configuration.launcher === undefined ? [] : [configuration.launcher]),
-    join(import.meta.dirname, "native/bulkhead-launcher"), // beside the bundled daemon
-    join(import.meta.dirname, "../../dist/native/bulkhead-launcher"), // from a checkout
+    ...NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")),
   ];
   const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs });
   return new LauncherClient({ socket: places.launcherSocket, log, start });
 }
 
-function createDrivers(_configuration: Configuration, places: Places, launcher: LauncherClient): BoundaryDriver[] {
-  return [createContainerDriver({ launcher, root: places.root, sockets: places.sockets })];
+/** Where the build puts native programs: beside the bundled daemon, or in a checkout. */
+const NATIVE_FOLDERS = [join(import.meta.dirname, "native"), join(import.meta.dirname, "../../dist/native")];
+
+function createDrivers(configuration: Configuration, places: Places, launcher: LauncherClient): BoundaryDriver[] {
+  const shared = { launcher, root: places.root, sockets: places.sockets };
+  const guestPrograms = [...NATIVE_FOLDERS, "/usr/lib/bulkhead"].map((folder) => join(folder, "bulkhead-guest"));
+  return [createContainerDriver(shared), createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine })];
 }
 
 function registriesOf(configuration: Configuration) {
