@@ -99,7 +99,6 @@ export class SupervisorLink {
         if (this.#channel === channel) void this.examine();
       },
     });
-    channel.unref();
     if (watch) {
       this.#channel = channel;
       this.#startHeartbeat();
