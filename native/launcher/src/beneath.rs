@@ -15,7 +15,6 @@ struct OpenHow {
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 const RESOLVE_NO_SYMLINKS: u64 = 0x04;
 const RESOLVE_BENEATH: u64 = 0x08;
-const RESOLVE_IN_ROOT: u64 = 0x10;
 
 fn openat2(directory: i32, path: &str, flags: i32, mode: u32, resolve: u64) -> std::io::Result<OwnedFd> {
     let path = CString::new(path)?;
@@ -69,10 +68,6 @@ impl Below {
         })
     }
 
-    pub fn open_path(&self, path: &str) -> Result<OwnedFd, Failure> {
-        self.open(path, libc::O_PATH | libc::O_NOFOLLOW, 0)
-    }
-
     /// Checks the form and the directory in which the last component lies; what it names need not exist.
     pub fn parent(&self, path: &str) -> Result<(OwnedFd, String), Failure> {
         relative(&self.path, path)?;
@@ -84,11 +79,6 @@ impl Below {
         };
         Ok((directory, name.to_string()))
     }
-}
-
-/// Opens a file of a workload's own tree as the workload would: links are followed, and end at the tree's root.
-pub fn open_in_tree(tree: &OwnedFd, path: &str) -> std::io::Result<OwnedFd> {
-    openat2(tree.as_raw_fd(), path, libc::O_RDONLY | libc::O_NONBLOCK | libc::O_NOCTTY, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 }
 
 #[cfg(test)]
@@ -111,9 +101,9 @@ mod tests {
         let _ = std::os::unix::fs::symlink("/etc", base.join("link"));
         let below = Below::new(&base).unwrap();
         let at = |name: &str| base.join(name).to_str().unwrap().to_string();
-        assert!(below.open_path(&at("real")).is_ok());
-        assert_eq!(below.open_path(&at("link/passwd")).unwrap_err().code, Code::InvalidSpec);
-        assert_eq!(below.open_path(&at("none")).unwrap_err().code, Code::NotFound);
+        assert!(below.open(&at("real"), libc::O_PATH, 0).is_ok());
+        assert_eq!(below.open(&at("link/passwd"), libc::O_PATH, 0).unwrap_err().code, Code::InvalidSpec);
+        assert_eq!(below.open(&at("none"), libc::O_PATH, 0).unwrap_err().code, Code::NotFound);
         std::fs::remove_dir_all(&base).unwrap();
     }
 }

@@ -10,9 +10,10 @@
 mod beneath;
 mod connection;
 mod detached;
+mod foreign;
 mod instance;
 mod launch;
-mod loopback;
+mod layers;
 mod mounts;
 mod oci;
 mod options;
@@ -63,6 +64,7 @@ fn run(options: &options::Options) -> Result<(), String> {
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
     server.take_up();
     server.serve();
+    server.place.layout.remove_bases();
     let _ = std::fs::remove_file(&options.socket);
     Ok(())
 }

@@ -2,6 +2,7 @@
 
 use crate::beneath::Below;
 use crate::detached::{send_signal, wait_ended};
+use crate::foreign;
 use crate::launch::Place;
 use crate::supervise::record;
 use crate::supervisors::{self, Standing};
@@ -26,6 +27,8 @@ pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<
             }
         }
         let _ = fs::remove_file(&standing.socket);
+        // A supervisor that ended in order has given its ports back and taken its note away.
+        release_ports(place, workload)?;
     }
     clear(place, workload)?;
     supervisors::leave(&place.run, workload);
@@ -54,6 +57,10 @@ fn clear(place: &Place, workload: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+fn release_ports(place: &Place, workload: &str) -> Result<(), Failure> {
+    bulkhead_network::ports_remove_for(&place.layout.root_id, workload).map_err(foreign::of_network)
+}
+
 /// Removes a directory below the root with all that is in it; links in it are not followed.
 pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
     match below.open(directory, libc::O_PATH | libc::O_DIRECTORY, 0) {
@@ -66,6 +73,7 @@ pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
 /// The supervisor was killed. Its workload must not live on unnoticed: it is ended, and the loss is written down.
 pub fn settle_loss(place: &Place, standing: &Standing) -> Result<Value, Failure> {
     clear(place, &standing.workload)?;
+    release_ports(place, &standing.workload)?;
     if !Path::new(&standing.exit_record).exists() {
         let started = supervisors::start_mark(&place.run, &standing.workload).exists();
         let lost = record::of_loss(&standing.workload, "its supervisor was killed, so its processes were ended", started);
@@ -90,5 +98,7 @@ pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
         remove(place, &workload, None)?;
         removed.push(workload);
     }
+    let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
+    removed.extend(bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(foreign::of_network)?);
     Ok(json!({ "removed": removed }))
 }

@@ -3,6 +3,7 @@
 use crate::connection::Connection;
 use crate::detached::signal_descriptor;
 use crate::launch::Place;
+use crate::layers::Unfinished;
 use crate::oci::Programs;
 use crate::options::Options;
 use crate::supervisors;
@@ -41,8 +42,8 @@ pub struct Client {
 
 pub enum Purpose {
     Task,
-    /// Ended when the connection that asked for it closes.
-    Cancellable,
+    /// Ended when the connection that asked for it closes; what it leaves unfinished is cleared away.
+    Cancellable(Unfinished),
     Supervisor(String),
 }
 
@@ -65,7 +66,8 @@ pub struct Server {
     poller: Poller,
     listener: UnixListener,
     signals: OwnedFd,
-    terminations: OwnedFd,
+    /// Held for its readiness alone.
+    _terminations: OwnedFd,
     owner: u32,
     clients: Vec<Client>,
     children: Vec<Child>,
@@ -92,7 +94,7 @@ impl Server {
         let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
         let programs = Programs::default();
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
+        Ok(Server { poller, listener, signals, _terminations: terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.
@@ -223,12 +225,18 @@ impl Server {
             return;
         }
         let child = self.children.swap_remove(at);
+        let unanswered = child.asker.is_some();
         if let Some(asker) = child.asker {
             let failure = Failure::new(Code::Internal, format!("the launcher's child {} ended without an answer", child.offspring.pid));
             self.answer::<Value>(asker, Err(&failure));
         }
-        if let Purpose::Supervisor(workload) = child.purpose {
-            self.mourn(&workload);
+        match child.purpose {
+            Purpose::Supervisor(workload) => self.mourn(&workload),
+            Purpose::Cancellable(unfinished) if unanswered => {
+                let clearing = Offspring::task(&[unfinished.descriptor()], |_| unfinished.clear());
+                let _ = self.keep(clearing, Purpose::Task, None);
+            }
+            _ => {}
         }
     }
 
@@ -276,7 +284,7 @@ impl Server {
             let client = self.clients.swap_remove(at);
             self.poller.remove(client.connection.descriptor());
             for child in &self.children {
-                if matches!(child.purpose, Purpose::Cancellable) && child.asker.is_some_and(|asker| asker.client == client.token) && !child.ended {
+                if matches!(child.purpose, Purpose::Cancellable(_)) && child.asker.is_some_and(|asker| asker.client == client.token) && !child.ended {
                     unsafe { libc::kill(child.offspring.pid, libc::SIGTERM) };
                 }
             }

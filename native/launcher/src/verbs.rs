@@ -3,13 +3,14 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::Offspring;
-use crate::{peer, probes, programs, removal};
+use crate::{foreign, layers, peer, probes, programs, removal};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::frame::PROTOCOL_VERSION;
 use bulkhead_wire::message::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::net::Ipv4Addr;
 
 #[derive(Deserialize)]
 struct Hello {
@@ -49,6 +50,21 @@ struct Probe {
     what: String,
 }
 
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct BridgeEnsure {
+    bridge: String,
+    address: Ipv4Addr,
+    prefix_length: u8,
+    mtu: u32,
+    masquerade: bool,
+}
+
+#[derive(Deserialize)]
+struct BridgeRemove {
+    bridge: String,
+}
+
 type Answer = Result<Option<Value>, Failure>;
 
 impl Server {
@@ -70,6 +86,20 @@ impl Server {
                 let fd = request.arguments::<Peer>()?.fd;
                 let pid = self.client(asker.client).map_or(0, |client| client.pid);
                 peer::of_other(pid, fd).map(|peer| Some(json!(peer)))
+            }
+            "unpack" => {
+                let (forked, unfinished) = layers::unpack(&self.place.below, request.arguments()?)?;
+                self.keep(forked, Purpose::Cancellable(unfinished), Some(asker)).map(|()| None)
+            }
+            "layerImage" => {
+                let (forked, unfinished) = layers::layer_image(&self.place.below, request.arguments()?)?;
+                self.keep(forked, Purpose::Cancellable(unfinished), Some(asker)).map(|()| None)
+            }
+            "bridgeEnsure" => self.bridge_ensure(asker, request),
+            "bridgeRemove" => {
+                let bridge = request.arguments::<BridgeRemove>()?.bridge;
+                let root_id = self.place.layout.root_id.clone();
+                self.task(asker, move || bulkhead_network::bridge_remove(&root_id, &bridge).map(|()| json!({})).map_err(foreign::of_network))
             }
             "volumeCreate" => self.volume_create(request),
             "volumeRemove" => {
@@ -126,6 +156,13 @@ impl Server {
         self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
         let place = self.place.clone();
         self.task(asker, move || removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str())))
+    }
+
+    fn bridge_ensure(&mut self, asker: Asker, request: Request) -> Answer {
+        let BridgeEnsure { bridge, address, prefix_length, mtu, masquerade } = request.arguments()?;
+        let wish = bulkhead_network::BridgeWish { bridge, address, prefix_length, mtu, masquerade };
+        let root_id = self.place.layout.root_id.clone();
+        self.task(asker, move || bulkhead_network::bridge_ensure(&root_id, &wish).map(|_| json!({})).map_err(foreign::of_network))
     }
 
     fn volume_create(&mut self, request: Request) -> Answer {

@@ -10,6 +10,7 @@ mod configuration;
 mod console;
 mod events;
 mod exec;
+mod network;
 mod overlay;
 mod raise;
 mod report;
@@ -27,6 +28,7 @@ use bulkhead_wire::poller::{BOUNDARY, Poller, Ready};
 use bulkhead_wire::{Failure, clock};
 use exec::ExecStart;
 pub use runtime::{Programs, Runtime};
+pub use spawn::{fork_into, pipe};
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;
@@ -87,6 +89,8 @@ pub struct Oci {
     order: Order,
     poller: Rc<Poller>,
     group: Option<Group>,
+    network: Option<bulkhead_network::Network>,
+    /// The launcher's own network namespace, to leave the workload's.
     network_host: Option<OwnedFd>,
     mounted: bool,
     children: Vec<Child>,
@@ -111,6 +115,7 @@ impl Oci {
             order,
             poller,
             group: None,
+            network: None,
             network_host: None,
             mounted: false,
             children: Vec::new(),
@@ -193,6 +198,10 @@ impl Boundary for Oci {
     }
 
     fn release(&mut self) {
+        if let Some(network) = &mut self.network {
+            // What fails here is done again by dropping it, and by the sweep.
+            let _ = network.close();
+        }
         self.leave_network();
     }
 

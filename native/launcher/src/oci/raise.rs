@@ -3,7 +3,7 @@
 use super::configuration::{Changes, compose};
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
-use super::{Child, Oci, Runtime, Wake, console, overlay, report, seccomp, token};
+use super::{Child, Oci, Runtime, Wake, console, network, overlay, report, seccomp, token};
 use bulkhead_cgroup::Group;
 use bulkhead_wire::plan::NetworkSpec;
 use bulkhead_wire::poller::Interest;
@@ -64,10 +64,8 @@ impl Oci {
             return Err(Failure::system("hold the host's network namespace"));
         }
         self.network_host = Some(unsafe { OwnedFd::from_raw_fd(host) });
-        match &self.order.network {
-            NetworkSpec::None => crate::loopback::enter_alone().map_err(doing("make a network namespace")),
-            _ => Err(Failure::new(Code::Unsupported, "this launcher was built without bridge networks").remedy("use --network none or host")),
-        }
+        self.network = Some(network::enter(&self.order.network, &self.order.layout.root_id, &self.order.workload)?);
+        Ok(())
     }
 
     /// Runs the runtime's `create`, and holds its main process before the workload's program.
@@ -184,6 +182,7 @@ impl Oci {
     /// Whatever stands goes; each step is tried, whatever became of the one before it.
     pub fn unmake(&mut self) {
         self.leave_network();
+        self.network = None;
         self.children.clear();
         self.execs.clear();
         let patience = Instant::now() + Duration::from_secs(10);

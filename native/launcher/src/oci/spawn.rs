@@ -47,16 +47,9 @@ impl Spawn<'_> {
         let mut arguments: Vec<*const libc::c_char> = self.arguments.iter().map(|argument| argument.as_ptr()).collect();
         arguments.push(std::ptr::null());
         let environment = [c"PATH=/usr/sbin:/usr/bin:/sbin:/bin".as_ptr(), std::ptr::null()];
-        let mut clone = CloneArguments { exit_signal: libc::SIGCHLD as u64, ..CloneArguments::default() };
-        if let Some(group) = self.attach.and_then(Attach::clone_descriptor) {
-            clone.flags = CLONE_INTO_CGROUP;
-            clone.cgroup = group as u64;
-        }
-        let pid = unsafe { libc::syscall(libc::SYS_clone3, &clone, size_of::<CloneArguments>()) };
-        match pid {
-            -1 => Err(io::Error::last_os_error()),
+        match fork(self.attach)? {
             0 => self.become_program(&arguments, &environment),
-            pid => Ok(pid as i32),
+            pid => Ok(pid),
         }
     }
 
@@ -93,6 +86,28 @@ impl Spawn<'_> {
             libc::_exit(127);
         }
     }
+}
+
+/// A fork, on v2 born into the group. The child of v1 still has to enter.
+fn fork(attach: Option<&Attach>) -> io::Result<i32> {
+    let mut clone = CloneArguments { exit_signal: libc::SIGCHLD as u64, ..CloneArguments::default() };
+    if let Some(group) = attach.and_then(Attach::clone_descriptor) {
+        clone.flags = CLONE_INTO_CGROUP;
+        clone.cgroup = group as u64;
+    }
+    match unsafe { libc::syscall(libc::SYS_clone3, &clone, size_of::<CloneArguments>()) } {
+        -1 => Err(io::Error::last_os_error()),
+        pid => Ok(pid as i32),
+    }
+}
+
+/// A fork that is inside the group when this returns in it.
+pub fn fork_into(attach: &Attach) -> io::Result<i32> {
+    let pid = fork(Some(attach))?;
+    if pid == 0 && !attach.enter() {
+        unsafe { libc::_exit(126) }
+    }
+    Ok(pid)
 }
 
 pub fn pipe() -> io::Result<(OwnedFd, OwnedFd)> {

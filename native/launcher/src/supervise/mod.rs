@@ -174,7 +174,9 @@ impl Supervisor {
     fn end(&mut self) {
         self.hub.end_asked |= self.hub.processes[0].status.is_none();
         self.hub.state = State::Ending;
-        self.boundary.end(&mut self.hub);
+        if self.listener.is_some() {
+            self.boundary.end(&mut self.hub);
+        }
     }
 
     fn read_client(&mut self, token: u64, event: &Ready) {
@@ -316,13 +318,31 @@ impl Supervisor {
         }
         self.boundary.tear_down();
         self.listener = None;
+        self.answer_late();
         let _ = std::fs::remove_file(&self.socket);
         self.linger();
+    }
+
+    /// What was asked while everything was unmade is answered too; a socket closed over unread bytes would look broken to its peer.
+    fn answer_late(&mut self) {
+        self.scratch.resize(SCRATCH_BYTES, 0);
+        let tokens: Vec<u64> = self.hub.clients.iter().map(|client| client.token).collect();
+        for token in tokens {
+            let Some(client) = self.hub.clients.iter_mut().find(|client| client.token == token) else { continue };
+            client.connection.fill(&mut self.scratch);
+            self.serve_client(token);
+        }
+        for (client, id) in std::mem::take(&mut self.hub.end_waiters) {
+            self.hub.answer(client, id, Ok(json!({})));
+        }
     }
 
     /// Clients that read slowly still get their last bytes, as long as they read at all.
     fn linger(&mut self) {
         let mut ready = [Ready::EMPTY; 16];
+        for client in &mut self.hub.clients {
+            client.flush(&self.poller);
+        }
         loop {
             self.hub.clients.retain(|client| !client.connection.broken && client.connection.queued() > 0);
             if self.hub.clients.is_empty() {
