@@ -8,17 +8,19 @@ set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
 cache=${1:-/var/cache/bulkhead/kernel}
-guest=$(ls -t "$here"/../../native/target/*-linux-*/release/bulkhead-guest 2>/dev/null | head -1)
-[ -n "$guest" ] || { echo "kernel: the guest's init is not built; run npm run build" >&2; exit 69; }
+guests=$(ls "$here"/../../dist/native/bulkhead-guest "$here"/../../native/target/*-linux-*/release/bulkhead-guest 2>/dev/null || true)
+[ -n "$guests" ] || { echo "kernel: the guest's init is not built; run npm run build" >&2; exit 69; }
 
 if own=$(ls -d "$cache"/own-*/vmlinux 2>/dev/null | head -1) && [ -n "$own" ]; then
   :
 elif [ -z "${BULKHEAD_NO_KERNEL_BUILD:-}" ]; then
   # One core stays free of it, and it yields to everything: the first result must not wait.
   mkdir -p "$cache"
-  setsid nice -n 19 sh -c 'own=$(sh "$1/build.sh" "$2") && sh "$1/initrd.sh" "$3" "$(dirname "$own")"' - "$here" "$cache" "$guest" </dev/null >"$cache/build.log" 2>&1 &
+  export here
+  setsid nice -n 19 sh -c 'own=$(sh "$1/build.sh" "$2") && shift 2 && for guest; do sh "$here/initrd.sh" "$guest" "$(dirname "$own")"; done' - "$here" "$cache" $guests </dev/null >"$cache/build.log" 2>&1 &
 fi
 debian=$(sh "$here/debian.sh" "$cache") || debian=''
 for kernel in "$cache"/own-* $debian; do
-  if [ -f "$kernel/vmlinux" ]; then sh "$here/initrd.sh" "$guest" "$kernel"; fi
+  [ -f "$kernel/vmlinux" ] || continue
+  for guest in $guests; do sh "$here/initrd.sh" "$guest" "$kernel"; done
 done

@@ -83,7 +83,12 @@ export class AgentMachine {
       ...bareArguments(options.kernel.kernel.includes("/debian-") ? "on" : "off"),
       ...["-m", options.memory ?? "256M", "-kernel", options.kernel.kernel, "-initrd", options.kernel.initrd],
       ...["-append", `console=ttyS0 quiet reboot=t panic=-1 mitigations=off ${options.append ?? ""}`],
-      ...drives.flatMap((drive) => ["-drive", drive, "-device", `virtio-blk-device,drive=${drive.split(",")[0]?.slice(3)},serial=${drive.split(",")[0]?.slice(3)}`]),
+      ...drives.flatMap((drive) => [
+        "-drive",
+        drive,
+        "-device",
+        `virtio-blk-device,drive=${drive.split(",")[0]?.slice(3)},serial=${drive.split(",")[0]?.slice(3)}`,
+      ]),
       ...["-device", "virtio-serial-device,max_ports=4", "-chardev", `socket,id=agent,path=${machine.directory}/agent`],
       ...["-device", "virtserialport,chardev=agent,name=org.bulkhead.agent", "-serial", "stdio", ...(options.more ?? [])],
     ];
@@ -120,15 +125,15 @@ export class AgentMachine {
     }
   }
 
-  #message(message: Record<string, never>): void {
+  #message(message: Record<string, unknown>): void {
     if (message["event"] === "hello") {
       this.helloAt = performance.now();
       this.kernel = message["kernel"] as string;
       this.#hello();
     } else if (message["event"] === "exited") {
-      this.#collected.get(message["process"])?.exit(message as unknown as Exit);
+      this.#collected.get(message["process"] as number)?.exit(message as unknown as Exit);
     } else {
-      const waiting = this.#answers.get(message["id"]);
+      const waiting = this.#answers.get(message["id"] as number);
       if (message["failure"] === undefined) waiting?.resolve(message["ok"] as Record<string, unknown>);
       else waiting?.reject(message["failure"]);
     }
@@ -173,7 +178,12 @@ export class AgentMachine {
   }
 
   /** Starts a process and collects it. `hungry: false` gives no credit back. */
-  start(process: number, command: readonly string[], changes: Partial<GuestProcess> = {}, hungry = true): { started: Promise<number>; done: Promise<Collected> } {
+  start(
+    process: number,
+    command: readonly string[],
+    changes: Partial<GuestProcess> = {},
+    hungry = true,
+  ): { started: Promise<number>; done: Promise<Collected> } {
     const place = { stdout: [] as Buffer[], stderr: [] as Buffer[], exit: (_: Exit) => {}, hungry };
     const exited = new Promise<Exit>((resolve) => (place.exit = resolve));
     this.#collected.set(process, place);

@@ -1,0 +1,162 @@
+/** SandboxSpec and ProcessSpec to a machine and a launch plan. Pure: what touches the host was found out before and is handed in. */
+
+import type { BoundaryIdentity } from "../../contract/boundary.ts";
+import type { Bundle } from "../../contract/driver.ts";
+import { Failure, quote } from "../../contract/failure.ts";
+import type { GuestConfiguration, GuestMount, LaunchPlan, MachineEngine } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { MountSpec, RootSource, SandboxSpec } from "../../contract/spec.ts";
+import type { GuestKernel } from "./kernels.ts";
+import { machineArguments } from "./machine.ts";
+import { composeProcess } from "./process.ts";
+import type { MachineSize } from "./size.ts";
+
+/** What `Bundle.driver` holds. Written by this version, read by every later one. */
+export interface MicrovmBundle {
+  readonly version: 1;
+  readonly spec: SandboxSpec;
+  readonly identity: BoundaryIdentity;
+  readonly program: string;
+  /** What the monitor needs of the host's system: libraries, modules, firmware. */
+  readonly systemFiles: readonly string[];
+  readonly kernel: GuestKernel;
+  readonly kvm: boolean;
+  readonly size: MachineSize;
+  readonly bootDeadlineMs: number;
+  readonly socket: string;
+  /** Which binds show a single file, by their position in the spec's mounts. */
+  readonly fileBinds: readonly number[];
+}
+
+/** Places below the workload's directory. */
+export function placesOf(directory: string) {
+  return {
+    scratch: `${directory}/scratch.ext4`,
+    exitRecord: `${directory}/exit.json`,
+    launchMark: `${directory}/launch-asked`,
+    startMark: `${directory}/start-asked`,
+  } as const;
+}
+
+/** The driver's part of a bundle. Rejects UNSUPPORTED for one that this program cannot read. */
+export function readBundle(bundle: Bundle): MicrovmBundle {
+  const held = bundle.driver as MicrovmBundle | undefined;
+  if (bundle.version !== 1 || held?.version !== 1) {
+    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
+  }
+  return held;
+}
+
+/** The root as a machine takes it; rejects UNSUPPORTED, by name, what a machine can never carry. Called at `prepare`. */
+export function checkSpec(spec: SandboxSpec): Extract<RootSource, { form: "block-image" }> {
+  const refuse = (what: string, remedy: string) => new Failure("UNSUPPORTED", what, { workload: spec.workload, boundary: "microvm", remedy });
+  const container = "Run it with --isolation container";
+  if (spec.root.form !== "block-image") throw refuse("A machine needs its root as a block image", container);
+  if (spec.network.kind === "host")
+    throw refuse("A machine has a network stack of its own and cannot use the host's", "Use --network bridge with -p, or run it with --isolation container");
+  const [namespace] = spec.security.hostNamespaces;
+  if (namespace !== undefined) throw refuse(`A machine has a kernel of its own and cannot join the host's ${namespace} namespace`, container);
+  const [device] = spec.security.devices;
+  if (device !== undefined) throw refuse(`A machine cannot be given the host's device ${quote(device.hostPath)}`, container);
+  if (typeof spec.security.seccomp === "object")
+    throw refuse(
+      "A seccomp profile of one's own cannot be applied inside a machine yet",
+      `Leave it to the machine's own kernel, or ${container.toLowerCase()}`,
+    );
+  for (const mount of spec.mounts) {
+    if (mount.kind === "bind" && (mount.propagation === "shared" || mount.propagation === "rshared"))
+      throw refuse(`Mounts made in ${quote(mount.target)} cannot appear on the host from inside a machine`, "Leave the propagation out");
+  }
+  return spec.root;
+}
+
+export function composePlan(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): LaunchPlan {
+  const { spec } = held;
+  return {
+    version: 1,
+    workload: bundle.workload,
+    directory: bundle.directory,
+    socket: held.socket,
+    exitRecord: placesOf(bundle.directory).exitRecord,
+    log: spec.log,
+    limits: held.size.outer,
+    devices: [],
+    allDevices: false,
+    network: spec.network,
+    main: {
+      terminal: main.terminal,
+      ...(main.terminalSize === undefined ? {} : { terminalSize: main.terminalSize }),
+      stdin: main.stdin,
+      stdinOnce: main.stdinOnce,
+    },
+    engine: composeEngine(bundle, held, main),
+  };
+}
+
+function composeEngine(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): MachineEngine {
+  const { spec, kernel, size } = held;
+  const { scratch } = placesOf(bundle.directory);
+  const root = checkSpec(spec);
+  const binds = spec.mounts.filter((mount) => mount.kind === "bind");
+  const id = machineUser(bundle.workload);
+  const seen = [held.program, ...held.systemFiles, kernel.vmlinux, kernel.initrd, root.drive.path, ...root.extents];
+  return {
+    kind: "machine",
+    program: held.program,
+    arguments: machineArguments({ kernel, root: root.drive, scratch, size, network: spec.network.kind === "bridge", shares: binds.length, kvm: held.kvm }),
+    uid: id,
+    gid: id,
+    files: [...new Set(seen)].map((path) => ({ path, writable: false })),
+    kvm: held.kvm,
+    scratch: { path: scratch, bytes: size.diskBytes },
+    bootDeadlineMs: held.bootDeadlineMs,
+    guest: composeGuest(held, root),
+    mainProcess: composeProcess(main, spec, "main"),
+    shares: binds.map(({ source, readOnly }) => ({ source, readOnly })),
+  };
+}
+
+/** A user for this machine alone, above every range that distributions hand out (and below 2^31, where some programs stop). */
+function machineUser(workload: string): number {
+  return 0x6c00_0000 + Number.parseInt(workload.slice(0, 6), 16);
+}
+
+function composeGuest(held: MicrovmBundle, root: Extract<RootSource, { form: "block-image" }>): GuestConfiguration {
+  const { spec } = held;
+  const { network, security } = spec;
+  return {
+    hostname: spec.hostname,
+    ...(spec.domainName === undefined || spec.domainName === "" ? {} : { domainName: spec.domainName }),
+    hosts: spec.hosts,
+    resolvConf: spec.resolvConf,
+    network:
+      network.kind === "bridge"
+        ? {
+            interfaceName: network.interfaceName,
+            address: network.address,
+            prefixLength: network.prefixLength,
+            gateway: network.gateway,
+            mac: network.mac,
+            mtu: network.mtu,
+          }
+        : null,
+    layers: root.layers,
+    readOnlyRoot: security.readOnlyRoot,
+    mounts: composeMounts(spec.mounts, held.fileBinds),
+    shmBytes: spec.shmBytes,
+    sysctls: { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647", ...spec.sysctls },
+    limits: held.size.inner,
+    maskedPaths: security.privileged ? [] : security.maskedPaths,
+    readOnlyPaths: security.privileged ? [] : security.readOnlyPaths,
+  };
+}
+
+function composeMounts(mounts: readonly MountSpec[], fileBinds: readonly number[]): GuestMount[] {
+  let share = 0;
+  return mounts.map((mount, at) => {
+    if (mount.kind === "tmpfs") return mount;
+    const { target, readOnly, source } = mount;
+    const file = fileBinds.includes(at) ? { file: source.slice(source.lastIndexOf("/") + 1) } : {};
+    return { kind: "share", share: share++, target, readOnly, ...file };
+  });
+}

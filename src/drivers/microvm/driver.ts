@@ -1,0 +1,127 @@
+/**
+ * The microvm boundary: a machine of its own kernel under a supervisor that outlives the daemon.
+ *
+ *   probe    a machine is really booted: emulated, then by hardware, and what boots is what is used
+ *   prepare  checks of what a machine cannot carry; its size; the files that its monitor will see
+ *   launch   launcher ─▶ supervisor ─▶ monitor confined ─▶ agent waits ─▶ configured; the main process is held
+ *   adopt    socket ─▶ exit record ─▶ traces
+ *   remove   the launcher ends it and deletes
+ */
+
+import { statSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import type { Call } from "../../contract/call.ts";
+import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
+import { Failure } from "../../contract/failure.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { Sandbox } from "../../contract/sandbox.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import type { Launcher } from "../../host/launcher-client.ts";
+import { adoptSandbox, raise } from "../../host/raise.ts";
+import { connectSandbox } from "../../host/supervised-sandbox.ts";
+import { ensureDirectory, ensureSocketDirectory, isThere, placeMark, removeFile } from "../../host/workload-files.ts";
+import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle } from "./bundle.ts";
+import { type Probed, probeMachines, type UsableMachines } from "./probe.ts";
+import { sandboxOptions } from "./sandbox.ts";
+import { sizeOf } from "./size.ts";
+import { MICROVM_TRAITS, microvmTraitNames } from "./traits.ts";
+
+export interface MicrovmDriverOptions {
+  readonly launcher: Launcher;
+  /** The daemon's root: trials of the probe are made below it, and what they found is kept there. */
+  readonly root: string;
+  /** Directory of the supervisors' sockets; short, for a socket's path has at most 100 bytes. */
+  readonly sockets: string;
+  /** Candidates for the guest's init: its hash names the initrd. */
+  readonly guestPrograms: readonly string[];
+  /** Where `scripts/kernel` keeps kernels. */
+  readonly kernels?: string;
+  /** The operator's own kernel, initrd and monitor, from the configuration. */
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly qemu?: string;
+}
+
+export function createMicrovmDriver(options: MicrovmDriverOptions): BoundaryDriver {
+  return new MicrovmDriver(options);
+}
+
+class MicrovmDriver implements BoundaryDriver {
+  readonly kind = "microvm";
+  readonly traits = MICROVM_TRAITS;
+  readonly #options: MicrovmDriverOptions;
+  #probed: Promise<Probed> | undefined;
+
+  constructor(options: MicrovmDriverOptions) {
+    this.#options = options;
+  }
+
+  async probe(call: Call): Promise<ProbeReport> {
+    const probed = probeMachines({ ...this.#options, driver: this, bundleFor: (machines, spec, directory) => this.#bundle(machines, spec, directory) }, call);
+    this.#probed = probed;
+    return (await probed).report;
+  }
+
+  async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
+    checkSpec(spec);
+    if (this.#probed === undefined) await this.probe(call);
+    const { machines, report } = (await this.#probed) as Probed;
+    if (machines === undefined) {
+      const missing = report.findings.find((finding) => finding.level === "missing");
+      throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run machines", {
+        workload: spec.workload,
+        boundary: this.kind,
+        ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
+      });
+    }
+    return this.#bundle(machines, spec, directory);
+  }
+
+  async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
+    const held = readBundle(bundle);
+    const places = placesOf(bundle.directory);
+    removeFile(places.exitRecord);
+    removeFile(places.startMark);
+    placeMark(places.launchMark);
+    try {
+      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main), call);
+      call.reached("boundary-raised");
+      return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
+    } catch (thrown) {
+      removeFile(places.launchMark);
+      throw thrown;
+    }
+  }
+
+  async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
+    const held = readBundle(bundle);
+    const places = placesOf(bundle.directory);
+    const options = sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: false, mainPid: undefined });
+    return adoptSandbox(options, { launched: isThere(places.launchMark), startAsked: isThere(places.startMark) });
+  }
+
+  async remove(place: BundlePlace): Promise<void> {
+    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+  }
+
+  #bundle(machines: UsableMachines, spec: SandboxSpec, directory: string): Bundle {
+    const { kvm } = machines;
+    const size = sizeOf(spec.limits, { emulated: !kvm, processors: availableParallelism(), workload: spec.workload });
+    const held: MicrovmBundle = {
+      version: 1,
+      spec,
+      identity: { kind: this.kind, engine: "qemu", version: machines.version, emulated: !kvm, traits: microvmTraitNames(!kvm) },
+      program: machines.program,
+      systemFiles: machines.systemFiles,
+      kernel: machines.kernel,
+      kvm,
+      size,
+      bootDeadlineMs: machines.bootDeadlineMs,
+      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      fileBinds: spec.mounts.flatMap((mount, at) => (mount.kind === "bind" && !statSync(mount.source).isDirectory() ? [at] : [])),
+    };
+    ensureDirectory(directory, 0o711);
+    ensureSocketDirectory(held.socket);
+    return { version: 1, kind: this.kind, workload: spec.workload, directory, driver: held };
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * The machine monitor's command line: as few devices as a container's needs allow, and nothing of any run. Pure.
+ *
+ * `microvm` has eight virtio-mmio slots, no hotplug and no PCI. The budget:
+ *
+ *     1  root drive (read-only, every layer)      3  serial bus: agent, and a port for each share
+ *     2  scratch drive                            4  network card, where there is one           5–8  free
+ *
+ * No random-number device: entropy comes with `configure` and is credited; the processor's own instruction seeds the boot.
+ */
+
+import type { RootSource } from "../../contract/spec.ts";
+import type { GuestKernel } from "./kernels.ts";
+import type { MachineSize } from "./size.ts";
+
+export interface MachineParts {
+  readonly kernel: GuestKernel;
+  readonly root: Extract<RootSource, { form: "block-image" }>["drive"];
+  readonly scratch: string;
+  readonly size: Pick<MachineSize, "memoryMib" | "processors">;
+  readonly network: boolean;
+  readonly shares: number;
+  readonly kvm: boolean;
+}
+
+/** Translations of emulated code; QEMU's default is a quarter of the guest's memory, on top of it. */
+const TRANSLATION_MIB = 64;
+
+export function machineArguments(parts: MachineParts): string[] {
+  const { kernel, root, size } = parts;
+  return [
+    ...["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on`],
+    ...["-accel", parts.kvm ? "kvm" : `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", parts.kvm ? "host" : "max"],
+    ...["-smp", String(size.processors), "-m", `${size.memoryMib}M`],
+    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ...["-global", "virtio-mmio.force-legacy=false"],
+    ...["-kernel", kernel.vmlinux, "-initrd", kernel.initrd, "-append", commandLine(parts)],
+    ...drive("root", `file=${escape(root.path)},format=${root.format},readonly=on`),
+    ...drive("scratch", `file=${escape(parts.scratch)},format=raw,discard=unmap`),
+    ...["-device", `virtio-serial-device,max_ports=${2 + parts.shares}`],
+    ...port("agent", "org.bulkhead.agent", "fd={agent}"),
+    ...Array.from({ length: parts.shares }, (_, at) => port(`share${at}`, `org.bulkhead.share.${at}`, `fd={share:${at}}`)).flat(),
+    ...(parts.network ? ["-netdev", "tap,id=network,fd={tap},vhost=off", "-device", "virtio-net-device,netdev=network"] : []),
+    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+  ];
+}
+
+function drive(id: string, options: string): string[] {
+  return ["-drive", `id=${id},if=none,${options}`, "-device", `virtio-blk-device,drive=${id},serial=${id}`];
+}
+
+function port(id: string, name: string, socket: string): string[] {
+  return ["-chardev", `socket,id=${id},${socket}`, "-device", `virtserialport,chardev=${id},name=${name}`];
+}
+
+/** A comma ends an option, two are one. */
+function escape(path: string): string {
+  return path.replaceAll(",", ",,");
+}
+
+/**
+ * Timers are most of an emulated boot: without them the guest calibrates against devices that QEMU emulates too, fails under load, and is left
+ * with clocks of ten milliseconds. `noapictimer` is for one processor alone. Mitigations guard against a processor's speculation, which
+ * emulation does not have. Under hardware virtualisation the guest finds all this out by itself and keeps its mitigations.
+ */
+function commandLine({ kvm, size }: MachineParts): string {
+  const emulated = ["mitigations=off", "no_timer_check", "tsc=reliable", "tsc_early_khz={tscKhz}", ...(size.processors === 1 ? ["noapictimer"] : [])];
+  return ["console=ttyS0", "quiet", "panic=-1", "reboot=t", ...(kvm ? [] : emulated)].join(" ");
+}
