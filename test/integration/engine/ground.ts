@@ -1,0 +1,52 @@
+/** What daemons of one test share: a root with its launcher and image; everything else is made anew by each. */
+
+import { join } from "node:path";
+import { plainCall } from "../../../src/contract/call.ts";
+import type { BoundaryDriver } from "../../../src/contract/driver.ts";
+import { createContainerDriver } from "../../../src/drivers/container/driver.ts";
+import { createEngine } from "../../../src/engine/engine.ts";
+import type { Engine } from "../../../src/engine/index.ts";
+import { memoryImages, memoryNetworks, memoryVolumes } from "../../../src/engine/testkit/neighbours.ts";
+import { LauncherClient } from "../../../src/host/launcher-client.ts";
+import { openStateStore, type StateStore } from "../../../src/state/index.ts";
+
+export interface Ground {
+  readonly root: string;
+  readonly sockets: string;
+  readonly launcher: string;
+  /** Directory of the image's only layer. */
+  readonly layer: string;
+}
+
+export interface Wrapping {
+  readonly driver?: (driver: BoundaryDriver) => BoundaryDriver;
+  readonly store?: (store: StateStore) => StateStore;
+}
+
+export interface OpenEngine {
+  readonly engine: Engine;
+  close(): Promise<void>;
+}
+
+export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine {
+  const launcher = new LauncherClient({ socket: ground.launcher, log: plainCall().log });
+  const driver = createContainerDriver({ launcher, root: ground.root, sockets: ground.sockets });
+  const store = openStateStore(join(ground.root, "state"));
+  const engine = createEngine({
+    drivers: [wrapping.driver?.(driver) ?? driver],
+    images: { ...memoryImages({ busybox: {} }), root: async () => ({ form: "directories", layers: [ground.layer] }) },
+    networks: memoryNetworks(),
+    volumes: memoryVolumes(ground.root),
+    state: wrapping.store?.(store) ?? store,
+    root: ground.root,
+    defaultIsolation: driver.kind,
+  });
+  return {
+    engine,
+    close: async () => {
+      await engine.close();
+      store.close();
+      launcher.close();
+    },
+  };
+}

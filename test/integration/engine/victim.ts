@@ -1,0 +1,17 @@
+/** A daemon's engine on a real launcher, driver and store, which plays one story and dies at one point of it. Started by the test. */
+
+import { writeSync } from "node:fs";
+import { plainCall } from "../../../src/contract/call.ts";
+import { STORIES } from "./stories.ts";
+import { cuttingDriver, cuttingStore, Knife } from "./cutting.ts";
+import { openEngine, type Ground } from "./ground.ts";
+
+const { ground, story, at } = JSON.parse(process.argv[2] ?? "") as { readonly ground: Ground; readonly story: string; readonly at: number };
+const say = (line: string) => writeSync(1, `${line}\n`);
+const knife = new Knife(at);
+const { engine } = openEngine(ground, { driver: (driver) => cuttingDriver(driver, knife), store: (store) => cuttingStore(store, knife) });
+await engine.recover(plainCall());
+await STORIES[story]?.(engine, (what) => say(`reached ${what}`));
+await engine.close();
+say(`points ${knife.points}`);
+process.exit(0);
