@@ -21,7 +21,6 @@ import { ApiServer } from "./server.ts";
 export type { Authorize, Identity, Intent } from "./access.ts";
 export type { Identify } from "./connections.ts";
 export type { ServerFacts } from "./docker/parts.ts";
-export { HTTP_STATUS } from "./status.ts";
 
 export interface ApiParts {
   readonly engine: Engine;

@@ -56,7 +56,7 @@ function readMount(mount: MountBody): MountRequest {
   const target = readTarget(mount.Target ?? "");
   const readOnly = mount.ReadOnly ?? false;
   const source = mount.Source ?? "";
-  switch (mount.Type) {
+  switch (mount.Type ?? "") {
     case "bind": {
       if (!source.startsWith("/")) throw invalid(`invalid mount config for type "bind": invalid mount path: ${quote(source)} mount path must be absolute`);
       const wanted = mount.BindOptions?.Propagation || undefined;
