@@ -43,6 +43,14 @@ export interface LayerSource {
   readonly unpromised?: boolean;
 }
 
+/** Where a layer may come to lie, and over what. */
+interface Place {
+  readonly shared: string;
+  readonly chainKey: string;
+  /** Lowest first. */
+  readonly lowerKeys: readonly string[];
+}
+
 export class Layers {
   readonly #directory: string;
   readonly #worker: LayerWorker;
@@ -97,21 +105,22 @@ export class Layers {
     const keys: string[] = [];
     for (const [index, source] of sources.entries()) {
       call.signal.throwIfAborted();
-      keys.push(await this.#one(source, hexOf(chain[index] as string), keys, (bytes) => progress(source, bytes)));
+      const place = { shared: hexOf(source.diffId), chainKey: hexOf(chain[index] as string), lowerKeys: [...keys] };
+      keys.push(await this.#one(source, place, (bytes) => progress(source, bytes)));
     }
     return keys;
   }
 
-  async #one(source: LayerSource, chainKey: string, lowerKeys: readonly string[], progress: (bytes: number) => void): Promise<string> {
-    const shared = hexOf(source.diffId);
+  async #one(source: LayerSource, place: Place, progress: (bytes: number) => void): Promise<string> {
+    const { shared, chainKey } = place;
     for (const key of [shared, chainKey]) if (this.#documents.get(key) !== undefined) return key;
     // Two images may want one layer over different lowers at once: one after another, and the second then sees whether it can be shared.
-    const made = await this.#unpacking.run(shared, () => this.#unpack(source, shared, chainKey, lowerKeys, progress));
+    const made = await this.#unpacking.run(shared, () => this.#unpack(source, place, progress));
     if (made === shared || made === chainKey) return made;
-    return await this.#unpacking.run(chainKey, () => this.#unpack(source, shared, chainKey, lowerKeys, progress));
+    return await this.#unpacking.run(chainKey, () => this.#unpack(source, place, progress));
   }
 
-  async #unpack(source: LayerSource, shared: string, chainKey: string, lowerKeys: readonly string[], progress: (bytes: number) => void): Promise<string> {
+  async #unpack(source: LayerSource, { shared, chainKey, lowerKeys }: Place, progress: (bytes: number) => void): Promise<string> {
     const lowers = lowerKeys.map((key) => this.treePath(key)).toReversed();
     const started = this.#leaning.get(source.diffId) === undefined ? shared : chainKey;
     await this.#discard(started);

@@ -1,6 +1,6 @@
 /** Root forms: an image's layers as the directories or as the drive that a boundary wants. */
 
-import { mkdir, open, rename, rm, truncate, writeFile } from "node:fs/promises";
+import { mkdir, open, readdir, rename, rm, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { RootForm } from "../contract/boundary.ts";
 import { Failure } from "../contract/failure.ts";
@@ -20,8 +20,13 @@ export class Roots {
     this.#layers = layers;
   }
 
-  static async open(directory: string, layers: Layers): Promise<Roots> {
+  /** Removes drives of images that are no more. Those of known images stay: bundles name them. */
+  static async open(directory: string, layers: Layers, known: (imageId: string) => boolean): Promise<Roots> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
+    for (const name of await readdir(directory)) {
+      const hex = /^([a-f0-9]{64})\.vmdk$/.exec(name)?.[1];
+      if (name !== "header" && (hex === undefined || !known(`sha256:${hex}`))) await rm(join(directory, name), { force: true });
+    }
     const header = join(directory, "header");
     await writeFile(header, "");
     await truncate(header, HEADER_BYTES);

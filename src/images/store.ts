@@ -46,7 +46,8 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const store: Store = { blobs, layers, records: new Records(options.state), leases: new Leases(), downloads: new Coalesced() };
   const views = new Views(store);
   for (const record of store.records.images()) await views.remember(record);
-  return new ImageStore(store, views, await Roots.open(join(options.directory, "drives"), layers), options);
+  const roots = await Roots.open(join(options.directory, "drives"), layers, (id) => store.records.image(id) !== undefined);
+  return new ImageStore(store, views, roots, options);
 }
 
 class ImageStore implements Images {

@@ -63,11 +63,11 @@ export interface Bench extends AsyncDisposable {
   reopen(): Promise<void>;
 }
 
-export async function openBench(options: Partial<ImagesOptions> = {}): Promise<Bench> {
-  const directory = mkdtempSync("/tmp/bulkhead-images-");
+/** In a fresh directory, or in one that an earlier bench has left. */
+export async function openBench(options: Partial<ImagesOptions> = {}, directory: string = mkdtempSync("/tmp/bulkhead-images-")): Promise<Bench> {
   const open = async () => {
     const state = openStateStore(join(directory, "state"));
-    return { state, images: await openImages({ directory: join(directory, "images"), state, worker, ...options }) };
+    return { state, images: await openImages({ state, worker, ...options, directory: join(directory, "images") }) };
   };
   const bench: Bench = {
     directory,
