@@ -66,7 +66,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     autoRemove: host.AutoRemove ?? false,
     ...present({ stopSignal: body.StopSignal || undefined, stopTimeoutSeconds: body.StopTimeout ?? undefined }),
     log: readLog(host, warnings),
-    ...present({ healthCheck: readHealthCheck(body) }),
+    ...present({ healthCheck: readHealthCheck(body, warnings) }),
     adapter: echo,
   };
   return { request, warnings };
@@ -96,9 +96,10 @@ export function readRestart(host: Pick<HostConfigBody, "RestartPolicy" | "AutoRe
 
 const NANOSECONDS = 1_000_000;
 
-function readHealthCheck(body: CreateBody): HealthCheck | undefined {
+function readHealthCheck(body: CreateBody, warnings: string[]): HealthCheck | undefined {
   const given = body.Healthcheck;
   if (!given?.Test || given.Test.length === 0) return undefined;
+  if (given.StartInterval) warnings.push("Healthcheck.StartInterval is not carried out.");
   const milliseconds = (value: number | null | undefined, whenAbsent: number, name: string) => {
     if (value === undefined || value === null || value === 0) return whenAbsent;
     if (value < NANOSECONDS) throw new Failure("INVALID_SPEC", `${name} in Healthcheck cannot be less than 1ms`);

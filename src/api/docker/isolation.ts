@@ -31,6 +31,9 @@ const ALIASES: Readonly<Record<string, BoundaryKind>> = {
   "io.containerd.wasm.v1": "wasm",
 };
 
+/** Every name beside the contract's own, for the document that lists them. */
+export const aliases: readonly string[] = Object.keys(ALIASES);
+
 const BY_NAME: ReadonlyMap<string, BoundaryKind> = new Map([...Object.entries(ALIASES), ...BOUNDARY_KINDS.map((kind): [string, BoundaryKind] => [kind, kind])]);
 
 /** `undefined` is the daemon's default. Rejects INVALID_SPEC for an unknown name, and for two names that mean different boundaries. */

@@ -59,6 +59,9 @@ function readMount(mount: MountBody): MountRequest {
   switch (mount.Type ?? "") {
     case "bind": {
       if (!source.startsWith("/")) throw invalid(`invalid mount config for type "bind": invalid mount path: ${quote(source)} mount path must be absolute`);
+      if (mount.BindOptions?.NonRecursive || mount.BindOptions?.ReadOnlyForceRecursive) {
+        throw new Failure("UNSUPPORTED", "a bind that is not recursive, or read-only below every mount under it by force, cannot be promised");
+      }
       const wanted = mount.BindOptions?.Propagation || undefined;
       const propagation = PROPAGATIONS.find((name) => name === wanted);
       if (wanted !== undefined && propagation === undefined) throw invalid(`invalid propagation mode: ${quote(wanted)}`);

@@ -41,7 +41,15 @@ const WARNED = new Set([
 ]);
 
 /** Ignored on purpose: the client's own business, Windows', or only a first value that the client sends again. */
-const MEANINGLESS = new Set(["ContainerIDFile", "ConsoleSize", "ArgsEscaped", "OnBuild", "Shell", "Cgroup", "HostConfig", "NetworkingConfig"]);
+const MEANINGLESS = new Set(["ContainerIDFile", "ConsoleSize", "ArgsEscaped", "OnBuild", "Shell", "Cgroup"]);
+/** Read elsewhere, part by part. */
+const NESTED = new Set(["HostConfig", "NetworkingConfig"]);
+
+/** The lists, for the document that repeats them. */
+export const refused: readonly string[] = Object.keys(REFUSED);
+export const warned: readonly string[] = [...WARNED];
+export const ignored: readonly string[] = [...MEANINGLESS];
+export const handled: readonly string[] = [...createFields, ...hostConfigFields].filter((name) => !NESTED.has(name));
 
 /** Rejects UNSUPPORTED or INVALID_SPEC; gives the warnings for what is left out. */
 export function refuseWhatCannotBe(body: CreateBody, host: HostConfigBody): string[] {
@@ -60,7 +68,7 @@ export function refuseWhatCannotBe(body: CreateBody, host: HostConfigBody): stri
     if (WARNED.has(name) || (!hostConfigFields.has(name) && !MEANINGLESS.has(name))) warnings.push(`HostConfig.${name} is not carried out.`);
   }
   for (const name of Object.keys(compact(body))) {
-    if (!createFields.has(name) && !MEANINGLESS.has(name)) warnings.push(`Config.${quote(name)} is not carried out.`);
+    if (!createFields.has(name) && !MEANINGLESS.has(name) && !NESTED.has(name)) warnings.push(`Config.${quote(name)} is not carried out.`);
   }
   return warnings;
 }
