@@ -42,10 +42,13 @@ async function events(parts: DockerParts, exchange: Exchange): Promise<void> {
   exchange.response.end();
 }
 
+/** Types that had fields of their own before `Actor` came; old clients read them still. */
+const WITH_STATUS = new Set(["container", "image"]);
+
 /** Nanoseconds do not fit into a JavaScript number: they are written as they are. */
 export function eventLine(translated: DockerEvent, event: EngineEvent): string {
   const { type, action, id, attributes } = translated;
-  const old = type === "container" || type === "image" ? { status: action, id, ...(attributes.image === undefined ? {} : { from: attributes.image }) } : {};
+  const old = WITH_STATUS.has(type) ? { status: action, id, ...(attributes.image === undefined ? {} : { from: attributes.image }) } : {};
   const document = { ...old, Type: type, Action: action, Actor: { ID: id, Attributes: attributes }, scope: "local", time: Number(event.atNs / 1_000_000_000n) };
   return `${JSON.stringify(document).slice(0, -1)},"timeNano":${event.atNs}}\n`;
 }
