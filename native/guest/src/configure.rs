@@ -1,7 +1,7 @@
 //! `configure`: everything of the run but its processes, in the order of the calls below. Nothing of it was in the boot.
 
 use crate::inside::Inside;
-use crate::root::{Place, Root};
+use crate::root::Root;
 use crate::sys::{self, c};
 use crate::{cgroup, drive, network, share};
 use bulkhead_wire::plan::{GuestConfiguration, GuestMount};
@@ -164,9 +164,8 @@ fn add_mount(root: &Root, mount: &GuestMount) -> Result<(), Failure> {
                 None => root.directory(target)?.bind(&place, false),
                 Some(name) => {
                     share::check_file_name(name)?;
-                    let found = Root::open(&place)?.find(name).filter(Place::is_file);
-                    found.ok_or_else(|| Failure::new(Code::NotFound, format!("the shared file for {target} is not there")))?;
-                    root.file(target)?.bind(&format!("{place}/{name}"), false)
+                    let found = Root::open(&place)?.place(name)?;
+                    root.file(target)?.bind(&found.path(), false)
                 }
             }
         }

@@ -39,6 +39,11 @@ impl Root {
         self.at(path, libc::O_PATH).ok().map(Place)
     }
 
+    /// As `find`, saying why not.
+    pub fn place(&self, path: &str) -> Result<Place, Failure> {
+        self.at(path, libc::O_PATH).map(Place)
+    }
+
     /// The directory, made with all that lead to it where it is missing.
     pub fn directory(&self, path: &str) -> Result<Place, Failure> {
         let mut reached = String::from(".");

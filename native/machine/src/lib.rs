@@ -14,6 +14,7 @@ mod confine;
 mod disk;
 mod process;
 mod raise;
+mod share;
 mod tsc;
 mod vmm;
 mod words;
@@ -90,7 +91,8 @@ impl Machine {
     /// As the host sees it, with the tap's traffic; the guest's own numbers are added when they come.
     fn host_use(&self) -> ResourceUse {
         let mut numbers = self.group.as_ref().map(Group::stats).unwrap_or_default();
-        numbers.memory_limit_bytes = self.setting.engine.guest.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
+        // The wall that this use runs against, monitor included; the workload's own limit is smaller and counted inside.
+        numbers.memory_limit_bytes = self.setting.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
         numbers.pids_limit = self.setting.engine.guest.limits.pids.unwrap_or(0);
         if let Some(Ok(traffic)) = self.network.as_ref().map(Network::traffic) {
             numbers.network_received_bytes = traffic.received_bytes;

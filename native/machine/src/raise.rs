@@ -5,7 +5,7 @@ use crate::confine::{self, Confinement, FIRST_KEPT, Seen};
 use crate::disk::{self, Disk};
 use crate::vmm::{self, Vmm};
 use crate::words::{check_hello, read_failure};
-use crate::{AGENT, CONSOLE, Machine, Setting};
+use crate::{AGENT, CONSOLE, Machine, Setting, share};
 use bulkhead_cgroup::Group;
 use bulkhead_network as network;
 use bulkhead_wire::clock::{monotonic_ns, now_ns};
@@ -28,10 +28,6 @@ pub fn stage(directory: &str) -> String {
 
 pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<i32, Failure> {
     let Setting { engine, workload, layout, limits, directory, .. } = &machine.setting;
-    if !engine.shares.is_empty() {
-        let what = "this release cannot show directories of the host inside a machine yet";
-        return Err(Failure::new(Code::Unsupported, what).remedy("run it as a container, or copy the files into the image"));
-    }
     let group = Group::make(Rc::clone(layout), workload, limits, &devices(engine.kvm), false)?;
     let attach = group.attach().map_err(|error| Failure::from_io("open the machine's control group", &error))?;
     machine.group = Some(group);
@@ -48,11 +44,13 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<i32
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::from_io("make the agent's channel", &error))?;
     let console = pipe()?;
+    let shares = engine.shares.iter().map(|wanted| share::start(wanted, &attach)).collect::<Result<Vec<_>, _>>()?;
+    let descriptors = Descriptors { tap: tap.is_some(), shares: shares.len() };
     let mut kept: Vec<RawFd> = vec![theirs.as_raw_fd()];
-    kept.extend(tap.iter().map(AsRawFd::as_raw_fd));
+    kept.extend(tap.iter().chain(&shares).map(AsRawFd::as_raw_fd));
     let confinement = Confinement {
         program: &engine.program,
-        arguments: &arguments(&engine.arguments, tap.is_some())?,
+        arguments: &arguments(&engine.arguments, &descriptors)?,
         uid: engine.uid,
         gid: engine.gid,
         stage: &stage,
@@ -63,7 +61,7 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<i32
     };
     let (pid, pidfd) = confine::start(&confinement)?;
     machine.vmm = Some(Vmm::new(pid, pidfd, console.0));
-    drop((console.1, theirs, tap));
+    drop((console.1, theirs, tap, shares));
     reached("vmm-started");
     machine.agent = Some(Agent::new(ours).map_err(|error| Failure::from_io("open the agent's channel", &error))?);
 
@@ -129,14 +127,27 @@ fn network_spec(spec: &NetworkSpec) -> Result<network::NetworkSpec, Failure> {
     }))
 }
 
+/// What the monitor is handed beside the agent's channel, in this order.
+struct Descriptors {
+    tap: bool,
+    shares: usize,
+}
+
 /// Placeholders become the numbers that the descriptors have in the monitor.
-fn arguments(wanted: &[String], tap: bool) -> Result<Vec<String>, Failure> {
+fn arguments(wanted: &[String], given: &Descriptors) -> Result<Vec<String>, Failure> {
+    let first_share = FIRST_KEPT + 1 + RawFd::from(given.tap);
     wanted.iter().map(|text| {
-        let done = text.replace("{agent}", &FIRST_KEPT.to_string());
-        if done.contains("{tap}") && !tap {
-            return Err(Failure::new(Code::InvalidSpec, "the launch plan names a tap, and its network has none"));
+        let mut done = text.replace("{agent}", &FIRST_KEPT.to_string());
+        if given.tap {
+            done = done.replace("{tap}", &(FIRST_KEPT + 1).to_string());
         }
-        Ok(clock_words(&done.replace("{tap}", &(FIRST_KEPT + 1).to_string())))
+        for share in 0..given.shares {
+            done = done.replace(&format!("{{share:{share}}}"), &(first_share + share as RawFd).to_string());
+        }
+        if done.contains("{tap}") || done.contains("{share:") {
+            return Err(Failure::new(Code::InvalidSpec, "the launch plan's arguments name a descriptor that the machine does not have"));
+        }
+        Ok(clock_words(&done))
     }).collect()
 }
 
@@ -271,8 +282,9 @@ mod tests {
 
     #[test]
     fn placeholders_become_descriptor_numbers() {
-        let wanted = ["socket,fd={agent}".to_owned(), "tap,fd={tap}".to_owned()];
-        assert_eq!(arguments(&wanted, true).unwrap(), ["socket,fd=3", "tap,fd=4"]);
-        assert!(arguments(&wanted, false).is_err());
+        let wanted = ["socket,fd={agent}", "tap,fd={tap}", "fd={share:0}", "fd={share:1}"].map(str::to_owned);
+        let given = |tap, shares| Descriptors { tap, shares };
+        assert_eq!(arguments(&wanted, &given(true, 2)).unwrap(), ["socket,fd=3", "tap,fd=4", "fd=5", "fd=6"]);
+        assert!(arguments(&wanted, &given(false, 2)).is_err() && arguments(&wanted, &given(true, 1)).is_err());
     }
 }
