@@ -5,7 +5,7 @@
  *   exit 2   the command line or the configuration is wrong
  */
 
-import { Failure, toFailure } from "../contract/failure.ts";
+import { type Failure, toFailure } from "../contract/failure.ts";
 import { openDaemon } from "./assembly.ts";
 import { readConfiguration, USAGE } from "./configuration.ts";
 import { createLog } from "./logging.ts";
