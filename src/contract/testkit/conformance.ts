@@ -73,7 +73,8 @@ export function describeConformance(
   });
 }
 
-async function runCase(one: ConformanceCase, harness: ConformanceHarness): Promise<void> {
+/** One case on one harness, with its leak check. */
+export async function runCase(one: ConformanceCase, harness: ConformanceHarness): Promise<void> {
   const before = await harness.snapshot();
   const stage = new Stage(harness);
   try {
