@@ -40,8 +40,8 @@ async function pull(parts: DockerParts, exchange: Exchange): Promise<void> {
   }
 }
 
-/** `name`, `name:tag` and `name@sha256:…` from the two halves that clients send. */
-function withTag(name: string, tag: string | undefined): string {
+/** `name`, `name:tag` and `name@sha256:…` from the two halves that clients send; some send both in the first. */
+export function withTag(name: string, tag: string | undefined): string {
   if (tag === undefined) return name;
   return tag.startsWith("sha256:") ? `${name}@${tag}` : `${name}:${tag}`;
 }
@@ -90,7 +90,7 @@ async function importImage(parts: DockerParts, exchange: Exchange): Promise<void
   }
   const repository = query.text("repo");
   const options = present({
-    reference: repository === undefined ? undefined : `${repository}:${query.text("tag") ?? "latest"}`,
+    reference: repository === undefined ? undefined : withTag(repository, query.text("tag")),
     message: query.text("message"),
     platform: query.text("platform"),
   });

@@ -6,6 +6,7 @@ import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
 import { readAge } from "./container-lifecycle.ts";
 import { Filters } from "./filters.ts";
+import { withTag } from "./image-transfer.ts";
 import { announce, type DockerParts } from "./parts.ts";
 
 const FILTERS = ["dangling", "reference", "label", "label!", "before", "since", "until"];
@@ -24,7 +25,7 @@ export function imageRoutes(parts: DockerParts): readonly Route[] {
       async handle(exchange) {
         const repository = exchange.query.text("repo");
         if (repository === undefined) throw new Failure("INVALID_SPEC", "no repository was named: repo is empty");
-        const target = `${repository}:${exchange.query.text("tag") ?? "latest"}`;
+        const target = withTag(repository, exchange.query.text("tag"));
         await images.tag(name(exchange), target);
         announce(parts, "image", "tagged", target);
         exchange.empty(201);

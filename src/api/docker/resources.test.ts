@@ -140,6 +140,9 @@ describe("images", () => {
     const imported = await ask(daemon.socket, "POST", "/images/create?fromSrc=-&repo=imp&tag=1", { body: "tar" });
     expect(lines(imported.body)[0]?.status).toMatch(/^sha256:/);
     expect((await get("/images/imp:1/json")).status).toBe(200);
+    // The stock client sends name and tag in one.
+    expect((await ask(daemon.socket, "POST", "/images/create?fromSrc=-&repo=imp:2", { body: "other" })).status).toBe(200);
+    expect((await get("/images/imp:2/json")).status).toBe(200);
     expect((await post("/images/create?fromSrc=http://x/y.tar")).status).toBe(501);
   });
 

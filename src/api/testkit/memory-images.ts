@@ -131,6 +131,7 @@ export function memoryImages(first: readonly string[] = ["busybox:latest"]): Mem
 
 /** Familiar form with tag. */
 function normalize(reference: string): string {
+  if (/:[^/]*:[^/]*$/.test(reference) && !reference.includes("sha256:")) throw new Failure("INVALID_SPEC", `invalid reference format: ${quote(reference)}`);
   const name = reference.replace(/^docker\.io\//, "").replace(/^library\//, "");
   return /:[^/]*$/.test(name) ? name : `${name}:latest`;
 }
