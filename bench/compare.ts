@@ -14,12 +14,13 @@ import type { Progress } from "./progress.ts";
 import type { CompareDocument } from "./report/document.ts";
 import { type UnpackedImage, unpackImage } from "./rootfs.ts";
 import { type Measure, runMeasures } from "./runner.ts";
-import type { Gap, Series } from "./series.ts";
+import type { Gap, Series, SubjectDescription } from "./series.ts";
 import { summarize } from "./statistics.ts";
 import type { ExecTarget, Subject } from "./subject.ts";
 import { BulkheadSubject } from "./subjects/bulkhead.ts";
 import { PlainHost } from "./subjects/plain-host.ts";
 import { RawCrun } from "./subjects/raw-crun.ts";
+import { RawQemu } from "./subjects/raw-qemu.ts";
 
 export interface CompareContext {
   readonly client: Client;
@@ -107,7 +108,28 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
   } catch (thrown) {
     gaps.push({ subject: "raw-crun", metric: "all", because: thrown instanceof Error ? thrown.message : String(thrown) });
   }
+  for (const { description } of subjects.filter((subject) => subject.description.engine === "qemu")) {
+    try {
+      const qemu = await openRawQemu(client, description, options.image);
+      closing.push(() => qemu.close());
+      subjects.push(qemu);
+    } catch (thrown) {
+      gaps.push({ subject: "raw-qemu", metric: "all", because: thrown instanceof Error ? thrown.message : String(thrown) });
+    }
+  }
   return subjects;
+}
+
+/** Raises a machine only to read how its monitor was started. */
+export async function openRawQemu(client: Client, machine: SubjectDescription, image: string): Promise<RawQemu> {
+  const { Id } = await client.workloads.create({ Image: image, Cmd: ["sleep", "100000"], HostConfig: { Isolation: machine.id, NetworkMode: "none" } });
+  try {
+    await client.workloads.start(Id);
+    const { State } = await client.workloads.inspect(Id);
+    return RawQemu.open(State.Pid, machine);
+  } finally {
+    await client.workloads.remove(Id, { force: true });
+  }
 }
 
 async function listMeasures(subjects: readonly Subject[], options: CompareOptions, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Measure[]> {

@@ -2,7 +2,10 @@
 
 import { writeFileSync } from "node:fs";
 import { Client } from "@bulkhead/sdk";
-import { compare, defaultGaugePath } from "./compare.ts";
+import { compare, type CompareContext, defaultGaugePath } from "./compare.ts";
+import { checkGoals } from "./goals/check.ts";
+import { isMet, renderGoals } from "./goals/goal.ts";
+import { describeHost } from "./host.ts";
 import { parseCompare, USAGE, UsageError } from "./options.ts";
 import { insidePrivateMounts } from "./private-mounts.ts";
 import { createProgress } from "./progress.ts";
@@ -23,6 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const client = new Client(options.host === undefined ? {} : { host: options.host });
   try {
     const context = { client, options, gaugePath: defaultGaugePath(import.meta.dirname), signal: controller.signal, progress };
+    if (options.mode === "check") return await check(context);
     const document = await compare(context);
     const text = JSON.stringify(document, null, 1);
     if (options.json === "-") process.stdout.write(`${text}\n`);
@@ -35,6 +39,22 @@ async function main(argv: readonly string[]): Promise<number> {
     progress.clear();
     client.close();
   }
+}
+
+async function check(context: CompareContext): Promise<number> {
+  const results = await checkGoals(context);
+  const { json } = context.options;
+  const text = JSON.stringify(
+    { schemaVersion: 1, measuredAt: new Date().toISOString(), host: describeHost(), goals: results.map((result) => ({ ...result, met: isMet(result) })) },
+    null,
+    1,
+  );
+  if (json === "-") process.stdout.write(`${text}\n`);
+  else {
+    if (json !== undefined) writeFileSync(json, `${text}\n`);
+    process.stdout.write(renderGoals(results));
+  }
+  return results.every(isMet) ? 0 : 1;
 }
 
 try {

@@ -76,5 +76,14 @@ async function measureParallel(options: ClientGoalOptions): Promise<GoalResult> 
     ours.push(await batch(options.socket));
   }
   const control = median(zero);
-  return { id: "run-parallel", text: "100 × run --rm by 10 clients", unit: "s", measured: median(ours), limit: control * (2.2 / 0.8), from: `client zero ${control.toFixed(2)} s × 2.75`, n: 3, samples: { ours, zero } };
+  return {
+    id: "run-parallel",
+    text: "100 × run --rm by 10 clients",
+    unit: "s",
+    measured: median(ours),
+    limit: control * (2.2 / 0.8),
+    from: `client zero ${control.toFixed(2)} s × 2.75`,
+    n: 3,
+    samples: { ours, zero },
+  };
 }

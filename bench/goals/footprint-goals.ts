@@ -41,12 +41,48 @@ export async function measureFootprint(options: FootprintOptions): Promise<GoalR
     const first = times.slice(0, 10);
     const last = times.slice(-10);
     return [
-      { id: "idle-memory", text: "daemon and launcher, idle (PSS)", unit: "MB", measured: idle / MB, limit: 70, from: "fixed", n: 1, samples: { idle: [idle] } },
-      { id: "container-memory", text: `everything per idle container (MemAvailable over ${instances})`, unit: "MB", measured: perInstance / MB, limit: 1.5, from: "fixed", n: instances, samples: {} },
+      {
+        id: "idle-memory",
+        text: "daemon and launcher, idle (PSS)",
+        unit: "MB",
+        measured: idle / MB,
+        limit: 70,
+        from: "fixed",
+        n: 1,
+        samples: { idle: [idle] },
+      },
+      {
+        id: "container-memory",
+        text: `everything per idle container (MemAvailable over ${instances})`,
+        unit: "MB",
+        measured: perInstance / MB,
+        limit: 1.5,
+        from: "fixed",
+        n: instances,
+        samples: {},
+      },
       supervisors.length === 0
         ? { id: "supervisor-memory", because: "no supervisor was found among the processes" }
-        : { id: "supervisor-memory", text: "of it the supervisor (PSS)", unit: "MB", measured: median(supervisors) / MB, limit: 0.15, from: "fixed", n: supervisors.length, samples: { supervisors } },
-      { id: "start-at-scale", text: `last ten of ${instances} started one after another`, unit: "ms", measured: median(last), limit: median(first) * 1.2, from: `first ten ${median(first).toFixed(1)} ms × 1.2`, n: instances, samples: { times } },
+        : {
+            id: "supervisor-memory",
+            text: "of it the supervisor (PSS)",
+            unit: "MB",
+            measured: median(supervisors) / MB,
+            limit: 0.15,
+            from: "fixed",
+            n: supervisors.length,
+            samples: { supervisors },
+          },
+      {
+        id: "start-at-scale",
+        text: `last ten of ${instances} started one after another`,
+        unit: "ms",
+        measured: median(last),
+        limit: median(first) * 1.2,
+        from: `first ten ${median(first).toFixed(1)} ms × 1.2`,
+        n: instances,
+        samples: { times },
+      },
     ];
   } finally {
     for (const id of ids) await client.workloads.remove(id, { force: true });

@@ -1,6 +1,6 @@
 //! One static binary whose work is the same to the byte behind every boundary and on the plain host.
 //!
-//!     gauge cpu-integer | cpu-float | memory | syscall | fork | context-switch | page-fault | kernel
+//!     gauge cpu-integer | cpu-float | memory | syscall | fork | spawn | context-switch | page-fault | kernel
 //!
 //! Prints one JSON object: `{"measure", "operations", "nanoseconds"}`; `kernel` prints `{"release", "version"}`. Time is the
 //! monotonic clock of wherever it runs. The number of operations is fixed per measure and can be set: `gauge syscall 100000`.
@@ -18,11 +18,13 @@ fn main() {
         "memory" => (64, memory),
         "syscall" => (300_000, syscall),
         "fork" => (200, fork),
+        "spawn" => (100, spawn),
+        "nothing" => return,
         "context-switch" => (10_000, context_switch),
         "page-fault" => (4_096, page_fault),
         "kernel" => return kernel(),
         _ => {
-            eprintln!("usage: gauge cpu-integer|cpu-float|memory|syscall|fork|context-switch|page-fault|kernel [OPERATIONS]");
+            eprintln!("usage: gauge cpu-integer|cpu-float|memory|syscall|fork|spawn|context-switch|page-fault|kernel [OPERATIONS]");
             std::process::exit(2);
         }
     };
@@ -84,6 +86,17 @@ fn fork(times: u64) {
             }
             let mut status = 0;
             libc::waitpid(child, &mut status, 0);
+        }
+    }
+}
+
+/// Fork, exec of this very program with nothing to do, wait: what an exec costs where it happens.
+fn spawn(times: u64) {
+    for _ in 0..times {
+        let status = std::process::Command::new("/proc/self/exe").arg("nothing").status();
+        if !status.is_ok_and(|status| status.success()) {
+            eprintln!("gauge: cannot run itself");
+            std::process::exit(1);
         }
     }
 }
