@@ -260,5 +260,3 @@ export interface Engine {
   /** Lets go of everything and ends nothing: workloads outlive the daemon. */
   close(): Promise<void>;
 }
-
-export { createEngine, type EngineOptions } from "./engine.ts";

@@ -25,7 +25,7 @@ export interface Wrapping {
 
 export interface OpenEngine {
   readonly engine: Engine;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine {
