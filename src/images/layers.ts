@@ -16,6 +16,7 @@ import type { LauncherAsk, LauncherOk } from "../contract/launcher-protocol.ts";
 import type { Collection, StateStore } from "../state/index.ts";
 import { Coalesced } from "./coalesced.ts";
 import { chainIds, hexOf } from "./digest.ts";
+import { deleteDurably } from "./durable.ts";
 
 /** The part of the launcher that images need. */
 export interface LayerWorker {
@@ -55,6 +56,7 @@ export class Layers {
   readonly #directory: string;
   readonly #worker: LayerWorker;
   readonly #limits: LayerLimits;
+  readonly #state: StateStore;
   readonly #documents: Collection<LayerRecord>;
   /** By diff id: layers of which is known that they lean on what is below. */
   readonly #leaning: Collection<{ readonly version: 1 }>;
@@ -65,6 +67,7 @@ export class Layers {
     this.#directory = directory;
     this.#worker = worker;
     this.#limits = limits;
+    this.#state = state;
     this.#documents = state.collection<LayerRecord>("image-layers");
     this.#leaning = state.collection<{ readonly version: 1 }>("image-layers-leaning");
   }
@@ -93,6 +96,10 @@ export class Layers {
     const record = this.#documents.get(key);
     if (record === undefined) throw new Failure("INTERNAL", `the layer ${key} is not unpacked`);
     return record;
+  }
+
+  has(key: string): boolean {
+    return this.#documents.get(key) !== undefined;
   }
 
   keys(): readonly string[] {
@@ -162,7 +169,7 @@ export class Layers {
   /** Forgets first, then removes: what a crash leaves of it is removed at the next opening. Bytes that were freed. */
   async remove(key: string): Promise<number> {
     const { bytes, imageBytes = 0 } = this.get(key);
-    this.#documents.delete(key);
+    deleteDurably(this.#state, () => this.#documents.delete(key));
     await this.#discard(key);
     return bytes + imageBytes;
   }

@@ -3,6 +3,7 @@
 import { Failure } from "../contract/failure.ts";
 import type { Collection, StateStore } from "../state/index.ts";
 import { isDigest } from "./digest.ts";
+import { deleteDurably } from "./durable.ts";
 import { familiar, parseReference, type Reference, repositoryOf, tagKey } from "./reference.ts";
 
 export interface LayerReference {
@@ -119,8 +120,9 @@ export class Records {
     this.#tags.delete(tag);
   }
 
+  /** Synced before it returns: the caller removes files next. */
   delete(id: string): void {
-    this.#state.transaction(() => {
+    deleteDurably(this.#state, () => {
       for (const tag of this.tagsOf(id)) this.#tagDocuments.delete(tag);
       this.#imageDocuments.delete(id);
     });

@@ -4,6 +4,7 @@ import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RootForm } from "../contract/boundary.ts";
 import { type Call, plainCall } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
 import type { RootSource } from "../contract/spec.ts";
 import type { StateStore } from "../state/index.ts";
 import { Blobs } from "./blobs.ts";
@@ -45,9 +46,31 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const layers = await Layers.open(join(options.directory, "layers"), options.worker, options.state, { ...LIMITS, ...options.limits });
   const store: Store = { blobs, layers, records: new Records(options.state), leases: new Leases(), downloads: new Coalesced() };
   const views = new Views(store);
-  for (const record of store.records.images()) await views.remember(record);
+  for (const record of store.records.images()) {
+    const whole = record.layerKeys.every((key) => layers.has(key)) && (await views.remember(record).then(always, onlyDamage));
+    // Somebody took files out of the store: without its parts an image cannot be run, and must not keep the daemon from starting.
+    if (!whole) store.records.delete(record.id);
+  }
   const roots = await Roots.open(join(options.directory, "drives"), layers, (id) => store.records.image(id) !== undefined);
   return new ImageStore(store, views, roots, options);
+}
+
+const always = () => true;
+
+/** False for what is missing or damaged; anything else (a disk that cannot be read just now) is no reason to forget. */
+function onlyDamage(thrown: unknown): boolean {
+  if (thrown instanceof Failure && thrown.code === "CORRUPT_DATA") return false;
+  throw thrown;
+}
+
+/** The contract's word for what was called off, whatever noticed it first. */
+async function stoppable<T>(call: Call, work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (thrown) {
+    if (!call.signal.aborted || (thrown instanceof Failure && thrown.code !== "INTERNAL")) throw thrown;
+    throw new Failure("CANCELLED", "the operation was called off", { cause: thrown });
+  }
 }
 
 class ImageStore implements Images {
@@ -91,22 +114,22 @@ class ImageStore implements Images {
   }
 
   async pull(reference: string, options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {
-    return await this.#seen(await pullImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call));
+    return await this.#seen(await stoppable(call, pullImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call)));
   }
 
   async push(reference: string, options: { readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {
-    return await pushImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call);
+    return await stoppable(call, pushImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call));
   }
 
   async load(archive: AsyncIterable<Uint8Array>, options: { readonly progress: Progress }, call: Call) {
     const views: ImageView[] = [];
-    for (const record of await loadArchive(this.#store, archive, options.progress, call)) views.push(await this.#seen(record));
+    for (const record of await stoppable(call, loadArchive(this.#store, archive, options.progress, call))) views.push(await this.#seen(record));
     return views;
   }
 
   async import(archive: AsyncIterable<Uint8Array>, options: Omit<ImportOptions, "createdAt">, call: Call) {
     const createdAt = new Date(this.#now()).toISOString();
-    return await this.#seen(await importArchive(this.#store, archive, { ...options, createdAt }, call));
+    return await this.#seen(await stoppable(call, importArchive(this.#store, archive, { ...options, createdAt }, call)));
   }
 
   save(references: readonly string[], call: Call): AsyncIterable<Uint8Array> {

@@ -1,11 +1,12 @@
 /** Loading, saving, importing, tagging and removing with the real unpacker. */
 
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { gzipSync, zstdCompressSync } from "node:zlib";
 import { pack } from "tar-stream";
 import { beforeAll, expect, test } from "vitest";
+import { plainCall } from "../../../src/contract/call.ts";
 import { busyboxArchive } from "../../../scripts/fixtures/busybox-image.ts";
 import { buildUnpacker, call, gather, openBench, pieces, quiet } from "./bench.ts";
 
@@ -163,4 +164,23 @@ test("leftovers of a crash are gone at the next opening and never believed", asy
   await bench.reopen();
   expect(readdirSync(layers)).toEqual([]);
   expect(readdirSync(join(bench.directory, "images/staging"))).toEqual([]);
+});
+
+test("a load that is called off rejects CANCELLED and leaves nothing", async () => {
+  await using bench = await openBench();
+  const abort = new AbortController();
+  const progress = () => abort.abort();
+  await expect(bench.images.load(pieces(busybox), { progress }, plainCall(abort.signal))).rejects.toMatchObject({ code: "CANCELLED" });
+  expect(bench.images.list()).toEqual([]);
+  await bench.images.collect(call());
+  for (const part of ["blobs/sha256", "staging"]) expect(readdirSync(join(bench.directory, "images", part))).toEqual([]);
+});
+
+test("an image whose files were taken out of the store is forgotten, and the others stay", async () => {
+  await using bench = await openBench();
+  const [view] = await bench.images.load(pieces(busybox), quiet, call());
+  await bench.images.import(pieces(execFileSync("tar", ["-C", "/etc", "-c", "hostname"])), { reference: "other:1", changes: [] }, call());
+  rmSync(join(bench.directory, "images/blobs/sha256", view?.id.slice(7) ?? ""));
+  await bench.reopen();
+  expect(bench.images.list().map(({ tags }) => tags)).toEqual([["other:1"]]);
 });
