@@ -30,6 +30,8 @@ export interface WorkloadRequest {
   readonly domainName?: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly terminal: boolean;
+  /** First size of the terminal. */
+  readonly terminalSize?: TerminalSize;
   readonly stdin: boolean;
   readonly stdinOnce: boolean;
   readonly mounts: readonly MountRequest[];

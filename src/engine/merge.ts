@@ -45,6 +45,7 @@ export function mergeProcess(image: ImageConfiguration, request: WorkloadRequest
     user: request.user || image.user,
     additionalGroups: request.additionalGroups,
     terminal: request.terminal,
+    ...(request.terminalSize === undefined ? {} : { terminalSize: request.terminalSize }),
     stdin: request.stdin,
     stdinOnce: request.stdinOnce,
   };
