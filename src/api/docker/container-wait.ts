@@ -21,8 +21,8 @@ export function waitRoutes(parts: DockerParts): readonly Route[] {
         exchange.begin(200, "application/json");
         try {
           const { status, error } = await waiting;
-          // The stock client exits 125 when it is told of an error here: with --rm the failed start has told it already, and the code counts.
-          const told = error === undefined || condition === "removed" ? {} : { Error: { Message: error } };
+          // Who waits for the next exit has been told by the failed start; told here again, the stock client would exit 125 in place of the code.
+          const told = error === undefined || condition !== "not-running" ? {} : { Error: { Message: error } };
           exchange.response.end(`${JSON.stringify({ StatusCode: status.code, ...told })}\n`);
         } catch (thrown) {
           if (exchange.call.signal.aborted) {

@@ -58,7 +58,6 @@ describe("a create body as the stock client sends it", () => {
         ShmSize: 0,
         PidsLimit: null,
         Devices: [],
-        ConsoleSize: [20, 80],
       },
       { Cmd: ["true"], Entrypoint: null, Env: null, WorkingDir: "", User: "", OnBuild: null, Labels: {}, Volumes: {}, AttachStdout: true },
     );
@@ -71,6 +70,11 @@ describe("a create body as the stock client sends it", () => {
     const { request: asked } = read({ Binds: ["/a:/b"], CpuShares: 0, Dns: [], MaskedPaths: [] }, { Labels: {}, Volumes: { "/v": {} } });
     expect(echoPart(asked.adapter, "HostConfig")).toEqual({ Binds: ["/a:/b"], MaskedPaths: [] });
     expect(asked.adapter).toEqual({ docker: { Image: "busybox", Volumes: { "/v": {} }, HostConfig: { Binds: ["/a:/b"], MaskedPaths: [] } } });
+  });
+
+  it("gives a terminal the size that the client has, where it has one", () => {
+    expect(request({ ConsoleSize: [33, 101] }, { Tty: true }).terminalSize).toEqual({ rows: 33, columns: 101 });
+    expect(request({ ConsoleSize: [0, 0] }, { Tty: true })).not.toHaveProperty("terminalSize");
   });
 
   it("takes an empty entry point for none, and a command that is one string", () => {

@@ -1,6 +1,7 @@
 /** From the body of `POST /containers/create` to what the engine understands. Pure: nothing here touches the host. */
 
 import { Failure, quote } from "../../contract/failure.ts";
+import type { TerminalSize } from "../../contract/process.ts";
 import type { HealthCheck, RestartPolicy, WorkloadRequest } from "../../engine/index.ts";
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 import { compact, type Echo } from "./echo.ts";
@@ -47,6 +48,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     ...present({ hostname: body.Hostname || undefined, domainName: body.Domainname || undefined }),
     labels: body.Labels ?? {},
     terminal: body.Tty ?? false,
+    ...present({ terminalSize: readConsoleSize(host.ConsoleSize) }),
     stdin: body.OpenStdin ?? false,
     stdinOnce: body.StdinOnce ?? false,
     mounts: readMounts(body, host),
@@ -78,6 +80,12 @@ function readWords(given: readonly string[] | string | null | undefined): readon
   if (typeof given === "string") return given === "" ? undefined : [given];
   if (given.length === 0) return undefined;
   return given.length === 1 && given[0] === "" ? [] : given;
+}
+
+/** Rows and columns; zeros are a client without a terminal. */
+export function readConsoleSize(size: readonly number[] | null | undefined): TerminalSize | undefined {
+  const [rows, columns] = size ?? [];
+  return rows === undefined || columns === undefined || rows === 0 || columns === 0 ? undefined : { rows, columns };
 }
 
 export function readRestart(host: Pick<HostConfigBody, "RestartPolicy" | "AutoRemove">): RestartPolicy {

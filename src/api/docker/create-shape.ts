@@ -75,6 +75,7 @@ const HostConfig = Type.Object({
   ReadonlyPaths: texts,
   StorageOpt: textMap,
   Annotations: textMap,
+  ConsoleSize: opt(Type.Array(Type.Integer({ minimum: 0, maximum: 65_535 }), { maxItems: 2 })),
 });
 
 const Endpoint = Type.Object({ IPAMConfig: opt(Type.Record(Type.String(), Type.Unknown())), Aliases: texts, MacAddress: text });

@@ -11,6 +11,7 @@ import type { Route } from "../router.ts";
 import { messageOf } from "../status.ts";
 import { readSize } from "./container-attach.ts";
 import { isStanding } from "./container-state.ts";
+import { readConsoleSize } from "./create-body.ts";
 import { parseDetachKeys } from "./detach-keys.ts";
 import { joinStreams } from "./join-streams.ts";
 import { streamHeader, streamType } from "./multiplex.ts";
@@ -133,11 +134,6 @@ async function settled(parts: DockerParts, id: string): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
-}
-
-function readConsoleSize(size: readonly number[] | null | undefined): TerminalSize | undefined {
-  const [rows, columns] = size ?? [];
-  return rows === undefined || columns === undefined || rows === 0 || columns === 0 ? undefined : { rows, columns };
 }
 
 function execJson(view: ExecView): object {

@@ -40,8 +40,8 @@ const WARNED = new Set([
   "Annotations",
 ]);
 
-/** Ignored on purpose: the client's own business, Windows', or only a first value that the client sends again. */
-const MEANINGLESS = new Set(["ContainerIDFile", "ConsoleSize", "ArgsEscaped", "OnBuild", "Shell", "Cgroup"]);
+/** Ignored on purpose: the client's own business, or Windows'. */
+const MEANINGLESS = new Set(["ContainerIDFile", "ArgsEscaped", "OnBuild", "Shell", "Cgroup"]);
 /** Read elsewhere, part by part. */
 const NESTED = new Set(["HostConfig", "NetworkingConfig"]);
 
