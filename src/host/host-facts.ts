@@ -1,6 +1,6 @@
 /** What this host is, as far as it can be read without doing anything. */
 
-import { accessSync, constants } from "node:fs";
+import { accessSync, constants, readFileSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 
@@ -10,6 +10,8 @@ export interface HostFacts {
   readonly kernelRelease: string;
   readonly kernelMajor: number;
   readonly kernelMinor: number;
+  /** Bit mask of the capabilities that root may have here: kernels differ, and a host that is itself confined has fewer. */
+  readonly capabilityMask: bigint;
 }
 
 const GO_ARCHITECTURE: Readonly<Record<string, string>> = {
@@ -26,7 +28,18 @@ const GO_ARCHITECTURE: Readonly<Record<string, string>> = {
 export function readHostFacts(): HostFacts {
   const kernelRelease = release();
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernelRelease) ?? [];
-  return { architecture: GO_ARCHITECTURE[process.arch] ?? process.arch, kernelRelease, kernelMajor: Number(major), kernelMinor: Number(minor) };
+  return {
+    architecture: GO_ARCHITECTURE[process.arch] ?? process.arch,
+    kernelRelease,
+    kernelMajor: Number(major),
+    kernelMinor: Number(minor),
+    capabilityMask: readCapabilityMask(),
+  };
+}
+
+function readCapabilityMask(): bigint {
+  const [, digits] = /^CapBnd:\s+([0-9a-f]+)$/m.exec(readFileSync("/proc/self/status", "utf8")) ?? [];
+  return digits === undefined ? 0n : BigInt(`0x${digits}`);
 }
 
 const PROGRAM_DIRECTORIES = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];

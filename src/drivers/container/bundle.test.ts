@@ -4,7 +4,8 @@ import type { SandboxSpec, SecuritySpec } from "../../contract/spec.ts";
 import { parseAccounts } from "./accounts.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf } from "./bundle.ts";
 import type { OciConfig, OciMount } from "./oci-config.ts";
-import { ALL_CAPABILITIES, composeExec, guardsOf } from "./process.ts";
+import { grantCapabilities, namesOf } from "./capabilities.ts";
+import { composeExec, guardsOf } from "./process.ts";
 
 const HOST = { architecture: "amd64", kernelMajor: 6, kernelMinor: 1 };
 const SECURITY: SecuritySpec = {
@@ -45,6 +46,7 @@ const MAIN: ProcessSpec = {
   stdinOnce: false,
 };
 const ACCOUNTS = parseAccounts("root:x:0:0::/root:\napp:x:1000:1000::/home/app:", "wheel:x:10:root");
+const ALL_CAPABILITIES = namesOf((1n << 41n) - 1n);
 const DIRECTORY = "/var/lib/b/workloads/a";
 const PLACES = placesOf(DIRECTORY);
 
@@ -57,6 +59,7 @@ function bundleOf(spec: SandboxSpec): ContainerBundle {
     socket: "/run/b/s.sock",
     devices: [],
     fileSources: ["/host-file"],
+    hostCapabilities: ALL_CAPABILITIES,
   };
 }
 
@@ -216,8 +219,17 @@ test("the plan carries what the supervisor does, and nothing of the run but its 
 });
 
 test("an exec is told in numbers, with the sandbox's guards, and privileged only where asked", () => {
-  const exec = composeExec({ ...MAIN, user: "app", environment: ["B=2"] }, guardsOf(SPEC), ACCOUNTS);
+  const exec = composeExec({ ...MAIN, user: "app", environment: ["B=2"] }, guardsOf(SPEC, ALL_CAPABILITIES), ACCOUNTS);
   expect(exec).toMatchObject({ user: "1000:1000", capabilities: SECURITY.capabilities, noNewPrivileges: true, init: false });
   expect(exec.environment).toContain("HOME=/home/app");
-  expect(composeExec({ ...MAIN, privileged: true }, guardsOf(SPEC), ACCOUNTS).capabilities).toEqual(ALL_CAPABILITIES);
+  expect(composeExec({ ...MAIN, privileged: true }, guardsOf(SPEC, ALL_CAPABILITIES), ACCOUNTS).capabilities).toEqual(ALL_CAPABILITIES);
+});
+
+test("a privileged workload gets what the host has, and a named capability that it lacks is refused by name", () => {
+  const few = namesOf(0b11n);
+  expect(few).toEqual(["CAP_CHOWN", "CAP_DAC_OVERRIDE"]);
+  expect(ALL_CAPABILITIES).toHaveLength(41);
+  expect(grantCapabilities({ ...SPEC, security: { ...SECURITY, privileged: true } }, few)).toEqual(few);
+  expect(grantCapabilities(SPEC, ALL_CAPABILITIES)).toEqual(SECURITY.capabilities);
+  expect(() => grantCapabilities(SPEC, few)).toThrow(expect.objectContaining({ code: "UNAVAILABLE", message: expect.stringContaining("CAP_KILL") }));
 });

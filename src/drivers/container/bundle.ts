@@ -20,6 +20,8 @@ export interface ContainerBundle {
   readonly runtime: OciEngine["runtime"];
   readonly socket: string;
   readonly devices: readonly OciDevice[];
+  /** All capabilities that the host has. */
+  readonly hostCapabilities: readonly string[];
   /** Sources of binds that are no directories. */
   readonly fileSources: readonly string[];
   /** A static init program on the host, where the spec asks for one. */
@@ -67,7 +69,7 @@ export function composeConfig(
   const propagation = rootPropagation(spec.mounts);
   return {
     ociVersion: "1.0.2",
-    process: composeProcess(main, guardsOf(spec), given.accounts),
+    process: composeProcess(main, guardsOf(spec, bundle.hostCapabilities), given.accounts),
     root: { path: "rootfs", readonly: spec.security.readOnlyRoot },
     ...(spec.security.hostNamespaces.includes("uts") ? {} : { hostname: spec.hostname }),
     mounts: composeMounts(spec, given.files, bundle.fileSources),
@@ -144,7 +146,7 @@ export function composePlan(bundle: Bundle, held: ContainerBundle, main: Process
       bundle: places.bundle,
       root: { lower: spec.root.layers, upper: places.upper, work: places.work, readOnly: spec.security.readOnlyRoot },
       ...(key === undefined ? {} : { seccompKey: key }),
-      execProcess: composeExecDefaults(guardsOf(spec)),
+      execProcess: composeExecDefaults(guardsOf(spec, held.hostCapabilities)),
     },
   };
 }

@@ -23,6 +23,7 @@ import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
+import { grantCapabilities, namesOf } from "./capabilities.ts";
 import type { OciDevice } from "./oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
 import { readAccounts, sandboxOptions } from "./sandbox.ts";
@@ -116,9 +117,12 @@ class ContainerDriver implements BoundaryDriver {
     if (spec.root.form !== "directories")
       throw new Failure("UNSUPPORTED", "A container needs its root as layers of directories", { workload: spec.workload, boundary: this.kind });
     const init = spec.init ? findInit(spec) : undefined;
+    const hostCapabilities = namesOf(this.#host.capabilityMask);
+    const security = { ...spec.security, capabilities: grantCapabilities(spec, hostCapabilities) };
     const held: ContainerBundle = {
       version: 1,
-      spec,
+      spec: { ...spec, security },
+      hostCapabilities,
       identity: { kind: this.kind, engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
       runtime: { name: runtime.name, path: runtime.path, arguments: [] },
       socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,

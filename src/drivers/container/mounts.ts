@@ -36,7 +36,8 @@ function kernelMounts(spec: SandboxSpec): OciMount[] {
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, access] },
     { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, ...quiet, "relatime"] },
-    hostIpc ? bindOf("/dev/mqueue", "/dev/mqueue", quiet) : { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
+    // Shows the queues of whichever ipc namespace it is mounted in.
+    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
     hostIpc
       ? bindOf("/dev/shm", "/dev/shm", quiet)
       : { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${spec.shmBytes}`] },

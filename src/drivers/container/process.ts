@@ -10,25 +10,19 @@ import type { OciProcess } from "./oci-config.ts";
 
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/** Every capability up to Linux 6.x, for privileged processes. */
-export const ALL_CAPABILITIES: readonly string[] = (
-  "CHOWN DAC_OVERRIDE DAC_READ_SEARCH FOWNER FSETID KILL SETGID SETUID SETPCAP LINUX_IMMUTABLE NET_BIND_SERVICE NET_BROADCAST NET_ADMIN NET_RAW " +
-  "IPC_LOCK IPC_OWNER SYS_MODULE SYS_RAWIO SYS_CHROOT SYS_PTRACE SYS_PACCT SYS_ADMIN SYS_BOOT SYS_NICE SYS_RESOURCE SYS_TIME SYS_TTY_CONFIG MKNOD " +
-  "LEASE AUDIT_WRITE AUDIT_CONTROL SETFCAP MAC_OVERRIDE MAC_ADMIN SYSLOG WAKE_ALARM BLOCK_SUSPEND AUDIT_READ PERFMON BPF CHECKPOINT_RESTORE"
-)
-  .split(" ")
-  .map((name) => `CAP_${name}`);
-
 /** What of a sandbox its processes share. */
 export type ProcessGuards = Pick<SandboxSpec, "hostname" | "init" | "rlimits"> & {
   readonly capabilities: readonly string[];
+  /** All that the host has, for a privileged exec. */
+  readonly hostCapabilities: readonly string[];
   readonly noNewPrivileges: boolean;
   readonly appArmor?: string;
   readonly oomScoreAdjust?: number;
 };
 
-export function guardsOf(spec: SandboxSpec): ProcessGuards {
+export function guardsOf(spec: SandboxSpec, hostCapabilities: readonly string[]): ProcessGuards {
   return {
+    hostCapabilities,
     hostname: spec.hostname,
     init: spec.init,
     rlimits: spec.rlimits,
@@ -85,7 +79,7 @@ export function composeExec(spec: ProcessSpec, guards: ProcessGuards, accounts: 
     terminal: spec.terminal,
     ...(spec.terminalSize === undefined ? {} : { terminalSize: spec.terminalSize }),
     stdin: spec.stdin,
-    capabilities: spec.privileged === true ? ALL_CAPABILITIES : guards.capabilities,
+    capabilities: spec.privileged === true ? guards.hostCapabilities : guards.capabilities,
     noNewPrivileges: guards.noNewPrivileges,
     rlimits: guards.rlimits,
     init: false,

@@ -20,7 +20,7 @@ export function sandboxOptions(
   given: { launcher: Launcher; log: Log; terminal: boolean; mainPid: number | undefined },
 ): SupervisedOptions {
   const places = placesOf(bundle.directory);
-  const guards = guardsOf(held.spec);
+  const guards = guardsOf(held.spec, held.hostCapabilities);
   return {
     workload: bundle.workload,
     identity: held.identity,

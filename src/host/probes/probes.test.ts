@@ -8,6 +8,7 @@ const facts = (kernelMajor: number, kernelMinor: number) => ({
   kernelRelease: `${kernelMajor}.${kernelMinor}.0`,
   kernelMajor,
   kernelMinor,
+  capabilityMask: 0n,
 });
 const from = (values: Record<string, string>) => (path: string) => values[path];
 
