@@ -16,6 +16,17 @@ use std::time::{Duration, Instant};
 /// How long a supervisor may take to end its workload and unmake it, before it is killed.
 const ORDERLY_MS: i32 = 3000;
 
+/// A supervisor that was forked a moment ago has not noted itself yet, and could not be found by `remove`: waits for its note, or its end.
+pub fn await_note(place: &Place, workload: &str, pid: i32) {
+    let patience = Instant::now() + Duration::from_millis(ORDERLY_MS as u64);
+    while unsafe { libc::kill(pid, 0) } == 0 && Instant::now() < patience {
+        if supervisors::find(&place.run, workload).and_then(|standing| standing.alive()).is_some() {
+            return;
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Ends and removes everything of a workload. Idempotent.
 pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<Value, Failure> {
     if let Some(standing) = supervisors::find(&place.run, workload) {

@@ -197,6 +197,12 @@ impl Server {
         Ok(())
     }
 
+    /// The fork that was made to supervise this workload, while it lives.
+    pub(crate) fn raising(&self, workload: &str) -> Option<i32> {
+        let of = |child: &&Child| !child.ended && matches!(&child.purpose, Purpose::Supervisor(raised) if raised == workload);
+        self.children.iter().find(of).map(|child| child.offspring.pid)
+    }
+
     /// Passes on what a child said.
     fn hear(&mut self, token: u64) {
         let Some(child) = self.children.iter_mut().find(|child| child.token == token) else { return };

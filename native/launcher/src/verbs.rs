@@ -154,8 +154,14 @@ impl Server {
         check_workload(&workload)?;
         // Checked before anything is ended: a wrong path must not cost a workload.
         self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
+        let raising = self.raising(&workload);
         let place = self.place.clone();
-        self.task(asker, move || removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str())))
+        self.task(asker, move || {
+            if let Some(pid) = raising {
+                removal::await_note(&place, &workload, pid);
+            }
+            removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str()))
+        })
     }
 
     fn bridge_ensure(&mut self, asker: Asker, request: Request) -> Answer {
