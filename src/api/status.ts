@@ -53,7 +53,17 @@ export function errorBody(failure: Failure): ErrorBody {
 
 /** The sentence with its remedy on a line of its own, as a person at the stock client reads it. */
 export function messageOf(failure: Failure): string {
-  const words = CLIENT_WORDS[failure.code];
-  const sentence = words === undefined || words.any.some((word) => failure.message.includes(word)) ? failure.message : `${failure.message}: ${words.add}`;
+  const sentence = withClientWords(failure);
   return failure.remedy === undefined ? sentence : `${sentence}\n${failure.remedy}`;
+}
+
+function withClientWords({ code, message }: Failure): string {
+  const words = CLIENT_WORDS[code];
+  if (words === undefined) return message;
+  for (const word of words.any) {
+    const at = message.toLowerCase().indexOf(word);
+    // The client compares letter by letter; the kernel's own words begin with a capital.
+    if (at >= 0) return message.slice(0, at) + word + message.slice(at + word.length);
+  }
+  return `${message}: ${words.add}`;
 }

@@ -33,16 +33,12 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
   const warnings = refuseWhatCannotBe(body, host);
   const isolation = chooseIsolation(host.Runtime ?? undefined, host.Isolation ?? undefined);
   const echo: Echo = { docker: compact(body) };
-  const environment = (body.Env ?? []).filter((entry) => {
-    if (entry.includes("=")) return true;
-    warnings.push(`Environment entry ${quote(entry)} has no value and is left out: a variable of the image cannot be unset.`);
-    return false;
-  });
   const request: WorkloadRequest = {
     image: body.Image,
     ...present({ name: options.name, platform: options.platform, isolation }),
     ...present({ entrypoint: readWords(body.Entrypoint), command: readWords(body.Cmd) }),
-    environment,
+    // A name without a value takes the image's variable away.
+    environment: body.Env ?? [],
     ...present({ workingDirectory: body.WorkingDir || undefined, user: body.User || undefined }),
     additionalGroups: host.GroupAdd ?? [],
     ...present({ hostname: body.Hostname || undefined, domainName: body.Domainname || undefined }),

@@ -66,7 +66,7 @@ function readExecRequest(body: Static<typeof ExecCreate>): ExecRequest {
   parseDetachKeys(body.DetachKeys || undefined);
   return {
     command: body.Cmd,
-    environment: (body.Env ?? []).filter((entry) => entry.includes("=")),
+    environment: body.Env ?? [],
     ...present({ workingDirectory: body.WorkingDir || undefined, user: body.User || undefined }),
     terminal: body.Tty ?? false,
     attach: { stdin: body.AttachStdin ?? false, stdout: body.AttachStdout ?? false, stderr: body.AttachStderr ?? false },

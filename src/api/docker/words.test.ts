@@ -30,6 +30,7 @@ describe("failures over HTTP", () => {
 
   it("say 126 and 127 in words that the stock client knows, once", () => {
     expect(errorBody(new Failure("COMMAND_NOT_FOUND", "x: no such file or directory")).message).toBe("x: no such file or directory");
+    expect(errorBody(new Failure("COMMAND_NOT_FOUND", "x: No such file or directory")).message).toBe("x: no such file or directory");
     expect(errorBody(new Failure("COMMAND_NOT_EXECUTABLE", "x")).message).toBe("x: permission denied");
   });
 });
