@@ -23,6 +23,8 @@ export interface ExitStatus {
 export interface Run extends Attached {
   /** Resolves with id and warnings once it was made. Rejects as `ended` does where that never happened. */
   readonly created: Promise<{ readonly id: string; readonly warnings: readonly string[] }>;
+  /** Resolves when the main process was let go. Rejects as `ended` does where that never happened. */
+  readonly started: Promise<void>;
   /**
    * Settles after `output` has been read to its end. Rejects with the daemon's failure, or CONNECTION_LOST where the
    * connection ended without a last word; the workload may then still run.
@@ -48,28 +50,33 @@ export async function beginRun(
   const query = { name: options.name, platform: options.platform };
   const { socket } = await transport.hijack({ method: "POST", path: "/bulkhead/v1/run", query, body: document, signal: options.signal }, RUN_UPGRADE);
   const created = Promise.withResolvers<{ id: string; warnings: readonly string[] }>();
+  const started = Promise.withResolvers<void>();
   const ended = Promise.withResolvers<ExitStatus>();
   created.promise.catch(() => undefined);
+  started.promise.catch(() => undefined);
   ended.promise.catch(() => undefined);
   const tell = (wish: object): void => {
     if (!socket.destroyed && !socket.writableEnded) socket.write(encodeFrame(FRAME_KIND.message, Buffer.from(JSON.stringify(wish))));
   };
+  // Without effect on what was heard before.
+  const fail = (failure: Failure): void => {
+    created.reject(failure);
+    started.reject(failure);
+    ended.reject(failure);
+  };
   const hear = (news: News): void => {
     if (news.event === "created") created.resolve({ id: news.id, warnings: news.warnings ?? [] });
+    else if (news.event === "started") started.resolve();
     else if (news.event === "exited") ended.resolve(news.status);
     else if (news.event === "failed") {
-      const failure = failureFromDocument(news.failure);
-      created.reject(failure);
-      ended.reject(failure);
+      fail(failureFromDocument(news.failure));
     }
   };
   return {
     created: created.promise,
+    started: started.promise,
     ended: ended.promise,
-    output: readOutput(readFrames(readSocket(socket)), hear, (thrown) => {
-      created.reject(thrown);
-      ended.reject(thrown); // without effect where an end was heard
-    }),
+    output: readOutput(readFrames(readSocket(socket)), hear, fail),
     write: async (bytes) => {
       for (let offset = 0; offset < bytes.length; offset += 65536)
         await writeSocket(socket, encodeFrame(FRAME_KIND.stdin, bytes.subarray(offset, offset + 65536)));

@@ -123,9 +123,13 @@ async function runNatively(request: RunRequest): Promise<number> {
     throw thrown;
   }
   void begun.created.then(({ warnings }) => warnings.forEach((warning) => tell(`WARNING: ${warning}`))).catch(() => undefined);
+  const terminal = document.Tty ?? false;
+  // A terminal that does not run yet takes no size: told again when it does.
+  const size = terminal ? findScreenSize() : undefined;
+  if (size !== undefined) void begun.started.then(() => begun.resizeTerminal(findScreenSize() ?? size)).catch(() => undefined);
   const session = beginSession({
     attached: begun,
-    terminal: document.Tty ?? false,
+    terminal,
     stdin: joined.stdin,
     detachKeys: request.detachKeys,
     resize: (size) => begun.resizeTerminal(size),
