@@ -14,16 +14,24 @@ export async function raise(launcher: Launcher, plan: LaunchPlan, call: Call): P
   const aborted = Promise.withResolvers<never>();
   const abort = () => aborted.reject(cancelled(plan));
   call.signal.addEventListener("abort", abort);
+  const launched = launcher.request("launch", { plan }, (progress) => {
+    if (typeof progress["phase"] === "string") call.reached(progress["phase"]);
+  });
   try {
-    const launched = launcher.request("launch", { plan }, (progress) => {
-      if (typeof progress["phase"] === "string") call.reached(progress["phase"]);
-    });
     const { mainPid } = await Promise.race([launched, aborted.promise]);
     return { mainPid: mainPid ?? undefined };
   } catch (thrown) {
     const failure = toFailure(thrown);
     // A plain refusal has left nothing. Where nobody could say so, it is made sure.
-    if (failure.code === "CANCELLED" || failure.code === "CONNECTION_LOST") await clear(launcher, plan, call);
+    if (failure.code === "CANCELLED" || failure.code === "CONNECTION_LOST") {
+      await clear(launcher, plan, call);
+      // The launch may have been too young to be found: its answer is the moment after which it can.
+      const stood = await launched.then(
+        () => true,
+        () => false,
+      );
+      if (stood) await clear(launcher, plan, call);
+    }
     throw failure;
   } finally {
     call.signal.removeEventListener("abort", abort);
