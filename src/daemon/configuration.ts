@@ -1,6 +1,6 @@
 /**
  * The daemon's configuration: /etc/bulkhead/config.json, then the command line over it. The schema below is the document
- * that `schema/config.json` publishes; what it does not know is refused, because a misspelt guard is no guard.
+ * that `docs/schema/config.json` publishes; what it does not know is refused, because a misspelt guard is no guard.
  */
 
 import { readFileSync } from "node:fs";
@@ -56,12 +56,14 @@ export const USAGE = `usage: bulkhead daemon [--root DIR] [--socket PATH] [--con
   --root DIR      everything lasting (default /var/lib/bulkhead)
   --socket PATH   where the API listens (default /run/bulkhead/bulkhead.sock, or ROOT/run/bulkhead.sock for another root)
   --config FILE   configuration (default ${DEFAULT_CONFIG_FILE}, where it exists)
+  --schema        print the configuration's JSON schema and end
 `;
 
-/** Reads command line and file. Rejects INVALID_SPEC naming the option or the field; undefined where only help was asked for. */
-export function readConfiguration(argv: readonly string[]): Configuration | undefined {
+/** Reads command line and file. Rejects INVALID_SPEC naming the option or the field; a text where only that was asked for. */
+export function readConfiguration(argv: readonly string[]): Configuration | string {
   const options = parseOptions(argv);
-  if (options.help === true) return undefined;
+  if (options.help === true) return USAGE;
+  if (options.schema === true) return `${JSON.stringify(CONFIGURATION_SCHEMA, null, 2)}\n`;
   const file = readFile(options.config);
   return {
     ...file,
@@ -70,11 +72,17 @@ export function readConfiguration(argv: readonly string[]): Configuration | unde
   };
 }
 
-function parseOptions(argv: readonly string[]): { root?: string; socket?: string; config?: string; help?: boolean } {
+function parseOptions(argv: readonly string[]): { root?: string; socket?: string; config?: string; schema?: boolean; help?: boolean } {
   try {
     const { values } = parseArgs({
       args: [...argv],
-      options: { root: { type: "string" }, socket: { type: "string" }, config: { type: "string" }, help: { type: "boolean", short: "h" } },
+      options: {
+        root: { type: "string" },
+        socket: { type: "string" },
+        config: { type: "string" },
+        schema: { type: "boolean" },
+        help: { type: "boolean", short: "h" },
+      },
     });
     return values;
   } catch (cause) {

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -38,7 +38,7 @@ test("the command line goes over the file", () => {
     writeFileSync(file, JSON.stringify({ root: "/from/file", logLevel: "debug" }));
     expect(readConfiguration(["--config", file, "--socket", "unix:///s.sock"])).toEqual({ root: "/from/file", logLevel: "debug", socket: "/s.sock" });
     expect(readConfiguration(["--config", file, "--root=/other/"])).toMatchObject({ root: "/other" });
-    expect(readConfiguration(["--help"])).toBeUndefined();
+    expect(readConfiguration(["--help"])).toContain("--root DIR");
   } finally {
     rmSync(directory, { recursive: true });
   }
@@ -61,6 +61,11 @@ test.each([
   ["[]", /The document/],
 ])("the configuration %s is refused by what is wrong", (text, what) => {
   expect(() => parseConfiguration(text, "/c.json")).toThrow(expect.objectContaining({ code: "INVALID_SPEC", message: expect.stringMatching(what) }));
+});
+
+test("the published schema is the one that is checked (renew it by `bin/bulkhead daemon --schema > docs/schema/config.json`)", () => {
+  const published = JSON.parse(readFileSync(join(import.meta.dirname, "../../docs/schema/config.json"), "utf8"));
+  expect(published).toEqual(JSON.parse(readConfiguration(["--schema"]) as string));
 });
 
 test("a group is found in the file of local groups", () => {

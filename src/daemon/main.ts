@@ -7,7 +7,7 @@
 
 import { type Failure, toFailure } from "../contract/failure.ts";
 import { openDaemon } from "./assembly.ts";
-import { readConfiguration, USAGE } from "./configuration.ts";
+import { readConfiguration } from "./configuration.ts";
 import { createLog } from "./logging.ts";
 import { VERSION } from "./version.ts";
 
@@ -16,8 +16,8 @@ process.exit(await main(process.argv.slice(2)));
 async function main(argv: readonly string[]): Promise<number> {
   try {
     const configuration = readConfiguration(argv);
-    if (configuration === undefined) {
-      process.stdout.write(USAGE);
+    if (typeof configuration === "string") {
+      process.stdout.write(configuration);
       return 0;
     }
     const log = createLog(configuration.logLevel ?? "info");
