@@ -39,6 +39,7 @@ pub fn serve(stream: OwnedFd, source: &Path, read_only: bool) -> Result<()> {
     let root = confine::detach(source, read_only)?;
     let is_file = !File::from(root.try_clone()?).metadata()?.is_dir();
     let only = if is_file { source.file_name().map(|name| name.as_bytes().to_vec()) } else { None };
+    tree::remember_parent_death_signal();
     let bounds = Bounds::within(confine::confine(&root, Bounds::WANTED)?);
     let mut session = session::Session::new(root, bounds, read_only, only)?;
     session.run(&mut File::from(stream))

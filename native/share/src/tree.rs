@@ -4,7 +4,20 @@
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+use std::sync::atomic::{AtomicI32, Ordering};
+
 use crate::message::Errno;
+
+/// What the caller of `serve` asked for; 0 is nothing.
+static PARENT_DEATH_SIGNAL: AtomicI32 = AtomicI32::new(0);
+
+pub(crate) fn remember_parent_death_signal() {
+    let mut signal = 0;
+    // SAFETY: the number outlives the call.
+    if unsafe { libc::prctl(libc::PR_GET_PDEATHSIG, &raw mut signal) } == 0 {
+        PARENT_DEATH_SIGNAL.store(signal, Ordering::Relaxed);
+    }
+}
 
 const BENEATH: u64 = 0x08 | 0x02 | 0x04; // RESOLVE_BENEATH, NO_MAGICLINKS, NO_SYMLINKS
 
@@ -69,10 +82,11 @@ pub(crate) fn as_owner<T>(uid: u32, gid: u32, work: impl FnOnce() -> Result<T, E
         libc::setfsuid(uid);
     }
     let done = work();
-    // SAFETY: as above.
+    // SAFETY: as above. A change of ids makes the kernel forget that the process dies with its parent.
     unsafe {
         libc::setfsuid(0);
         libc::setfsgid(0);
+        libc::prctl(libc::PR_SET_PDEATHSIG, PARENT_DEATH_SIGNAL.load(Ordering::Relaxed));
     }
     done
 }

@@ -170,3 +170,41 @@ fn the_server_has_given_up_what_it_does_not_need() {
     let network = |pid: &str| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("namespace");
     assert_ne!(network(&server.pid.to_string()), network("self"));
 }
+
+#[test]
+fn the_server_still_ends_with_its_parent_after_it_made_something_for_another_user() {
+    let scratch = Scratch::new();
+    let (mut report, told) = std::io::pipe().expect("pipe");
+    let (ours, theirs) = std::os::unix::net::UnixStream::pair().expect("pair");
+    let parent = unsafe { libc::fork() };
+    if parent == 0 {
+        drop(ours);
+        let child = serve_in_child(theirs, &scratch.shared(), false);
+        let _ = (&told).write_all(&child.to_le_bytes());
+        loop {
+            std::thread::sleep(std::time::Duration::from_secs(60));
+        }
+    }
+    drop((told, theirs));
+    let mut pid = [0; 4];
+    std::io::Read::read_exact(&mut report, &mut pid).expect("a pid");
+    let mut server = Server { pid: 0, stream: Some(ours) };
+    server.greet();
+    assert_eq!(server.ask_as(1000, MKDIR, 1, &[numbers(&[0o755, 0]), text("d")].concat()).0, 0);
+    unsafe {
+        libc::kill(parent, libc::SIGKILL);
+        libc::waitpid(parent, std::ptr::null_mut(), 0);
+    }
+    let ended = (0..200).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        let pid = i32::from_le_bytes(pid);
+        let ended = unsafe { libc::kill(pid, 0) } != 0 || zombie(pid);
+        ended
+    });
+    drop(server);
+    assert!(ended, "our end of the stream was open all the time");
+}
+
+fn zombie(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") Z "))
+}

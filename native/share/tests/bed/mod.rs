@@ -40,19 +40,7 @@ pub struct Server {
 impl Server {
     pub fn start(source: &Path, read_only: bool) -> Self {
         let (ours, theirs) = UnixStream::pair().expect("pair");
-        let pid = unsafe { libc::fork() };
-        if pid == 0 {
-            drop(ours);
-            let code = match bulkhead_share::serve(OwnedFd::from(theirs), source, read_only) {
-                Ok(()) => 0,
-                Err(error) if error.kind() == std::io::ErrorKind::InvalidData => 3,
-                Err(error) => {
-                    eprintln!("server: {error}");
-                    4
-                }
-            };
-            unsafe { libc::_exit(code) };
-        }
+        let pid = serve_in_child(theirs, source, read_only);
         Self { pid, stream: Some(ours) }
     }
 
@@ -67,16 +55,25 @@ impl Server {
 
     /// Sends one request and gives its error and body.
     pub fn ask(&mut self, opcode: u32, node: u64, body: &[u8]) -> (i32, Vec<u8>) {
-        self.send(opcode, node, body);
+        self.ask_as(0, opcode, node, body)
+    }
+
+    pub fn ask_as(&mut self, uid: u32, opcode: u32, node: u64, body: &[u8]) -> (i32, Vec<u8>) {
+        self.send_as(uid, opcode, node, body);
         self.receive().expect("a reply")
     }
 
     pub fn send(&mut self, opcode: u32, node: u64, body: &[u8]) {
+        self.send_as(0, opcode, node, body);
+    }
+
+    pub fn send_as(&mut self, uid: u32, opcode: u32, node: u64, body: &[u8]) {
         let mut message = ((40 + body.len()) as u32).to_le_bytes().to_vec();
         message.extend_from_slice(&opcode.to_le_bytes());
         message.extend_from_slice(&7_u64.to_le_bytes());
         message.extend_from_slice(&node.to_le_bytes());
-        message.resize(40, 0); // uid, gid, pid, padding
+        message.extend_from_slice(&uid.to_le_bytes());
+        message.resize(40, 0); // gid, pid, padding
         message.extend_from_slice(body);
         self.stream.as_mut().expect("open").write_all(&message).expect("sent");
     }
@@ -102,6 +99,27 @@ impl Server {
             (error, _) => Err(error),
         }
     }
+}
+
+/// A child that serves and exits: 0 where all was well, 3 where the guest broke the protocol, 4 where the host could not.
+pub fn serve_in_child(stream: UnixStream, source: &Path, read_only: bool) -> i32 {
+    let pid = unsafe { libc::fork() };
+    if pid == 0 {
+        // Other tests' streams are open in this process too: a copy here would keep their servers from seeing the end.
+        let kept = stream.as_raw_fd() as u32;
+        unsafe {
+            libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL);
+            libc::syscall(libc::SYS_close_range, 3, kept - 1, 0);
+            libc::syscall(libc::SYS_close_range, kept + 1, u32::MAX, 0);
+        }
+        let code = match bulkhead_share::serve(OwnedFd::from(stream), source, read_only) {
+            Ok(()) => 0,
+            Err(error) if error.kind() == std::io::ErrorKind::InvalidData => 3,
+            Err(_) => 4,
+        };
+        unsafe { libc::_exit(code) };
+    }
+    pid
 }
 
 impl Drop for Server {
