@@ -75,7 +75,7 @@ export function readUsedRanges(read: ReadHostFile, ownPrefix: string): Range[] {
 /** The kernel prints addresses as little-endian hexadecimal numbers. */
 function reversed(hexadecimal: string): number {
   const bytes = hexadecimal.match(/../g) ?? [];
-  return bytes.reverse().reduce((sum, byte) => sum * 256 + Number.parseInt(byte, 16), 0);
+  return [...bytes].toReversed().reduce((sum, byte) => sum * 256 + Number.parseInt(byte, 16), 0);
 }
 
 /** The largest packet that the way out carries whole, at most an Ethernet's. */

@@ -7,14 +7,15 @@ import type { BridgeLauncher } from "../bridges.ts";
 
 export const ROUTES_HEADER = "Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT";
 
+const hex = (octets: readonly number[]) =>
+  octets
+    .toReversed()
+    .map((octet) => octet.toString(16).toUpperCase().padStart(2, "0"))
+    .join("");
+
 /** A row of /proc/net/route: addresses are little-endian. */
 export function route(device: string, range: string): string {
   const [address = "", length = ""] = range.split("/");
-  const hex = (octets: readonly number[]) =>
-    octets
-      .toReversed()
-      .map((octet) => octet.toString(16).toUpperCase().padStart(2, "0"))
-      .join("");
   const mask = [0, 8, 16, 24].map((bits) => 256 - 2 ** (8 - Math.min(8, Math.max(0, Number(length) - bits))));
   return [device, hex(address.split(".").map(Number)), "00000000", "0001", "0", "0", "0", hex(mask), "0", "0", "0"].join("\t");
 }
