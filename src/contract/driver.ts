@@ -58,7 +58,10 @@ export interface Bundle extends BundlePlace {
   readonly driver: unknown;
 }
 
-/** What became of a bundle's latest launch; what an earlier launch left (its exit record) is never told again. */
+/**
+ * What became of a bundle's latest launch; what an earlier launch left (its exit record) is never told again. A launch that the
+ * daemon before had begun and that is still on its way is waited for or undone: nothing appears after the answer.
+ */
 export type Adoption =
   /** `main` tells whether `start` was carried out: a daemon may die between asking for it and writing it down. */
   | { readonly state: "standing"; readonly sandbox: Sandbox; readonly main: "held" | "running" | "paused" }
