@@ -1,5 +1,6 @@
 /** Request bodies: read once, bounded in size and time, validated before anybody uses them. */
 
+import type { IncomingMessage } from "node:http";
 import type { TSchema, Static } from "@sinclair/typebox";
 import { TypeCompiler, type TypeCheck } from "@sinclair/typebox/compiler";
 import { Failure, quote } from "../contract/failure.ts";
@@ -45,18 +46,30 @@ export async function readBody(exchange: Exchange): Promise<Buffer> {
   if (announced > MAX_JSON_BYTES) throw tooLarge();
   if (exchange.upgradeHead !== undefined) return readUpgradeBody(exchange, announced);
   if (announced === 0 && exchange.request.headers["transfer-encoding"] === undefined) return Buffer.alloc(0);
+  return collectBody(exchange.request);
+}
+
+/** Leaves the request as it is when it gives up: the answer still has to go out on its connection. */
+async function collectBody(request: IncomingMessage): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  const deadline = setTimeout(() => exchange.request.destroy(new Failure("TIMED_OUT", "the request body did not arrive within 30 seconds")), BODY_DEADLINE_MS);
-  try {
-    for await (const chunk of exchange.request as AsyncIterable<Buffer>) {
+  await new Promise<void>((resolve, reject) => {
+    const settle = (failure?: Failure) => {
+      clearTimeout(deadline);
+      request.removeListener("data", take);
+      if (failure === undefined) resolve();
+      else reject(failure);
+    };
+    const take = (chunk: Buffer) => {
       length += chunk.length;
-      if (length > MAX_JSON_BYTES) throw tooLarge();
-      chunks.push(chunk);
-    }
-  } finally {
-    clearTimeout(deadline);
-  }
+      if (length > MAX_JSON_BYTES) settle(tooLarge());
+      else chunks.push(chunk);
+    };
+    const deadline = setTimeout(() => settle(tooSlow()), BODY_DEADLINE_MS);
+    request.on("data", take);
+    request.once("end", () => settle());
+    request.once("close", () => settle(new Failure("CONNECTION_LOST", "the connection closed within the request body")));
+  });
   return chunks.length === 1 ? (chunks[0] as Buffer) : Buffer.concat(chunks);
 }
 
@@ -84,7 +97,7 @@ async function readUpgradeBody(exchange: Exchange, length: number): Promise<Buff
         else resolve();
       };
       const lost = () => finish(new Failure("CONNECTION_LOST", "the connection closed within the request body"));
-      const deadline = setTimeout(() => finish(new Failure("TIMED_OUT", "the request body did not arrive within 30 seconds")), BODY_DEADLINE_MS);
+      const deadline = setTimeout(() => finish(tooSlow()), BODY_DEADLINE_MS);
       socket.on("data", take);
       socket.on("close", lost);
       request.on("data", take);
@@ -92,6 +105,10 @@ async function readUpgradeBody(exchange: Exchange, length: number): Promise<Buff
   }
   exchange.upgradeHead = seen.subarray(length);
   return seen.subarray(0, length);
+}
+
+function tooSlow(): Failure {
+  return new Failure("TIMED_OUT", "the request body did not arrive within 30 seconds");
 }
 
 function tooLarge(): Failure {

@@ -46,7 +46,14 @@ export class ApiServer {
     this.#router = new Router(parts.routes);
     this.#connections = new Connections(parts.identify);
     this.#headers = new Map(Object.entries(parts.headers));
-    this.#server = createServer({ maxHeaderSize: 64 * 1024, headersTimeout: 10_000, requestTimeout: 0, keepAliveTimeout: 0, noDelay: false });
+    this.#server = createServer({
+      maxHeaderSize: 64 * 1024,
+      headersTimeout: 10_000,
+      connectionsCheckingInterval: 2_000,
+      requestTimeout: 0,
+      keepAliveTimeout: 0,
+      noDelay: false,
+    });
     this.#server.timeout = 0;
     this.#server.on("connection", (socket) => this.#connections.opened(socket));
     this.#server.on("request", (request, response) => void this.#serve(request, response));
