@@ -34,6 +34,8 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
+  /** Lets the daemon end as a SIGTERM would; workloads go on. */
+  readonly stopDaemon?: () => void;
   readonly log: Log;
   readonly now?: () => number;
 }

@@ -90,6 +90,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       identify: createIdentify(launcher, places.socket),
       authorize,
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
+      stopDaemon: () => void process.kill(process.pid, "SIGTERM"),
       log,
     });
     undo.push(() => api.close());

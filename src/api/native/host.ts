@@ -1,4 +1,4 @@
-/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/workloads/{id}`. */
+/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/shutdown`, `/workloads/{id}`. */
 
 import { BOUNDARY_KINDS, type BoundaryKind } from "../../contract/boundary.ts";
 import type { Call } from "../../contract/call.ts";
@@ -14,6 +14,8 @@ export const NATIVE_VERSION = "v1";
 export interface NativeParts extends DockerParts {
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
+  /** Lets the daemon end as a SIGTERM would; workloads go on. Absent where nobody can be told so. */
+  readonly stopDaemon?: () => void;
 }
 
 export function hostRoutes(parts: NativeParts): readonly Route[] {
@@ -56,6 +58,16 @@ export function hostRoutes(parts: NativeParts): readonly Route[] {
       method: "GET",
       path: "/bulkhead/v1/doctor",
       handle: async (exchange) => exchange.json(200, { schemaVersion: 1, findings: await parts.diagnose(exchange.call) }),
+    },
+    {
+      method: "POST",
+      path: "/bulkhead/v1/shutdown",
+      handle(exchange) {
+        if (parts.stopDaemon === undefined)
+          throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", { remedy: "Stop its unit, or send it SIGTERM." });
+        exchange.json(202, {});
+        parts.stopDaemon();
+      },
     },
     { method: "GET", path: "/bulkhead/v1/workloads", handle: (exchange) => exchange.json(200, { workloads: engine.list() }) },
     { method: "GET", path: "/bulkhead/v1/workloads/{id}", handle: (exchange) => exchange.json(200, engine.inspect(exchange.parameter("id"))) },
