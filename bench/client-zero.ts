@@ -2,7 +2,7 @@
  * Client zero: a daemon that answers the conversations of `docker run --rm` and `docker exec` at once and runs nothing. What
  * the stock client takes with it is what the client itself costs; a real daemon is measured by what it adds.
  *
- *     node bench/client-zero.ts /tmp/zero.sock
+ *     node bench/serve-client-zero.ts /tmp/zero.sock
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
@@ -89,16 +89,4 @@ function say(response: ServerResponse, status: number, body: string | undefined)
   const length = body === undefined ? {} : { "Content-Type": "application/json", "Content-Length": Buffer.byteLength(body) };
   response.writeHead(status, { ...HEADERS, ...length });
   response.end(body);
-}
-
-if (import.meta.main) {
-  const path = process.argv[2];
-  if (path === undefined) {
-    console.error("usage: node bench/client-zero.ts SOCKET");
-    process.exitCode = 2;
-  } else {
-    const server = await serveClientZero(path);
-    console.log(`listening on unix://${path}`);
-    for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => server.close().closeAllConnections());
-  }
 }
