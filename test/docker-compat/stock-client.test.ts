@@ -13,7 +13,10 @@ describe.skipIf(version === undefined)("the stock docker client against the API 
     daemon = await startFakeDaemon();
     client = new StockClient(daemon.socket);
   });
-  afterAll(() => daemon.close());
+  afterAll(async () => {
+    client.dispose();
+    await daemon.close();
+  });
 
   it("runs and removes, with the workload's own output on both streams and its exit code", async () => {
     expect(await docker("run", "--rm", "busybox", "echo", "hello")).toEqual({ code: 0, stdout: "hello\n", stderr: "" });

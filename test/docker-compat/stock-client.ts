@@ -1,7 +1,7 @@
 /** The stock `docker` client, driven as a user drives it. */
 
 import { execFile, spawn, spawnSync, type ChildProcessWithoutNullStreams } from "node:child_process";
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 
@@ -19,16 +19,21 @@ export function findClientVersion(): string | undefined {
 
 export class StockClient {
   readonly #environment: NodeJS.ProcessEnv;
+  readonly #configuration = mkdtempSync(join(tmpdir(), "docker-config-"));
 
   constructor(socket: string) {
     // A configuration of its own: credentials and contexts of whoever runs the tests are none of our business.
     this.#environment = {
       ...process.env,
       DOCKER_HOST: `unix://${socket}`,
-      DOCKER_CONFIG: mkdtempSync(join(tmpdir(), "docker-config-")),
+      DOCKER_CONFIG: this.#configuration,
       DOCKER_CLI_HINTS: "false",
     };
     delete this.#environment.DOCKER_CONTEXT;
+  }
+
+  dispose(): void {
+    rmSync(this.#configuration, { recursive: true, force: true });
   }
 
   run(words: readonly string[], input = ""): Promise<ClientResult> {
