@@ -31,8 +31,12 @@ pub struct Place {
 pub struct Launch {
     pub plan: LaunchPlan,
     runtime: Option<(Runtime, OwnedFd, String)>,
+    /// The workload's earlier supervisor, where it still lives.
+    predecessor: Option<OwnedFd>,
 }
 
+/// A supervisor that has told the end of its workload may still be unmaking it: a machine that powers off takes tens of milliseconds.
+const PREDECESSOR_PATIENCE_MS: i32 = 5000;
 const LONGEST_SOCKET: usize = 100;
 
 pub fn check_workload(workload: &str) -> Result<(), Failure> {
@@ -57,10 +61,7 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<L
         let what = format!("the supervisor's socket {} is longer than {LONGEST_SOCKET} bytes, or lies neither below the run directory nor below the root", quote(&plan.socket));
         return Err(Failure::new(Code::InvalidSpec, what));
     }
-    let standing = supervisors::find(&place.run, &plan.workload).and_then(|standing| standing.alive());
-    if standing.is_some() {
-        return Err(Failure::new(Code::AlreadyExists, "the workload already has a supervisor").remedy("end it first"));
-    }
+    let predecessor = supervisors::find(&place.run, &plan.workload).and_then(|standing| standing.alive());
     let runtime = match &plan.engine {
         Engine::Oci(oci) => {
             within(&oci.bundle, "the bundle")?;
@@ -76,7 +77,7 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<L
             None
         }
     };
-    Ok(Launch { plan, runtime })
+    Ok(Launch { plan, runtime, predecessor })
 }
 
 /// In the fork: raises the workload, answers, and serves until it has ended. Never returns.
@@ -94,6 +95,7 @@ pub fn supervise(launch: Launch, place: Place, teller: Teller) -> ! {
 
 fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
     detach(&launch, teller)?;
+    await_predecessor(&launch)?;
     // Opened again: overlayfs takes no directory from another mount namespace than the caller's.
     let below = Below::new(place.below.path()).map_err(|error| Failure::from_io("open the root", &error))?;
     let place = Place { below: Rc::new(below), ..place };
@@ -115,9 +117,18 @@ fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Resul
     served
 }
 
+fn await_predecessor(launch: &Launch) -> Result<(), Failure> {
+    let Some(predecessor) = &launch.predecessor else { return Ok(()) };
+    let mut poll = libc::pollfd { fd: predecessor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    match unsafe { libc::poll(&mut poll, 1, PREDECESSOR_PATIENCE_MS) } {
+        1 => Ok(()),
+        _ => Err(Failure::new(Code::AlreadyExists, "the workload already has a supervisor").remedy("end it first")),
+    }
+}
+
 fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
     let fault = |what: &'static str| move |error: std::io::Error| Failure::from_io(what, &error);
-    let Launch { plan, runtime } = launch;
+    let Launch { plan, runtime, .. } = launch;
     let _ = std::fs::remove_file(&plan.exit_record);
     let terminations = signal_descriptor(libc::SIGTERM).map_err(fault("watch for the end"))?;
     let poller = Rc::new(Poller::new().map_err(fault("make a poller"))?);
@@ -181,6 +192,7 @@ fn detach(launch: &Launch, teller: &Teller) -> Result<(), Failure> {
     if let Some((_, program, _)) = &launch.runtime {
         keep.push(program.as_raw_fd());
     }
+    keep.extend(launch.predecessor.as_ref().map(AsRawFd::as_raw_fd));
     close_others(&keep);
     silence();
     set_name(c"bulkhead-super");

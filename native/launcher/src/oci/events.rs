@@ -2,7 +2,7 @@
 
 use super::report;
 use super::stdio::Chunk;
-use super::{Oci, Runtime, Wake};
+use super::{MainStart, Oci, Runtime, Wake};
 use bulkhead_wire::boundary::{Reply, Sink, Stream};
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::poller::Ready;
@@ -14,6 +14,7 @@ use std::os::fd::AsRawFd;
 const STREAMS_AFTER_EXIT_NS: u64 = 200_000_000;
 const KILL_AGAIN_NS: u64 = 2_000_000;
 const PAUSE_LOOK_NS: u64 = 1_000_000;
+const START_LOOK_NS: u64 = 500_000;
 
 impl Oci {
     pub fn take(&mut self, ready: Ready, sink: &mut dyn Sink) {
@@ -154,14 +155,14 @@ impl Oci {
     /// A process keeps the runtime's name until it executes another program, and a dead one keeps its last name until it is reaped.
     fn judge_start(&mut self, ended: bool, sink: &mut dyn Sink) {
         let Some(start) = self.main_start.take() else { return };
-        let name = self.children.first().map(|main| process_name(main.pid)).unwrap_or_default();
-        if name != start.name_before {
+        let now = self.children.first().map(|main| Program::of(main.pid)).unwrap_or_default();
+        if now.differs(&start.before) {
             self.watch_main();
             return sink.answered(start.ticket, Ok(Reply::Done));
         }
         if !ended {
-            // It is on its way out: its end brings the judgement.
-            self.main_start = Some(start);
+            // It is on its way out, and its end brings the judgement; or the runtime closed the pipe early (runc).
+            self.main_start = Some(MainStart { look_at: Some(monotonic_ns() + START_LOOK_NS), ..start });
             return;
         }
         let words = self.children.first_mut().and_then(|main| {
@@ -193,6 +194,9 @@ impl Oci {
     pub fn on_time(&mut self, now: u64, sink: &mut dyn Sink) {
         if self.killing && self.next_kill <= now {
             self.kill_round();
+        }
+        if self.main_start.as_ref().and_then(|start| start.look_at).is_some_and(|at| at <= now) {
+            self.judge_start(false, sink);
         }
         if let Some((ticket, _)) = self.pause {
             if self.group.as_ref().is_none_or(bulkhead_cgroup::Group::frozen) {
@@ -234,9 +238,22 @@ impl Oci {
     }
 }
 
-/// What the kernel calls a process; a dead one as well, until it is reaped.
-pub fn process_name(pid: i32) -> String {
-    std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default()
+/// Which program a process executes, as far as the kernel tells.
+#[derive(Default)]
+pub struct Program {
+    /// A dead process keeps it until it is reaped.
+    name: String,
+    file: Option<std::path::PathBuf>,
+}
+
+impl Program {
+    pub fn of(pid: i32) -> Program {
+        Program { name: std::fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default(), file: std::fs::read_link(format!("/proc/{pid}/exe")).ok() }
+    }
+
+    fn differs(&self, before: &Program) -> bool {
+        self.name != before.name || (self.file.is_some() && self.file != before.file)
+    }
 }
 
 impl Oci {

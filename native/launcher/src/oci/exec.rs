@@ -56,7 +56,7 @@ impl Oci {
         }
         arguments.push(CONTAINER.into());
         let kept = [directory.as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &|| true };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &|| self.step_outside() };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
         self.poller.add(started.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;
         self.execs.push(ExecStart {

@@ -81,8 +81,10 @@ struct Child {
 /// The main process between the word to start and the proof that its program runs.
 struct MainStart {
     ticket: Ticket,
-    /// What the kernel called it while it was held.
-    name_before: String,
+    /// What it was while it was held.
+    before: events::Program,
+    /// The pipe is closed already: when to look at the process again.
+    look_at: Option<u64>,
 }
 
 pub struct Oci {
@@ -185,7 +187,8 @@ impl Boundary for Oci {
         let streams = self.children.iter().filter_map(|child| child.streams_until);
         let kill = self.killing.then_some(self.next_kill);
         let pause = self.pause.as_ref().map(|(_, at)| *at);
-        streams.chain(kill).chain(pause).min()
+        let start = self.main_start.as_ref().and_then(|start| start.look_at);
+        streams.chain(kill).chain(pause).chain(start).min()
     }
 
     fn tick(&mut self, sink: &mut dyn Sink) {

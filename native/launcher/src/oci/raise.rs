@@ -95,7 +95,9 @@ impl Oci {
             arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/c")]);
         }
         arguments.push(CONTAINER.into());
-        let prepare = || self.write_config(&bundle, filter.as_deref(), &config, &log);
+        let network = format!("/proc/{}/ns/net", std::process::id());
+        let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
+        let prepare = || self.write_config(&bundle, (filter.as_deref(), network), &config, &log);
         let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
         let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
@@ -121,25 +123,31 @@ impl Oci {
     }
 
     /// In the runtime's process, before it is the runtime. What goes wrong is left in the log.
-    fn write_config(&self, bundle: &str, filter: Option<&str>, place: &OwnedFd, log: &OwnedFd) -> bool {
-        let written = self.compose_config(bundle, filter).and_then(|config| match self.order.runtime {
+    fn write_config(&self, bundle: &str, given: (Option<&str>, Option<&str>), place: &OwnedFd, log: &OwnedFd) -> bool {
+        let written = self.compose_config(bundle, given.0, given.1).and_then(|config| match self.order.runtime {
             Runtime::Crun => fs::write(format!("/proc/self/fd/{}", place.as_raw_fd()), config).map_err(doing("hold the runtime's configuration")),
             Runtime::Runc => fs::write(self.state_directory().join("config.json"), config).map_err(doing("write the runtime's configuration")),
         });
         if let Err(failure) = &written {
             report::leave_failure(log, failure);
         }
-        written.is_ok()
+        written.is_ok() && self.step_outside()
     }
 
-    fn compose_config(&self, bundle: &str, filter: Option<&str>) -> Result<Vec<u8>, Failure> {
+    /// runc takes the network namespace that it is started in for the host's, and then refuses the workload's sysctls.
+    pub fn step_outside(&self) -> bool {
+        match &self.network_host {
+            Some(host) if self.order.runtime == Runtime::Runc => unsafe { libc::setns(host.as_raw_fd(), libc::CLONE_NEWNET) == 0 },
+            _ => true,
+        }
+    }
+
+    fn compose_config(&self, bundle: &str, seccomp: Option<&str>, network: Option<&str>) -> Result<Vec<u8>, Failure> {
         let file = self.order.below.open(&format!("{bundle}/config.json"), libc::O_RDONLY, 0)?;
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut fs::File::from(file), &mut text).map_err(doing("read the bundle's config.json"))?;
-        let network = format!("/proc/{}/ns/net", std::process::id());
         let cgroups = format!("/bulkhead-{}/{}", self.order.layout.root_id, self.order.workload);
-        let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
-        compose(&text, bundle, &Changes { runtime: self.order.runtime, seccomp: filter, network, cgroups_path: &cgroups })
+        compose(&text, bundle, &Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups })
     }
 
     fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {

@@ -1,6 +1,6 @@
 //! Questions to the boundary, answered at once where that is possible.
 
-use super::events::process_name;
+use super::events::Program;
 use super::raise::doing;
 use super::{MainStart, Oci, Wake, token};
 use bulkhead_cgroup::Group;
@@ -37,11 +37,11 @@ impl Oci {
 
     fn start(&mut self, ticket: Ticket) -> Option<Answer> {
         let Some(pid) = self.main_pid() else { return Some(Err(gone(0))) };
-        let name_before = process_name(pid);
+        let before = Program::of(pid);
         if let Err(error) = self.open_gate() {
             return Some(Err(Failure::from_io("let the main process go", &error)));
         }
-        self.main_start = Some(MainStart { ticket, name_before });
+        self.main_start = Some(MainStart { ticket, before, look_at: None });
         if let Some(started) = &self.started_pipe
             && let Err(error) = self.poller.add(started.as_raw_fd(), token(Wake::Started, 0), Interest::READ)
         {
