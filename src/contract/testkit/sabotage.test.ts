@@ -75,7 +75,9 @@ const BROKEN: readonly (readonly [what: string, title: string, sabotage: Sabotag
     "runs an exec without its user",
     "an exec runs as the user that it asks for",
     withSandbox(({ exec }) =>
-      exec === undefined ? {} : { exec: { find: exec.find, run: (process, attach, call) => exec.run({ ...process, user: "" }, attach, call) } },
+      exec === undefined
+        ? {}
+        : { exec: { find: (number) => exec.find(number), run: (process, attach, call) => exec.run({ ...process, user: "" }, attach, call) } },
     ),
   ],
 ];
