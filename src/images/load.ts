@@ -97,7 +97,7 @@ async function readLayout(files: ArchiveFiles, index: Buffer): Promise<readonly 
 }
 
 async function findImage(files: ArchiveFiles, { digest, mediaType }: Descriptor, depth: number): Promise<Omit<LayoutImage, "tags"> | undefined> {
-  const bytes = await files.document(`blobs/sha256/${hexOf(digest)}`);
+  const bytes = await files.document(blobName(digest));
   // A layout may leave out what belongs to other platforms.
   if (bytes === undefined || depth > 3) return undefined;
   if (digestOf(bytes) !== digest) throw new Failure("CORRUPT_DATA", `the archive's manifest ${digest} has another digest`);
@@ -117,11 +117,14 @@ function tagsOf({ annotations }: Descriptor): readonly string[] {
   return reference.digest === undefined ? [tagKey(reference)] : [];
 }
 
+function blobName(digest: string): string {
+  return `blobs/sha256/${hexOf(digest)}`;
+}
+
 /** Makes a manifest and all it names blobs of the store. */
 async function bring(files: ArchiveFiles, manifest: string): Promise<string> {
-  const name = (digest: string) => `blobs/sha256/${hexOf(digest)}`;
-  const { digest } = await files.blob(name(manifest));
-  const parsed = parseManifest((await files.document(name(manifest))) ?? Buffer.alloc(0));
-  if (parsed.kind === "image") for (const part of [parsed.configuration, ...parsed.layers]) await files.blob(name(part.digest));
+  const { digest } = await files.blob(blobName(manifest));
+  const parsed = parseManifest((await files.document(blobName(manifest))) ?? Buffer.alloc(0));
+  if (parsed.kind === "image") for (const part of [parsed.configuration, ...parsed.layers]) await files.blob(blobName(part.digest));
   return digest;
 }

@@ -49,5 +49,5 @@ export function selectPlatform<T extends { readonly platform?: Platform }>(candi
   const exact = suiting.find(({ platform }) => platform !== undefined && variantOf(platform) === variant);
   if (exact !== undefined || !wanted.architecture.startsWith("arm")) return exact ?? (wanted.variant === undefined ? suiting[0] : undefined);
   const lower = suiting.filter(({ platform }) => platform !== undefined && variantOf(platform) < variant);
-  return lower.sort((a, b) => variantOf(b.platform as Platform).localeCompare(variantOf(a.platform as Platform)))[0];
+  return lower.toSorted((a, b) => variantOf(b.platform as Platform).localeCompare(variantOf(a.platform as Platform)))[0];
 }
