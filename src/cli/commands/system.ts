@@ -76,11 +76,32 @@ export const systemReset: Command = {
     for (const step of [resetWorkloads, resetVolumes, resetNetworks, resetImages]) code = Math.max(code, await step(client));
     if (flags.on("stop")) {
       await client.system.stop();
-      printLine("the daemon stops");
+      await untilSilent(client);
+      printLine("the daemon has stopped");
     }
     return code;
   },
 };
+
+const STOP_PATIENCE_MS = 20_000;
+
+/** Resolves when nobody answers any longer. */
+async function untilSilent(client: Client): Promise<void> {
+  const deadline = performance.now() + STOP_PATIENCE_MS;
+  for (;;) {
+    try {
+      await client.system.ping({ signal: AbortSignal.timeout(1000) });
+    } catch (thrown) {
+      if (thrown instanceof Failure && thrown.code !== "TIMED_OUT") return;
+    }
+    if (performance.now() > deadline) {
+      throw new Failure("TIMED_OUT", "the daemon still answers 20 s after it was asked to stop", {
+        remedy: "`systemctl stop bulkhead`, or send SIGTERM to its process",
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
 
 /** Everything is tried; what cannot be removed is told. */
 async function each<T>(things: readonly T[], what: string, act: (thing: T) => Promise<unknown>): Promise<number> {
