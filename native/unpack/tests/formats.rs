@@ -252,3 +252,18 @@ fn the_same_layer_gives_the_same_erofs_image() {
     })
     .unwrap();
 }
+
+#[test]
+fn a_full_disk_is_said_and_nothing_is_left() {
+    let scratch = Scratch::new("full");
+    in_child(|| {
+        assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNS) }, 0);
+        let script = "mount --make-rprivate / && mount -t tmpfs -o size=1m tmpfs layers";
+        assert!(Command::new("sh").args(["-c", script]).current_dir(&scratch.0).status().unwrap().success());
+        let said = unpack_bytes(&scratch, "t", &archive(&[file("f", &"x".repeat(3_000_000))])).unwrap_err();
+        assert!(said.starts_with("EXHAUSTED: the disk is full"), "{said}");
+        assert_eq!(fs::read_dir(scratch.path("layers")).unwrap().count(), 0);
+        Ok(String::new())
+    })
+    .unwrap();
+}
