@@ -5,6 +5,7 @@ import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSyn
 import { request } from "node:http";
 import { join } from "node:path";
 import { findNativeProgram } from "./native-program.ts";
+import { removeGroups } from "./own-launcher.ts";
 
 const checkout = join(import.meta.dirname, "../../..");
 
@@ -97,6 +98,8 @@ export class OwnDaemon {
     } catch {
       // it is gone already
     }
+    const { rootId } = JSON.parse(readFileSync(join(this.root, "identity.json"), "utf8")) as { rootId: string };
+    removeGroups(rootId);
     rmSync(this.root, { recursive: true, force: true });
   }
 

@@ -96,6 +96,7 @@ function groupsOf(rootId: string): string[] {
   return found.split("\n").filter(Boolean).toSorted();
 }
 
-function removeGroups(rootId: string): void {
+/** The empty groups that a launcher leaves for its next start. */
+export function removeGroups(rootId: string): void {
   execFileSync("find", ["/sys/fs/cgroup", "-name", `bulkhead-${rootId}`, "-type", "d", "-exec", "rmdir", "{}", ";", "-prune"], { stdio: "ignore" });
 }
