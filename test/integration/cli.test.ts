@@ -1,5 +1,7 @@
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
+import { Ajv } from "ajv";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Sandbox } from "@bulkhead/sdk";
 import { CHECKOUT, TestDaemon } from "../harness/daemon.ts";
@@ -47,6 +49,18 @@ describe("the command line against a real daemon", () => {
     expect((await daemon.cli("rm", "web")).code).toBe(1);
     expect((await daemon.cli("rm", "-f", "web")).stdout).toBe("web\n");
     expect((await daemon.cli("ps", "-aq")).stdout).toBe("");
+  });
+});
+
+describe("doctor", () => {
+  it("prints what its published schema says", async () => {
+    const schema = JSON.parse(readFileSync(join(CHECKOUT, "docs/schema/doctor.json"), "utf8")) as object;
+    const validate = new Ajv().compile(schema);
+    const report: unknown = JSON.parse((await daemon.cli("doctor", "--json")).stdout);
+    validate(report);
+    expect(validate.errors).toBeNull();
+    expect(validate({ ...(report as object), schemaVersion: 2 })).toBe(false);
+    expect((report as { findings: object[] }).findings.length).toBeGreaterThan(5);
   });
 });
 
