@@ -126,6 +126,11 @@ describe("what the native part tells", () => {
     expect(await get("/doctor")).toMatchObject({ schemaVersion: 1, findings: [{ id: "kvm-boots", level: "missing" }] });
   });
 
+  it("says that it cannot be stopped over its socket where nobody gave it the means", async () => {
+    const { status, json } = await ask(daemon.socket, "POST", "/bulkhead/v1/shutdown");
+    expect([status, json.code]).toEqual([501, "UNSUPPORTED"]);
+  });
+
   it("shows a workload as the engine sees it", async () => {
     await ask(daemon.socket, "POST", "/containers/create?name=web", { body: { Image: "busybox" } });
     expect(await get("/workloads/web")).toMatchObject({ name: "web", state: "created", boundary: { kind: "container" } });
