@@ -91,8 +91,7 @@ impl Machine {
     /// As the host sees it, with the tap's traffic; the guest's own numbers are added when they come.
     fn host_use(&self) -> ResourceUse {
         let mut numbers = self.group.as_ref().map(Group::stats).unwrap_or_default();
-        // The wall that this use runs against, monitor included; the workload's own limit is smaller and counted inside.
-        numbers.memory_limit_bytes = self.setting.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
+        numbers.memory_limit_bytes = self.setting.engine.guest.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
         numbers.pids_limit = self.setting.engine.guest.limits.pids.unwrap_or(0);
         if let Some(Ok(traffic)) = self.network.as_ref().map(Network::traffic) {
             numbers.network_received_bytes = traffic.received_bytes;
@@ -168,6 +167,7 @@ impl Machine {
         if let Some(agent) = &mut self.agent {
             agent.ask(Asked::Plain(ticket), "update", json!({ "limits": inner }));
         }
+        self.flush(sink);
     }
 }
 
