@@ -171,9 +171,20 @@ export class AgentMachine {
 
   async configure(changes: Partial<GuestConfiguration> & Pick<GuestConfiguration, "layers">): Promise<void> {
     await this.ask("configure", {
-      ...{ hostname: "box", hosts: "127.0.0.1 localhost\n", resolvConf: "", network: null, readOnlyRoot: false, mounts: [], shmBytes: 0 },
-      ...{ sysctls: {}, limits: {}, maskedPaths: ["/proc/kcore", "/proc/acpi"], readOnlyPaths: ["/proc/sys"], ...changes },
-      ...{ clockNs: String(BigInt(Date.now()) * 1_000_000n), entropyBase64: randomBytes(64).toString("base64") },
+      hostname: "box",
+      hosts: "127.0.0.1 localhost\n",
+      resolvConf: "",
+      network: null,
+      readOnlyRoot: false,
+      mounts: [],
+      shmBytes: 0,
+      sysctls: {},
+      limits: {},
+      maskedPaths: ["/proc/kcore", "/proc/acpi"],
+      readOnlyPaths: ["/proc/sys"],
+      ...changes,
+      clockNs: String(BigInt(Date.now()) * 1_000_000n),
+      entropyBase64: randomBytes(64).toString("base64"),
     });
   }
 
@@ -188,8 +199,18 @@ export class AgentMachine {
     const exited = new Promise<Exit>((resolve) => (place.exit = resolve));
     this.#collected.set(process, place);
     const spec: GuestProcess = {
-      ...{ command, environment: ["PATH=/bin"], workingDirectory: "/", user: "", additionalGroups: [], terminal: false, stdin: false },
-      ...{ capabilities: ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"], noNewPrivileges: true, rlimits: [], init: false, ...changes },
+      command,
+      environment: ["PATH=/bin"],
+      workingDirectory: "/",
+      user: "",
+      additionalGroups: [],
+      terminal: false,
+      stdin: false,
+      capabilities: ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID"],
+      noNewPrivileges: true,
+      rlimits: [],
+      init: false,
+      ...changes,
     };
     const started = this.ask("start", { process, spec }).then((ok) => Number(ok["pid"]));
     const text = (parts: Buffer[]) => Buffer.concat(parts).toString();

@@ -29,21 +29,21 @@ const TRANSLATION_MIB = 64;
 export function machineArguments(parts: MachineParts): string[] {
   const { kernel, root, size } = parts;
   return [
-    ...["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on`],
-    ...["-accel", parts.kvm ? "kvm" : `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", parts.kvm ? "host" : "max"],
-    ...["-smp", String(size.processors), "-m", `${size.memoryMib}M`],
-    ...["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ...["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
-    ...["-global", "virtio-mmio.force-legacy=false"],
-    ...["-kernel", kernel.vmlinux, "-initrd", kernel.initrd, "-append", commandLine(parts)],
-    ...drive("root", `file=${escape(root.path)},format=${root.format},readonly=on`),
-    ...drive("scratch", `file=${escape(parts.scratch)},format=raw,discard=unmap`),
-    ...["-device", `virtio-serial-device,max_ports=${2 + parts.shares}`],
-    ...port("agent", "org.bulkhead.agent", "fd={agent}"),
-    ...Array.from({ length: parts.shares }, (_, at) => port(`share${at}`, `org.bulkhead.share.${at}`, `fd={share:${at}}`)).flat(),
-    ...(parts.network ? ["-netdev", "tap,id=network,fd={tap},vhost=off", "-device", "virtio-net-device,netdev=network"] : []),
-    ...["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
-  ];
+    ["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on`],
+    ["-accel", parts.kvm ? "kvm" : `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", parts.kvm ? "host" : "max"],
+    ["-smp", String(size.processors), "-m", `${size.memoryMib}M`],
+    ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
+    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    ["-global", "virtio-mmio.force-legacy=false"],
+    ["-kernel", kernel.vmlinux, "-initrd", kernel.initrd, "-append", commandLine(parts)],
+    drive("root", `file=${escape(root.path)},format=${root.format},readonly=on`),
+    drive("scratch", `file=${escape(parts.scratch)},format=raw,discard=unmap`),
+    ["-device", `virtio-serial-device,max_ports=${2 + parts.shares}`],
+    port("agent", "org.bulkhead.agent", "fd={agent}"),
+    Array.from({ length: parts.shares }, (_, at) => port(`share${at}`, `org.bulkhead.share.${at}`, `fd={share:${at}}`)).flat(),
+    parts.network ? ["-netdev", "tap,id=network,fd={tap},vhost=off", "-device", "virtio-net-device,netdev=network"] : [],
+    ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+  ].flat();
 }
 
 function drive(id: string, options: string): string[] {

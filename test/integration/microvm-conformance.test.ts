@@ -1,0 +1,112 @@
+/** The conformance suite on real machines. */
+
+import { randomBytes } from "node:crypto";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { createMicrovmDriver } from "../../src/drivers/microvm/driver.ts";
+import type { SandboxSpec } from "../../src/contract/spec.ts";
+import { plainCall } from "../../src/contract/call.ts";
+import { describeConformance } from "../../src/contract/testkit/conformance.ts";
+import type { ConformanceHarness, Unavailable } from "../../src/contract/testkit/harness.ts";
+import { busyboxVocabulary } from "../../src/contract/testkit/vocabulary.ts";
+import { findNativeProgram } from "./host/native-program.ts";
+import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
+
+const BUSYBOX = "/bin/busybox";
+const DOCKER_CAPABILITIES = [
+  "CHOWN",
+  "DAC_OVERRIDE",
+  "FSETID",
+  "FOWNER",
+  "MKNOD",
+  "NET_RAW",
+  "SETGID",
+  "SETUID",
+  "SETFCAP",
+  "SETPCAP",
+  "NET_BIND_SERVICE",
+  "SYS_CHROOT",
+  "KILL",
+  "AUDIT_WRITE",
+];
+
+async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
+  if (!existsSync(BUSYBOX)) return { unavailable: "busybox-static is not installed" };
+  const launcher = await openOwnLauncher("machines");
+  if ("unavailable" in launcher) return launcher;
+  const guest = findNativeProgram("bulkhead-guest");
+  if (guest === undefined) return { unavailable: "bulkhead-guest is not built" };
+  const image = join(launcher.root, "layer.erofs");
+  const { bytes } = await launcher.client.request("layerImage", { directory: makeBusyboxLayer(launcher.root), file: image });
+  const open = (client: OwnLauncher["client"]) =>
+    createMicrovmDriver({ launcher: client, root: launcher.root, sockets: launcher.sockets, guestPrograms: [guest] });
+  let driver = open(launcher.client);
+  const { usable, findings } = await driver.probe(plainCall());
+  if (!usable) {
+    await launcher.close();
+    return {
+      unavailable: findings
+        .filter(({ level }) => level === "missing")
+        .map(({ what }) => what)
+        .join("; "),
+    };
+  }
+  const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
+  return {
+    get driver() {
+      return driver;
+    },
+    vocabulary: busyboxVocabulary,
+    smallMemoryBytes: 16 * 1024 * 1024,
+    directoryOf,
+    reopen: async () => (driver = open(launcher.connect())),
+    makeSpec: async () => specOf(randomBytes(32).toString("hex"), { path: image, bytes }, directoryOf),
+    makeHostDirectory: async () => mkdtempSync(join(launcher.root, "bind-")),
+    snapshot: () => launcher.traces(),
+    close: () => launcher.close(),
+  };
+}
+
+function makeBusyboxLayer(root: string): string {
+  const layer = join(root, "layer");
+  for (const directory of ["bin", "etc", "tmp", "root", "proc", "sys", "dev"]) mkdirSync(join(layer, directory), { recursive: true });
+  copyFileSync(BUSYBOX, join(layer, "bin/busybox"));
+  for (const applet of execFileSync(BUSYBOX, ["--list"], { encoding: "utf8" }).trim().split("\n")) {
+    if (applet !== "busybox") symlinkSync("busybox", join(layer, "bin", applet));
+  }
+  writeFileSync(join(layer, "etc/passwd"), "root:x:0:0::/root:/bin/sh\nworker:x:1000:1000::/home/worker:/bin/sh\n");
+  writeFileSync(join(layer, "etc/group"), "root:x:0:\nworker:x:1000:\nstaff:x:50:worker\n");
+  return layer;
+}
+
+function specOf(workload: string, image: { path: string; bytes: number }, directoryOf: (workload: string) => string): SandboxSpec {
+  return {
+    workload,
+    root: { form: "block-image", drive: { path: image.path, format: "raw" }, extents: [], layers: [{ offsetBytes: 0, lengthBytes: image.bytes }] },
+    hostname: "box",
+    hosts: "127.0.0.1 localhost\n",
+    resolvConf: "",
+    mounts: [],
+    network: { kind: "none" },
+    limits: {},
+    rlimits: [],
+    sysctls: {},
+    shmBytes: 1024 * 1024,
+    security: {
+      privileged: false,
+      capabilities: DOCKER_CAPABILITIES.map((name) => `CAP_${name}`),
+      noNewPrivileges: true,
+      seccomp: "default",
+      readOnlyRoot: false,
+      maskedPaths: ["/proc/kcore"],
+      readOnlyPaths: ["/proc/sys"],
+      hostNamespaces: [],
+      devices: [],
+    },
+    init: false,
+    log: { kind: "json-file", path: join(directoryOf(workload), "log.json"), maxFiles: 1 },
+  };
+}
+
+describeConformance("the microvm driver", makeHarness);
