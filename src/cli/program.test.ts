@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -204,7 +203,7 @@ describe("run", () => {
   });
 
   it("in the background prints the id and joins nothing; --cidfile keeps it", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "bulkhead-cid-"));
+    const directory = cli.scratch();
     const file = join(directory, "id");
     await using server = await ScriptedServer.start({
       "POST /containers/create": { status: 201, json: { Id: "abc", Warnings: null } },

@@ -1,5 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { dockerFrame, ScriptedServer } from "../../sdk/src/testkit/scripted-server.ts";
@@ -35,7 +34,7 @@ describe("images and archives", () => {
   });
 
   it("loads from a file and from stdin, imports, and saves whole files or none", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "bulkhead-archives-"));
+    const directory = cli.scratch();
     const archive = join(directory, "a.tar");
     writeFileSync(archive, "archive bytes");
     await using server = await ScriptedServer.start({
@@ -56,7 +55,7 @@ describe("images and archives", () => {
   });
 
   it("fails when the daemon's progress says so, and sends credentials from the configuration", async () => {
-    const directory = mkdtempSync(join(tmpdir(), "bulkhead-auth-"));
+    const directory = cli.scratch();
     writeFileSync(join(directory, "config.json"), JSON.stringify({ auths: { "localhost:5000": { auth: Buffer.from("me:secret").toString("base64") } } }));
     await using server = await ScriptedServer.start({
       "POST /images/create": {
@@ -163,7 +162,7 @@ describe("completion", () => {
     const script = (await cli.run(["completion", "bash"])).stdout;
     const line = `bulkhead() { '${process.execPath}' '${cli.program}' "$@"; }; ${script}
 COMP_LINE='bulkhead stop w'; COMP_POINT=\${#COMP_LINE}; _bulkhead; printf '%s\\n' "\${COMPREPLY[@]}"`;
-    const file = join(mkdtempSync(join(tmpdir(), "bulkhead-bash-")), "t.bash");
+    const file = join(cli.scratch(), "t.bash");
     writeFileSync(file, line);
     const outcome = await cli.startShell(`bash ${file}`, server).outcome;
     expect(outcome).toMatchObject({ code: 0, stdout: "web\n" });

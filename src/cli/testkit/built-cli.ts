@@ -1,6 +1,7 @@
 /** The program as users run it, bundled anew for the tests that run it. */
 
 import { spawn } from "node:child_process";
+import { mkdtempSync } from "node:fs";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -42,6 +43,11 @@ export class BuiltCli {
     const directory = await mkdtemp(join(tmpdir(), "bulkhead-cli-"));
     for (const bundle of BUNDLES.filter(({ name }) => name.startsWith("cli"))) await buildBundle(bundle, { directory, version: "0.0.0-test" });
     return new BuiltCli(directory);
+  }
+
+  /** A directory that goes with this program. */
+  scratch(): string {
+    return mkdtempSync(join(this.directory, "scratch-"));
   }
 
   async run(words: readonly string[], surroundings: Surroundings & { readonly input?: string } = {}): Promise<Outcome> {
