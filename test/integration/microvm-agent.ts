@@ -41,8 +41,10 @@ export interface MachineOptions {
   readonly scratch?: string;
   readonly memory?: string;
   readonly append?: string;
-  /** More of QEMU's arguments. */
-  readonly more?: readonly string[];
+  /** More of QEMU's arguments, given the machine's own directory. */
+  readonly more?: (directory: string) => readonly string[];
+  /** Brings it to life otherwise than by booting; there is no first word then. */
+  readonly resume?: (machine: AgentMachine) => Promise<void>;
 }
 
 /** Debian's kernel finds its devices by ACPI alone; ours is told on the command line. */
@@ -80,23 +82,26 @@ export class AgentMachine {
     const drives = [`id=root,file=${options.root},format=raw,readonly=on,if=none`];
     if (options.scratch !== undefined) drives.push(`id=scratch,file=${options.scratch},format=raw,if=none,discard=unmap`);
     const args = [
-      ...bareArguments(options.kernel.kernel.includes("/debian-") ? "on" : "off"),
-      ...["-m", options.memory ?? "256M", "-kernel", options.kernel.kernel, "-initrd", options.kernel.initrd],
-      ...["-append", `console=ttyS0 quiet reboot=t panic=-1 mitigations=off ${options.append ?? ""}`],
-      ...drives.flatMap((drive) => [
-        "-drive",
-        drive,
-        "-device",
-        `virtio-blk-device,drive=${drive.split(",")[0]?.slice(3)},serial=${drive.split(",")[0]?.slice(3)}`,
-      ]),
-      ...["-device", "virtio-serial-device,max_ports=4", "-chardev", `socket,id=agent,path=${machine.directory}/agent`],
-      ...["-device", "virtserialport,chardev=agent,name=org.bulkhead.agent", "-serial", "stdio", ...(options.more ?? [])],
-    ];
+      bareArguments(options.kernel.kernel.includes("/debian-") ? "on" : "off"),
+      ["-m", options.memory ?? "256M", "-kernel", options.kernel.kernel, "-initrd", options.kernel.initrd],
+      ["-append", `console=ttyS0 quiet reboot=t panic=-1 mitigations=off ${options.append ?? ""}`],
+      drives.flatMap((drive) => {
+        const id = drive.split(",")[0]?.slice(3);
+        return ["-drive", drive, "-device", `virtio-blk-device,drive=${id},serial=${id}`];
+      }),
+      ["-device", "virtio-serial-device,max_ports=4", "-chardev", `socket,id=agent,path=${machine.directory}/agent`],
+      ["-device", "virtserialport,chardev=agent,name=org.bulkhead.agent", "-serial", "stdio"],
+      options.more?.(machine.directory) ?? [],
+    ].flat();
     machine.vmm = spawn("qemu-system-x86_64", args, { stdio: ["ignore", "pipe", "pipe"] });
     const note = (bytes: Buffer) => (machine.console = (machine.console + bytes.toString()).slice(-65536));
     machine.vmm.stdout?.on("data", note);
     machine.vmm.stderr?.on("data", note);
     machine.vmm.on("exit", () => machine.#markEnded());
+    if (options.resume !== undefined) {
+      await options.resume(machine);
+      return machine;
+    }
     await Promise.race([machine.#helloed, machine.ended]);
     if (machine.helloAt === 0) throw new Error(`the machine ended before its agent's first word: ${machine.console}`);
     return machine;
@@ -195,7 +200,7 @@ export class AgentMachine {
     changes: Partial<GuestProcess> = {},
     hungry = true,
   ): { started: Promise<number>; done: Promise<Collected> } {
-    const place = { stdout: [] as Buffer[], stderr: [] as Buffer[], exit: (_: Exit) => {}, hungry };
+    const place = { stdout: [] as Buffer[], stderr: [] as Buffer[], exit: (() => {}) as (exit: Exit) => void, hungry };
     const exited = new Promise<Exit>((resolve) => (place.exit = resolve));
     this.#collected.set(process, place);
     const spec: GuestProcess = {

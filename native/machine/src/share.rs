@@ -15,7 +15,7 @@ pub fn start(share: &Share, attach: &Attach) -> Result<OwnedFd, Failure> {
         return Err(Failure::new(Code::NotFound, what));
     }
     let (theirs, ours) = UnixStream::pair().map_err(|error| Failure::from_io("make a share's channel", &error))?;
-    // The supervisor has one thread, so its fork may go on as any program.
+    // The supervisor has one thread, so its fork may go on with its own work.
     match unsafe { libc::fork() } {
         -1 => Err(Failure::system("start a share's server")),
         0 => {
