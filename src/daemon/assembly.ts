@@ -8,6 +8,7 @@
  */
 
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { type Api, createApi } from "../api/index.ts";
 import { type Call, type Log, plainCall } from "../contract/call.ts";
 import type { BoundaryDriver, Finding } from "../contract/driver.ts";
@@ -30,6 +31,9 @@ import { createIdentify } from "./peer.ts";
 import { type Places, placesOf } from "./places.ts";
 import { openSocketToGroup } from "./socket-access.ts";
 import { VERSION } from "./version.ts";
+
+/** How long a probe that is cut short may take to clear its trial away; what is left after that goes at the next start. */
+const PROBE_GRACE_MS = 3000;
 
 export interface Daemon {
   readonly places: Places;
@@ -95,8 +99,13 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     });
     undo.push(() => api.close());
     await listen(api, places.socket, configuration.group);
-    // Known before the first run asks for it.
-    void engine.probe(undefined, { fresh: false }, own).catch(() => undefined);
+    // Known before the first run asks for it. Cut short at the end, so that no trial is left half-way.
+    const stopping = new AbortController();
+    const probing = engine.probe(undefined, { fresh: false }, { ...own, signal: stopping.signal }).catch(() => undefined);
+    undo.push(async () => {
+      stopping.abort();
+      await Promise.race([probing, sleep(PROBE_GRACE_MS, undefined, { ref: false })]);
+    });
     return { places, close };
   } catch (thrown) {
     await close();

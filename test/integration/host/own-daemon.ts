@@ -95,6 +95,7 @@ export class OwnDaemon {
     try {
       process.kill(launcher, "SIGTERM");
       for (let waited = 0; existsSync(`/proc/${launcher}`) && waited < 100; waited++) await new Promise((resolve) => setTimeout(resolve, 20));
+      process.kill(launcher, "SIGKILL");
     } catch {
       // it is gone already
     }
