@@ -33,7 +33,7 @@ export async function measureClientGoals(options: ClientGoalOptions): Promise<Go
       },
       { rounds: options.rounds, pauseMs: PAUSE_MS, signal: options.signal },
     );
-    const beyond = (id: string, text: string, name: string, base: string, allowed: number): GoalResult => {
+    const beyond = (id: string, text: string, { name, base, allowed }: { name: string; base: string; allowed: number }): GoalResult => {
       const control = median(samples[base] as number[]);
       return {
         id,
@@ -47,10 +47,10 @@ export async function measureClientGoals(options: ClientGoalOptions): Promise<Go
       };
     };
     return [
-      beyond("run-none", "docker run --rm --network none busybox true", "none", "zero", 14),
-      beyond("run-bridge", "the same with the bridge network", "bridge", "zero", 17),
-      beyond("run-published", "the same with -p", "published", "zero", 22),
-      beyond("exec", "docker exec behind container", "exec", "zeroExec", 10),
+      beyond("run-none", "docker run --rm --network none busybox true", { name: "none", base: "zero", allowed: 14 }),
+      beyond("run-bridge", "the same with the bridge network", { name: "bridge", base: "zero", allowed: 17 }),
+      beyond("run-published", "the same with -p", { name: "published", base: "zero", allowed: 22 }),
+      beyond("exec", "docker exec behind container", { name: "exec", base: "zeroExec", allowed: 10 }),
       await measureParallel(options),
     ];
   } finally {

@@ -43,7 +43,7 @@ export class ArchiveFiles {
     input.pipe(entries);
     try {
       for await (const entry of entries) {
-        const { name, type, linkname, size = 0 } = entry.header;
+        const { name, type, linkname, size } = entry.header;
         if (files.#files.size + files.#links.size >= MAX_FILES) throw new Failure("CORRUPT_DATA", `the archive has more than ${MAX_FILES} files`);
         if (type === "file" || type === "contiguous-file") await files.#take(normal(name), size, entry as AsyncIterable<Uint8Array>, to.progress);
         else if (type === "symlink") files.#links.set(normal(name), normal(posix.join(posix.dirname(name), linkname ?? "")));

@@ -54,7 +54,7 @@ afterEach(() => {
 test("a layer is unpacked once, whoever asks and however often", async () => {
   const layers = await open();
   const [first, second] = await Promise.all([ensure(layers, A, X), ensure(layers, B, X)]);
-  expect(asked.map(({ diffId }) => diffId).toSorted()).toEqual([A, B, X].toSorted());
+  expect(new Set(asked.map(({ diffId }) => diffId))).toEqual(new Set([A, B, X]));
   expect(first[1]).toBe(second[1]);
   expect(await ensure(await open(), A, X)).toEqual(first);
   expect(asked).toHaveLength(3);

@@ -1,7 +1,7 @@
 /** Networks: bridges, addresses, ports, names. This file is the whole face of the folder. */
 
 import type { Call } from "../contract/call.ts";
-import type { NetworkSpec, PortSpec } from "../contract/spec.ts";
+import type { NetworkSpec } from "../contract/spec.ts";
 
 export interface NetworkView {
   readonly id: string;
@@ -50,5 +50,3 @@ export interface Networks {
   /** What the store remembers of reservations, after a restart. */
   restore(workload: string, spec: NetworkSpec): void;
 }
-
-export type { PortSpec };

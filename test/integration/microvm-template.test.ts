@@ -86,8 +86,12 @@ test.runIf(usable)("two different workloads start from one saved machine whose a
   const [ram, state] = [join(directory, "ram"), join(directory, "state")];
   const shared = { kernel, root, memory: "128M" };
   const backed = (share: "on" | "off") => (own: string) => [
-    ...["-machine", "memory-backend=m0", "-object", `memory-backend-file,id=m0,size=${RAM_BYTES},mem-path=${ram},share=${share}`],
-    ...["-qmp", `unix:${own}/qmp,server=on,wait=off`],
+    "-machine",
+    "memory-backend=m0",
+    "-object",
+    `memory-backend-file,id=m0,size=${RAM_BYTES},mem-path=${ram},share=${share}`,
+    "-qmp",
+    `unix:${own}/qmp,server=on,wait=off`,
   ];
   const ignoreShared = { capabilities: [{ capability: "x-ignore-shared", state: true }] };
 

@@ -15,7 +15,7 @@ const [, , archive = "", layer = "", socket = "", rounds = "5"] = process.argv;
 const megabytes = statSync(layer).size / 1e6;
 const series: Record<string, number[]> = {};
 
-async function timed(name: string, work: () => Promise<unknown> | unknown): Promise<void> {
+async function timed(name: string, work: () => unknown): Promise<void> {
   execFileSync("sync");
   const begun = performance.now();
   await work();

@@ -184,10 +184,10 @@ test("of an index the image for the wanted platform is taken", async () => {
   ];
   const manifests = await Promise.all(
     [
-      ["amd", { os: "linux", architecture: "amd64" }],
-      ["arm", { os: "linux", architecture: "arm64", variant: "v8" }],
-    ].map(async ([tag, platform]) => {
-      const response = await fetch(`http://${registry.host}/v2/app/manifests/${String(tag)}`, {
+      { tag: "amd", platform: { os: "linux", architecture: "amd64" } },
+      { tag: "arm", platform: { os: "linux", architecture: "arm64", variant: "v8" } },
+    ].map(async ({ tag, platform }) => {
+      const response = await fetch(`http://${registry.host}/v2/app/manifests/${tag}`, {
         headers: { accept: "application/vnd.oci.image.manifest.v1+json" },
       });
       const bytes = await response.arrayBuffer();
