@@ -153,7 +153,7 @@ impl Group {
 
     /// Removes every directory of the group; true once all are gone. Fails softly while dying processes still hold it.
     pub fn remove(&self) -> bool {
-        let left = self.layout.directories(&self.workload).into_iter().filter(|directory| !files::remove_tree(directory)).count();
+        let left = self.layout.directories(&self.workload).into_iter().chain(self.layout.strays(&self.workload)).filter(|directory| !files::remove_tree(directory)).count();
         left == 0
     }
 

@@ -64,6 +64,12 @@ impl Layout {
         self.bases.iter().map(|(_, base)| base.join(workload)).collect()
     }
 
+    /// Directories that a runtime made by itself beside ours: runc enters every v1 hierarchy, also the one without a controller.
+    pub fn strays(&self, workload: &str) -> Vec<PathBuf> {
+        let base = Path::new(MOUNT).join("systemd").join(format!("bulkhead-{}", self.root_id));
+        if self.version == Version::V1 { vec![base.join(workload)] } else { Vec::new() }
+    }
+
     /// The directory that carries a controller, where this host has it.
     pub fn directory(&self, controller: &str, workload: &str) -> Option<PathBuf> {
         let wanted = match self.version {
@@ -90,7 +96,8 @@ impl Layout {
 
     /// Removes the root's own bases, where nothing is left in them.
     pub fn remove_bases(&self) {
-        for (_, base) in &self.bases {
+        let strays = self.strays("");
+        for base in self.bases.iter().map(|(_, base)| base).chain(&strays) {
             let _ = std::fs::remove_dir(base);
         }
     }

@@ -112,9 +112,7 @@ fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Resul
     };
     supervisors::leave(&run, &workload);
     supervisors::enter(&run, &standing).map_err(|error| Failure::from_io("note the supervisor", &error))?;
-    let served = raise_and_serve(launch, place, teller);
-    supervisors::leave(&run, &workload);
-    served
+    raise_and_serve(launch, place, teller).inspect_err(|_| supervisors::leave(&run, &workload))
 }
 
 fn await_predecessor(launch: &Launch) -> Result<(), Failure> {

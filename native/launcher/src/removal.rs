@@ -10,6 +10,7 @@ use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use serde_json::{Value, json};
 use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -32,7 +33,7 @@ pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<
     if let Some(standing) = supervisors::find(&place.run, workload) {
         if let Some(pidfd) = standing.alive() {
             send_signal(&pidfd, libc::SIGTERM);
-            if !wait_ended(&pidfd, ORDERLY_MS) {
+            if !wait_unmade(place, workload, &pidfd) {
                 send_signal(&pidfd, libc::SIGKILL);
                 wait_ended(&pidfd, ORDERLY_MS);
             }
@@ -47,6 +48,12 @@ pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<
         remove_directory(&place.below, directory)?;
     }
     Ok(json!({}))
+}
+
+/// Until the supervisor has taken its own note away, which it does when all else is gone (its end, which waits for the disk, comes
+/// later), or has ended. False when it takes too long.
+fn wait_unmade(place: &Place, workload: &str, pidfd: &OwnedFd) -> bool {
+    (0..ORDERLY_MS).any(|_| wait_ended(pidfd, 1) || supervisors::find(&place.run, workload).is_none())
 }
 
 /// Kills by the group, then takes away the group and the runtime's state. Mounts went with the supervisor's namespace.

@@ -1,7 +1,7 @@
 //! Which supervisors stand: a small file for each below the run directory, by which a new launcher takes up what an earlier one
 //! began, and by which `remove` finds whom to end. A pid alone names nobody; with its start time it does.
 
-use crate::detached::{pidfd_open, start_time};
+use crate::detached::{pidfd_open, start_time, wait_ended};
 use serde::{Deserialize, Serialize};
 use std::fs;
 use std::os::fd::OwnedFd;
@@ -61,6 +61,7 @@ impl Standing {
     /// A descriptor of the very process, where it still lives.
     pub fn alive(&self) -> Option<OwnedFd> {
         let pidfd = pidfd_open(self.pid).ok()?;
-        (start_time(self.pid)? == self.start_time).then_some(pidfd)
+        // One that has ended and waits to be reaped by somebody else is dead.
+        (start_time(self.pid)? == self.start_time && !wait_ended(&pidfd, 0)).then_some(pidfd)
     }
 }

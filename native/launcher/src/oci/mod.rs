@@ -94,7 +94,6 @@ pub struct Oci {
     network: Option<bulkhead_network::Network>,
     /// The launcher's own network namespace, to leave the workload's.
     network_host: Option<OwnedFd>,
-    mounted: bool,
     children: Vec<Child>,
     execs: Vec<ExecStart>,
     /// Ends of processes that belonged to no known child yet, kept while an exec is being started.
@@ -119,7 +118,6 @@ impl Oci {
             group: None,
             network: None,
             network_host: None,
-            mounted: false,
             children: Vec::new(),
             execs: Vec::new(),
             strangers: Vec::new(),

@@ -39,7 +39,6 @@ impl Oci {
         reached("cgroups-made");
         let target = format!("{}/rootfs", self.order.engine.bundle);
         overlay::mount_root(&self.order.below, &self.order.engine.root, &target)?;
-        self.mounted = true;
         reached("root-mounted");
         let pid = self.create(&state)?;
         reached("main-held");
@@ -187,7 +186,8 @@ impl Oci {
         }
     }
 
-    /// Whatever stands goes; each step is tried, whatever became of the one before it.
+    /// Whatever stands goes; each step is tried, whatever became of the one before it. The root is left to the end of this process,
+    /// whose mount namespace goes with it: taking an overlay away waits for the disk, and nobody has to wait for that.
     pub fn unmake(&mut self) {
         self.leave_network();
         self.network = None;
@@ -200,10 +200,6 @@ impl Oci {
                 std::thread::sleep(Duration::from_micros(500));
             }
             reap_all();
-            if self.mounted {
-                let target = CString::new(format!("{}/rootfs", self.order.engine.bundle)).unwrap_or_default();
-                unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
-            }
             let _ = fs::remove_dir_all(self.state_directory());
             // A dying process holds its group a little longer than its parent's wait.
             while !group.remove() && Instant::now() < patience {

@@ -46,7 +46,7 @@ pub struct Supervisor {
     listener: Option<UnixListener>,
     socket: String,
     terminations: OwnedFd,
-    start_mark: PathBuf,
+    run: PathBuf,
     next_token: u64,
     next_ticket: u64,
     next_process: u32,
@@ -83,7 +83,7 @@ impl Supervisor {
             hub: Hub::new(log, main),
             listener: Some(listener),
             terminations: setting.terminations,
-            start_mark: crate::supervisors::start_mark(setting.run, setting.workload),
+            run: setting.run.to_path_buf(),
             next_token: FIRST_CLIENT,
             next_ticket: 0,
             next_process: 1,
@@ -320,6 +320,8 @@ impl Supervisor {
         self.listener = None;
         self.answer_late();
         let _ = std::fs::remove_file(&self.socket);
+        // Nothing stands any more: whoever removes the workload need not wait for slow readers.
+        crate::supervisors::leave(&self.run, &self.workload);
         self.linger();
     }
 
@@ -349,7 +351,7 @@ impl Supervisor {
                 return;
             }
             let before: usize = self.hub.clients.iter().map(|client| client.connection.queued()).sum();
-            let _ = self.poller.wait(&mut ready, Some(10_000));
+            let _ = self.poller.wait(&mut ready, Some(60_000));
             for client in &mut self.hub.clients {
                 client.flush(&self.poller);
             }

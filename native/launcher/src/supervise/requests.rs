@@ -120,7 +120,7 @@ impl Supervisor {
             State::Held => {
                 self.hub.started = true;
                 // For whoever has to tell the end in this supervisor's place.
-                let _ = std::fs::File::create(&self.start_mark);
+                let _ = std::fs::File::create(crate::supervisors::start_mark(&self.run, &self.workload));
                 self.hub.state = State::Starting;
                 self.ask(client, id, Asked::Start, Ask::Start)
             }
