@@ -63,8 +63,9 @@ export class Records {
 
   /** By tag, digest, id or beginning of an id, in this order, as Docker does; undefined where nothing has it. */
   find(text: string): ImageRecord | undefined {
+    const prefixed = `sha256:${text}`;
     if (isDigest(text)) return this.#images.get(text);
-    const full = /^[a-f0-9]{64}$/.test(text) ? this.#images.get(`sha256:${text}`) : undefined;
+    const full = isDigest(prefixed) ? this.#images.get(prefixed) : undefined;
     return full ?? this.#findNamed(text) ?? this.#findBeginning(text);
   }
 
