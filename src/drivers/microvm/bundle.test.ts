@@ -8,7 +8,7 @@ const workload = "ab".repeat(32);
 const spec: SandboxSpec = {
   workload,
   root: { form: "block-image", drive: { path: "/i/root.vmdk", format: "vmdk" }, extents: ["/i/layer"], layers: [{ offsetBytes: 1048576, lengthBytes: 4096 }] },
-  hostname: "box",
+  hostname: "guesthouse",
   hosts: "",
   resolvConf: "",
   mounts: [
@@ -66,7 +66,7 @@ const engineOf = () => {
 
 test("nothing of the run is in the monitor's arguments", () => {
   const line = engineOf().arguments.join(" ");
-  for (const word of ["secret", "TOKEN", "box", "web", "/srv"]) expect(line).not.toContain(word);
+  for (const word of ["secret", "TOKEN", "guesthouse", "web", "/srv"]) expect(line).not.toContain(word);
 });
 
 test("the monitor sees the files that it needs, none of them writable, and is not root", () => {
