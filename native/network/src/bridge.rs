@@ -79,8 +79,13 @@ fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &Bridge
     }
     let links = link::list(route).map_err(explain)?;
     let others = siblings(&links, root_id, |other| other != wish.bridge && names::same_network(other, &wish.bridge));
-    let table = if stands { String::new() } else { table::text(root_id) };
-    table::run_nft(&(table + &table::bridge_elements(root_id, wish, &others)))?;
+    let elements = table::bridge_elements(root_id, wish, &others);
+    let made = if stands { table::run_nft(&elements) } else { table::run_nft(&(table::text(root_id) + &elements)) };
+    if made.is_err() && !stands && table_exists(netfilter, &name).map_err(explain)? {
+        table::run_nft(&elements)?; // another bridge of ours was quicker
+    } else {
+        made?;
+    }
     changed.push(format!("nftables: table ip {name} knows {}", wish.bridge));
     Ok(())
 }

@@ -14,6 +14,9 @@ const IFLA_STATS64: u16 = 23;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_PROTINFO: u16 = 12;
 const IFLA_BRPORT_MODE: u16 = 4;
+const IFLA_EXT_MASK: u16 = 29;
+/// Counters are most of a link's description, and summed over processors.
+const SKIP_STATISTICS: u32 = 1 << 3;
 const IFLA_INFO_KIND: u16 = 1;
 const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
@@ -101,6 +104,13 @@ pub(crate) fn enslave(host: &Socket, index: u32, bridge_index: u32, mtu: u32) ->
     host.transact(&messages).map(drop)
 }
 
+/// Waits until an interface's carrier is believed everywhere. The kernel tells itself of a new carrier by a work of its own, before which packets
+/// to the interface are lost and its bridge keeps the port closed: the first packet lost costs a workload a whole second. To ask for the
+/// link makes the kernel do that work at once (Linux 6.8, 6.6.7, 6.1.68; earlier ones do it when they come to it).
+pub(crate) fn settle(host: &Socket, name: &str) -> Result<(), Refusal> {
+    find_by_name(host, name).map(drop)
+}
+
 /// Lets a bridge send a frame back to where it came from. A workload that calls its own published port needs it where br_netfilter makes the
 /// firewall see bridged frames: the call is then turned round below the host's routing.
 pub(crate) fn set_hairpin(host: &Socket, name: &str) -> Result<(), Refusal> {
@@ -160,7 +170,7 @@ pub(crate) fn list(socket: &Socket) -> Result<Vec<Link>, Refusal> {
 }
 
 pub(crate) fn find_by_name(socket: &Socket, name: &str) -> Result<Option<Link>, Refusal> {
-    match socket.transact(&by_name(name)) {
+    match socket.transact(&by_name(name, SKIP_STATISTICS)) {
         Ok(answers) => Ok(answers.iter().find_map(read_link)),
         Err(refusal) if refusal.errno == libc::ENODEV => Ok(None),
         Err(refusal) => Err(refusal),
@@ -169,7 +179,7 @@ pub(crate) fn find_by_name(socket: &Socket, name: &str) -> Result<Option<Link>, 
 
 /// Packets and bytes: received, sent, as the interface's own side counts.
 pub(crate) fn read_counters(socket: &Socket, name: &str) -> Result<Option<[u64; 4]>, Refusal> {
-    let answers = match socket.transact(&by_name(name)) {
+    let answers = match socket.transact(&by_name(name, 0)) {
         Err(refusal) if refusal.errno == libc::ENODEV => return Ok(None),
         other => other?,
     };
@@ -190,10 +200,11 @@ pub(crate) fn addresses(socket: &Socket, index: u32) -> Result<Vec<(Ipv4Addr, u8
     Ok(answers.iter().filter_map(read).collect())
 }
 
-fn by_name(name: &str) -> Messages {
+fn by_name(name: &str, filter: u32) -> Messages {
     Messages::one(libc::RTM_GETLINK, 0, |body| {
         link_header(body, 0, 0);
         body.put_text(IFLA_IFNAME, name);
+        body.put_u32(IFLA_EXT_MASK, filter);
     })
 }
 

@@ -122,6 +122,7 @@ pub fn raise_tap(spec: &NetworkSpec, root_id: &str, workload: &str, uid: u32) ->
     let explain = |refusal: Refusal| explain_join(spec, &refusal);
     let index = link::find_by_name(&host, &name).map_err(explain)?.map_or(0, |link| link.index);
     link::enslave(&host, index, bridge_index, spec.mtu).map_err(explain)?;
+    settle(spec, &host, &name)?;
     if !spec.ports.is_empty() {
         link::set_hairpin(&host, &name).map_err(explain)?;
     }
@@ -141,6 +142,7 @@ fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Networ
     sysctl::silence_ipv6("default");
     let name = add_veth(spec, root_id, workload, &host, bridge_index, &namespace)?;
     configure_inside(spec)?;
+    settle(spec, &host, &name)?;
     if !spec.ports.is_empty() {
         link::set_hairpin(&host, &name).map_err(|refusal| explain_join(spec, &refusal))?;
     }
@@ -148,6 +150,12 @@ fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Networ
     network.interface = Some(Interface { name: spec.interface_name.clone(), mirrored: false });
     network.publish(spec, workload, reserved)?;
     Ok(network)
+}
+
+/// The port first, then the bridge: one without an open port has no carrier either.
+fn settle(spec: &BridgeSpec, host: &Socket, name: &str) -> Result<(), Failure> {
+    let settled = link::settle(host, name).and_then(|()| link::settle(host, &spec.bridge));
+    settled.map_err(|refusal| explain_join(spec, &refusal))
 }
 
 /// The pair, under the first name that is free; gives the name of the host's end.

@@ -17,11 +17,12 @@ use crate::failure::Failure;
 use crate::names;
 use crate::spec::BridgeWish;
 
-/// The whole table without elements.
+/// The whole table without elements. Fails where it stands: to say it again would put every rule in twice.
 pub(crate) fn text(root_id: &str) -> String {
     let table = names::table(root_id);
     format!(
-        r#"table ip {table} {{
+        r#"create table ip {table}
+table ip {table} {{
   set bridges {{ type ifname; }}
   set neighbours {{ type ifname . ifname; }}
   set subnets {{ type ipv4_addr; flags interval; }}

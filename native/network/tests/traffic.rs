@@ -137,7 +137,7 @@ fn bridges_of_one_network_are_neighbours_and_other_networks_are_not() {
 fn the_first_connection_does_not_wait_for_the_link() {
     let bed = Bed::with_bridge();
     bed.host.run(|| serve_tcp(7000));
-    for number in 2..8 {
+    for number in 2..22 {
         let took = bed.host.run(move || {
             Namespace::new(move || raise(number, &member(number, vec![]))).run(|| {
                 let begin = Instant::now();
@@ -145,7 +145,7 @@ fn the_first_connection_does_not_wait_for_the_link() {
                 begin.elapsed()
             })
         });
-        assert!(took < Duration::from_millis(300), "{took:?}");
+        assert!(took < Duration::from_millis(900), "a first packet that is lost costs a second: {took:?}");
     }
 }
 

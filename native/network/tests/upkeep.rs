@@ -84,6 +84,25 @@ fn ensuring_a_bridge_twice_changes_nothing_and_mends_what_was_taken() {
 }
 
 #[test]
+fn bridges_that_are_made_at_once_share_one_table() {
+    let bed = Bed::new();
+    bed.host.run(|| {
+        let making: Vec<_> = (0..6_u8)
+            .map(|number| {
+                let name = if number == 0 { BRIDGE.to_owned() } else { format!("{BRIDGE}-{number}") };
+                std::thread::spawn(move || bridge_ensure(ROOT, &wish(&name, std::net::Ipv4Addr::new(172, 31, number, 1))).map(drop))
+            })
+            .collect();
+        for made in making {
+            made.join().expect("see above").expect("made");
+        }
+        let rules = rules();
+        assert_eq!(rules.matches("fib saddr").count(), 1, "{rules}");
+        assert!((1..6).all(|number| rules.contains(&format!("{BRIDGE}-{number}"))), "{rules}");
+    });
+}
+
+#[test]
 fn removing_bridges_leaves_the_host_as_it_was() {
     let bed = Bed::new();
     let look = || format!("{}{}", rules(), shell("ip -br link | grep -v ^up0"));

@@ -172,10 +172,10 @@ pub fn serve_udp(port: u16, answer: &'static str) {
     });
 }
 
-/// The address by which the server at the other end sees the calling thread; none where nobody answers in a second.
+/// The address by which the server at the other end sees the calling thread; none where nobody answers in two seconds.
 pub fn ask_tcp(address: Ipv4Addr, port: u16) -> Option<IpAddr> {
     use std::io::Read;
-    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((address, port)), Duration::from_secs(1)).ok()?;
+    let mut stream = TcpStream::connect_timeout(&SocketAddr::from((address, port)), Duration::from_secs(2)).ok()?;
     stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
     let mut said = String::new();
     stream.read_to_string(&mut said).ok()?;
