@@ -71,6 +71,7 @@ fn close_sockets_bound_to(port: u16) {
 #[test]
 fn ensuring_a_bridge_twice_changes_nothing_and_mends_what_was_taken() {
     let bed = Bed::new();
+    bed.host.run(|| shell("sysctl -qw net.ipv4.ip_forward=0")); // a new namespace takes it from the machine's own
     let first = bed.ensure(wish(BRIDGE, GATEWAY));
     assert!(first.iter().any(|line| line.contains("net.ipv4.ip_forward: 0 → 1")), "it says what it changed: {first:?}");
     assert_eq!(bed.ensure(wish(BRIDGE, GATEWAY)), Vec::<String>::new());
