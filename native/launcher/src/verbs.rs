@@ -145,6 +145,8 @@ impl Server {
         let launch = launch::prepare(plan, &self.place, &mut self.programs)?;
         let workload = launch.plan.workload.clone();
         let place = self.place.clone();
+        // What is free here would otherwise live on as a private copy in every supervisor.
+        unsafe { libc::malloc_trim(0) };
         let forked = Offspring::fork(move |teller| launch::supervise(launch, place, teller));
         self.keep(forked, Purpose::Supervisor(workload), Some(asker)).map(|()| None)
     }
