@@ -228,6 +228,18 @@ describe("launch ahead", () => {
     expect((await engine.stats(id, call)).pidsLimit).toBe(20);
   });
 
+  it("takes other ports where any would do and another program has the first ones", async () => {
+    const wish = { protocol: "tcp" as const, hostAddress: "", workloadPort: 80 };
+    const loseFourTimes = () => {
+      for (let times = 0; times < 4; times++) world.host.failNext("launch", new Failure("ALREADY_EXISTS", "port 40003 of the host is already taken"));
+    };
+    loseFourTimes();
+    const id = await start({ ports: [{ ...wish, hostPort: 0 }] });
+    expect(world.engine.inspect(id).state).toBe("running");
+    loseFourTimes();
+    await expect(start({ ports: [{ ...wish, hostPort: 8080 }] })).rejects.toMatchObject({ code: "ALREADY_EXISTS" });
+  });
+
   it("that failed is tried again at start, and start tells why", async () => {
     world.host.failNext("launch", new Failure("EXHAUSTED", "no room just now"));
     const { id } = await world.engine.create(makeRequest(), call);

@@ -30,6 +30,9 @@ export interface LaunchAheadOptions {
 
 export const LAUNCH_AHEAD: LaunchAheadOptions = { limit: 8, expiryMs: 2000, leastAvailableBytes: 512 * 1024 * 1024 };
 
+/** How often other ports are taken where any would do and another program has them: a bound socket is seen only by binding. */
+const PORT_TRIES = 32;
+
 export class Raising {
   private readonly context: Context;
   private readonly options: LaunchAheadOptions;
@@ -134,6 +137,16 @@ export class Raising {
   }
 
   private async launch(workload: Workload, signal: AbortSignal): Promise<Sandbox> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await this.launchOnce(workload, signal);
+      } catch (thrown) {
+        if (tries === PORT_TRIES || !mayTakeOtherPorts(workload, toFailure(thrown))) throw thrown;
+      }
+    }
+  }
+
+  private async launchOnce(workload: Workload, signal: AbortSignal): Promise<Sandbox> {
     const { context } = this;
     const { id } = workload;
     const driver = getDriver(context, workload.record.boundary.kind);
@@ -183,4 +196,9 @@ export class Raising {
     this.context.networks.leave(workload.id);
     if (workload.record.step === "launching") this.context.roster.change(workload, { step: "idle", network: undefined });
   }
+}
+
+/** What is taken was our choice, not the caller's: the networks give the next one each time. */
+function mayTakeOtherPorts(workload: Workload, failure: Failure): boolean {
+  return failure.code === "ALREADY_EXISTS" && workload.record.ports.some(({ hostPort }) => hostPort === 0);
 }
