@@ -167,6 +167,8 @@ fn files(setting: &Setting, disk: &Disk) -> Vec<Seen> {
     let given = engine.files.iter().filter(|file| file.path != engine.scratch.path);
     let mut files: Vec<Seen> = given.map(|file| Seen { source: file.path.clone(), target: file.path.clone(), writable: file.writable }).collect();
     files.push(Seen { source: disk.path.clone(), target: engine.scratch.path.clone(), writable: true });
+    // The monitor tries its file locks on it; without it two machines could open one disk.
+    files.push(Seen { source: "/dev/null".into(), target: "/dev/null".into(), writable: true });
     if engine.kvm {
         files.push(Seen { source: "/dev/kvm".into(), target: "/dev/kvm".into(), writable: true });
     }
