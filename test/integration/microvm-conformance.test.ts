@@ -4,6 +4,7 @@ import { randomBytes } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { createMicrovmDriver } from "../../src/drivers/microvm/driver.ts";
 import type { SandboxSpec } from "../../src/contract/spec.ts";
 import { plainCall } from "../../src/contract/call.ts";
@@ -52,6 +53,8 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
         .join("; "),
     };
   }
+  // The trial that failed (hardware that is none) answers before its supervisor is gone: no trace of a case.
+  for (let waited = 0; waited < 100 && ((await launcher.traces())["supervisors"] ?? []).length > 0; waited++) await sleep(20);
   const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
   return {
     get driver() {
