@@ -48,9 +48,11 @@ have npm || die "npm is not here" "apt-get install npm, or install Node.js 22.15
 lock_sum=$(cksum <package-lock.json)
 if [ "$(cat node_modules/.bulkhead-lock 2>/dev/null)" != "$lock_sum" ]; then
   step "Installing npm packages (Node 24 among them)"
-  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >"$setup_log" 2>&1 || {
+  # A registry's mirror may lag behind and lack builds for other platforms, on which npm ci insists: npm install does not.
+  npm ci --no-audit --no-fund --ignore-scripts --loglevel=error >"$setup_log" 2>&1 ||
+    npm install --no-save --no-audit --no-fund --ignore-scripts --loglevel=error >"$setup_log" 2>&1 || {
     tail -20 "$setup_log" >&2
-    die "npm ci failed" "see the lines above; the whole output is in $setup_log"
+    die "npm could not install the packages" "see the lines above; the whole output is in $setup_log"
   }
   printf '%s\n' "$lock_sum" >node_modules/.bulkhead-lock
 fi
