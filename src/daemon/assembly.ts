@@ -126,7 +126,8 @@ function connectLauncher(configuration: Configuration, places: Places, log: Log)
     ...(configuration.launcher === undefined ? [] : [configuration.launcher]),
     ...NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")),
   ];
-  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs });
+  const managed = process.env["BULKHEAD_LAUNCHER"] === "managed";
+  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs, managed });
   return new LauncherClient({ socket: places.launcherSocket, log, start });
 }
 

@@ -6,6 +6,7 @@
  */
 
 import { type Failure, toFailure } from "../contract/failure.ts";
+import { announceReady } from "../host/readiness.ts";
 import { openDaemon } from "./assembly.ts";
 import { readConfiguration } from "./configuration.ts";
 import { createLog } from "./logging.ts";
@@ -24,6 +25,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const daemon = await openDaemon(configuration, log);
     process.stdout.write(`bulkhead: listening on ${daemon.places.socket}\n`);
     log.info({ version: VERSION, root: daemon.places.root, socket: daemon.places.socket }, "the daemon is ready");
+    await announceReady();
     const signal = await stopSignal();
     log.info({ signal }, "the daemon lets go; workloads go on");
     // A second signal is impatience: everything that matters is on disk already.

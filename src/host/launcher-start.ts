@@ -15,6 +15,8 @@ export interface LauncherPlaces {
   readonly log: string;
   /** Candidates in order of preference; the installed one comes last by itself. */
   readonly programs: readonly string[];
+  /** Somebody else starts it, systemd for instance: it is only waited for. */
+  readonly managed?: boolean;
 }
 
 const DEADLINE_MS = 5000;
@@ -22,6 +24,7 @@ const INSTALLED = ["/usr/lib/bulkhead/bulkhead-launcher", "/usr/libexec/bulkhead
 
 /** Resolves when a launcher answers on the socket. Rejects UNAVAILABLE with its last words where it does not. */
 export async function startLauncher(places: LauncherPlaces): Promise<void> {
+  if (places.managed === true) return awaitLauncher(places.socket);
   const program = [...places.programs, ...INSTALLED].find(isExecutable) ?? findProgram("bulkhead-launcher");
   if (program === undefined) {
     throw new Failure("UNAVAILABLE", "The program bulkhead-launcher was not found", {
@@ -61,6 +64,18 @@ export async function startLauncher(places: LauncherPlaces): Promise<void> {
       remedy: `Read ${places.log}; the launcher must run as root on a host that lets it mount`,
     },
   );
+}
+
+async function awaitLauncher(socket: string): Promise<void> {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await answers(socket))) {
+    if (performance.now() > deadline) {
+      throw new Failure("UNAVAILABLE", `No launcher answers on ${socket} after ${DEADLINE_MS / 1000} s, and another service is to start it`, {
+        remedy: "systemctl restart bulkhead-launcher, and journalctl -u bulkhead-launcher for the reason",
+      });
+    }
+    await sleep(20);
+  }
 }
 
 function answers(socket: string): Promise<boolean> {

@@ -21,6 +21,7 @@ mod peer;
 mod probes;
 mod processes;
 mod programs;
+mod readiness;
 mod removal;
 mod server;
 mod supervise;
@@ -63,6 +64,7 @@ fn run(options: &options::Options) -> Result<(), String> {
     let place = launch::Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout) };
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
     server.take_up();
+    readiness::announce();
     server.serve();
     server.place.layout.remove_bases();
     let _ = std::fs::remove_file(&options.socket);
