@@ -1,6 +1,6 @@
 /** The measures of `compare`, for whatever a subject can do. Metrics carry the names of claims.json where a claim asks for them. */
 
-import { addedPss, readAllPss, readMemAvailable } from "./memory.ts";
+import { addedPss, readOwnPss, readMemAvailable } from "./memory.ts";
 import type { Measure, Sample } from "./runner.ts";
 import { type ExecTarget, nanosecondsPerOperation, type Subject } from "./subject.ts";
 
@@ -67,13 +67,13 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
       name: "memory and disk",
       rounds: options.memories,
       sample: async () => {
-        const before = readAllPss();
+        const before = readOwnPss();
         const availableBefore = readMemAvailable();
         const instances = await raise(options.instances);
         try {
           const perInstance = (bytes: number): number => bytes / options.instances;
           const samples: Sample[] = [
-            { metric: "memory_overhead", value: perInstance(addedPss(before, readAllPss(), new Set())), unit: "bytes", command },
+            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss()), unit: "bytes", command },
             { metric: "memory_available_lost", value: perInstance(Math.max(0, availableBefore - readMemAvailable())), unit: "bytes", command },
           ];
           const first = instances.ids[0];

@@ -1,33 +1,46 @@
-/** Memory as the host pays it: PSS of every process that was added, and what the host has less of. */
+/** Memory as the host pays it: PSS of every process that Bulkhead added, and what the host has less of. */
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** PSS in bytes of every process that can be read, by pid. */
-export function readAllPss(): Map<number, number> {
+/** PSS in bytes of every process that belongs to Bulkhead, by pid: launcher, supervisors, and whatever descends from them. */
+export function readOwnPss(): Map<number, number> {
+  const parents = new Map<number, { readonly parent: number; readonly ours: boolean }>();
+  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
+    const stat = read(`/proc/${name}/stat`);
+    const end = stat.lastIndexOf(")");
+    if (end === -1) continue;
+    parents.set(Number(name), { parent: Number(stat.slice(end + 2).split(" ")[1]), ours: stat.slice(stat.indexOf("(") + 1, end).startsWith("bulkhead-") });
+  }
+  const belongs = (pid: number): boolean => {
+    for (let at = parents.get(pid); at !== undefined; at = parents.get(at.parent)) if (at.ours) return true;
+    return false;
+  };
   const found = new Map<number, number>();
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    const bytes = readPss(Number(name));
-    if (bytes !== undefined) found.set(Number(name), bytes);
+  for (const pid of parents.keys()) {
+    const bytes = belongs(pid) ? readPss(pid) : undefined;
+    if (bytes !== undefined) found.set(pid, bytes);
   }
   return found;
 }
 
 /** Undefined for a process that is gone or has no memory of its own, as kernel threads. */
 export function readPss(pid: number): number | undefined {
-  try {
-    const match = /^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"));
-    return match === null ? undefined : Number(match[1]) * 1024;
-  } catch {
-    return undefined;
-  }
+  const match = /^Pss:\s+(\d+) kB/m.exec(read(`/proc/${pid}/smaps_rollup`));
+  return match === null ? undefined : Number(match[1]) * 1024;
 }
 
-/** What processes that came in between take, and what those that stayed took more. Bytes; of processes named in `leaveOut` nothing counts. */
-export function addedPss(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>, leaveOut: ReadonlySet<number>): number {
-  let total = 0;
-  for (const [pid, bytes] of after) if (!before.has(pid) && !leaveOut.has(pid)) total += bytes;
-  return total;
+/** What there is more of: processes that came, and what those that stayed took in addition. Bytes. */
+export function addedPss(before: ReadonlyMap<number, number>, after: ReadonlyMap<number, number>): number {
+  const sum = (found: ReadonlyMap<number, number>): number => [...found.values()].reduce((total, bytes) => total + bytes, 0);
+  return sum(after) - sum(before);
+}
+
+function read(path: string): string {
+  try {
+    return readFileSync(path, "utf8");
+  } catch {
+    return ""; // gone in between
+  }
 }
 
 export function readMemAvailable(): number {
