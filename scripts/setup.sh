@@ -66,7 +66,7 @@ node scripts/build.ts
 # --- a kernel for machines -----------------------------------------------------------------------
 if [ -n "$qemu" ]; then
   step "Looking for a guest kernel"
-  sh scripts/kernel/prepare.sh || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
+  sh scripts/kernel/prepare.sh >/dev/null || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
 fi
 
 rm -f "$setup_log"

@@ -4,6 +4,8 @@
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/say.sh
+# The tests run on Debian's kernel where our own is not there yet: building it would take the cores from under them.
+export BULKHEAD_NO_KERNEL_BUILD=1
 sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
 export PATH
