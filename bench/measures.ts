@@ -73,7 +73,7 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
         try {
           const perInstance = (bytes: number): number => bytes / options.instances;
           const samples: Sample[] = [
-            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss()), unit: "bytes", command },
+            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss())), unit: "bytes", command },
             { metric: "memory_available_lost", value: perInstance(Math.max(0, availableBefore - readMemAvailable())), unit: "bytes", command },
           ];
           const first = instances.ids[0];
