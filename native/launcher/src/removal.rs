@@ -79,13 +79,19 @@ fn release_ports(place: &Place, workload: &str) -> Result<(), Failure> {
     bulkhead_network::ports_remove_for(&place.layout.root_id, workload).map_err(foreign::of_network)
 }
 
-/// Removes a directory below the root with all that is in it; links in it are not followed.
+/// Removes a directory below the root with all that is in it; links in it are not followed. Another task may be at it as well: the one
+/// that a daemon asked for before it was killed. What is gone under our hands is gone.
 pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
-    match below.open(directory, libc::O_PATH | libc::O_DIRECTORY, 0) {
-        Err(failure) if failure.code == Code::NotFound => return Ok(()),
-        other => other?,
-    };
-    fs::remove_dir_all(directory).map_err(|error| Failure::from_io(&format!("remove {}", quote(directory)), &error))
+    loop {
+        match below.open(directory, libc::O_PATH | libc::O_DIRECTORY, 0) {
+            Err(failure) if failure.code == Code::NotFound => return Ok(()),
+            other => other?,
+        };
+        match fs::remove_dir_all(directory) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+            done => return done.map_err(|error| Failure::from_io(&format!("remove {}", quote(directory)), &error)),
+        }
+    }
 }
 
 /// The supervisor was killed. Its workload must not live on unnoticed: it is ended, and the loss is written down.
@@ -119,4 +125,28 @@ pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
     removed.extend(bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(foreign::of_network)?);
     Ok(json!({ "removed": removed }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_may_be_removed_by_two_at_once() {
+        let base = std::env::temp_dir().join(format!("removal-{}", std::process::id()));
+        for round in 0..30 {
+            let directory = base.join(format!("workload-{round}"));
+            for number in 0..40 {
+                fs::create_dir_all(directory.join(format!("{number}/deeper"))).unwrap();
+                fs::write(directory.join(format!("{number}/deeper/file")), "x").unwrap();
+            }
+            let remove = || remove_directory(&Below::new(&base).unwrap(), directory.to_str().unwrap());
+            std::thread::scope(|scope| {
+                let all: Vec<_> = (0..3).map(|_| scope.spawn(remove)).collect();
+                all.into_iter().for_each(|one| one.join().unwrap().unwrap());
+            });
+            assert!(!directory.exists());
+        }
+        fs::remove_dir_all(&base).unwrap();
+    }
 }
