@@ -52,9 +52,22 @@ export interface LauncherVerbs {
   volumeRemove: { ask: { directory: string }; ok: Record<never, never> };
 
   /**
+   * Copies into an empty volume what the image has at `path`, in a confined child: `lowers` are the trees of its layers, uppermost first, and
+   * are read as overlayfs would show them; owners, modes, times, extended attributes and hard links are kept. False where the volume holds
+   * something already or the image has no directory there. After a crash it is repeated: a volume is never left half filled.
+   */
+  volumeFill: { ask: { directory: string; lowers: readonly string[]; path: string }; ok: { filled: boolean } };
+
+  /**
    * Tries one mechanism on this host and says what happened. `what` is one of PROBES. Changes nothing that outlives the answer.
    */
   probe: { ask: { what: (typeof PROBES)[number] }; ok: { works: boolean; detail: string } };
+
+  /**
+   * Loads the launcher's default AppArmor profile for containers into the kernel, in the place of one that another release loaded, and
+   * names it; null where the kernel does not enforce AppArmor. UNAVAILABLE where it does and the profile cannot be loaded. Stays until reboot.
+   */
+  appArmor: { ask: Record<never, never>; ok: { profile: string | null } };
 
   /** Runs a program of the closed table PROGRAMS without privilege and with a deadline, and returns what it printed (cut at 64 KiB). For probes. */
   run: { ask: { program: (typeof PROGRAMS)[number]; arguments: readonly string[]; deadlineMs: number }; ok: { code: number; stdout: string; stderr: string } };

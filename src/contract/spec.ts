@@ -104,6 +104,7 @@ export interface SecuritySpec {
   readonly noNewPrivileges: boolean;
   /** `default` is Docker's profile; otherwise the profile's JSON text. */
   readonly seccomp: "default" | "unconfined" | { readonly profile: string };
+  /** Name of a profile that is loaded on the host, or `unconfined`; absent: the boundary's default where the host enforces AppArmor. */
   readonly appArmor?: string;
   readonly readOnlyRoot: boolean;
   readonly maskedPaths: readonly string[];
