@@ -7,6 +7,7 @@
 //!                                                                     └─ launch: a fork becomes supervise + oci | machine
 //! ```
 
+mod apparmor;
 mod beneath;
 mod connection;
 mod detached;
@@ -27,9 +28,8 @@ mod server;
 mod supervise;
 mod supervisors;
 mod task;
+mod teardown;
 mod verbs;
-
-use std::rc::Rc;
 
 fn main() {
     let options = match options::parse(std::env::args()) {
@@ -39,7 +39,8 @@ fn main() {
             std::process::exit(2);
         }
     };
-    if let Err(what) = run(&options) {
+    let done = if options.teardown { teardown::from_outside(&options) } else { run(&options) };
+    if let Err(what) = done {
         eprintln!("bulkhead-launcher: {what}");
         std::process::exit(1);
     }
@@ -59,9 +60,7 @@ fn run(options: &options::Options) -> Result<(), String> {
     let root_id = instance::identity(&options.root)?;
     supervisors::make_directory(&options.run)?;
     mounts::enter_private_namespace().map_err(|failure| failure.what)?;
-    let layout = bulkhead_cgroup::Layout::find(&root_id).map_err(|failure| failure.what)?;
-    let below = beneath::Below::new(&options.root).map_err(|error| format!("cannot open {}: {error}", options.root.display()))?;
-    let place = launch::Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout) };
+    let place = launch::Place::open(options, &root_id)?;
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
     server.take_up();
     readiness::announce();

@@ -27,8 +27,7 @@ pub struct Run {
 pub fn run(run: &Run) -> Result<Value, Failure> {
     let name = PROGRAMS.iter().find(|name| **name == run.program);
     let name = name.ok_or_else(|| Failure::new(Code::DeniedByPolicy, format!("{} is not in the launcher's table of programs", quote(&run.program))))?;
-    let path = FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| std::fs::metadata(path).is_ok());
-    let path = path.ok_or_else(|| Failure::new(Code::NotFound, format!("{name} is not installed")).remedy(format!("apt-get install {}", package(name))))?;
+    let path = locate(name).ok_or_else(|| Failure::new(Code::NotFound, format!("{name} is not installed")).remedy(format!("apt-get install {}", package(name))))?;
     // A probe that boots a machine needs the device's group; nothing else.
     let groups: Vec<u32> = std::fs::metadata("/dev/kvm").map(|meta| meta.gid()).ok().filter(|gid| *gid != 0).into_iter().collect();
     let mut command = Command::new(path);
@@ -61,6 +60,11 @@ pub fn run(run: &Run) -> Result<Value, Failure> {
     unsafe { libc::kill(-(child.id() as i32), libc::SIGKILL) };
     let code = status.code().unwrap_or_else(|| 128 + status.signal().unwrap_or(0));
     Ok(json!({ "code": code, "stdout": String::from_utf8_lossy(&stdout), "stderr": String::from_utf8_lossy(&stderr) }))
+}
+
+/// Where a program is installed; never asked of a PATH.
+pub fn locate(name: &str) -> Option<String> {
+    FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| std::fs::metadata(path).is_ok())
 }
 
 fn package(name: &str) -> &str {

@@ -3,7 +3,7 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::Offspring;
-use crate::{foreign, layers, peer, probes, programs, removal};
+use crate::{apparmor, foreign, layers, peer, probes, programs, removal};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::frame::PROTOCOL_VERSION;
@@ -102,6 +102,10 @@ impl Server {
                 self.task(asker, move || bulkhead_network::bridge_remove(&root_id, &bridge).map(|()| json!({})).map_err(foreign::of_network))
             }
             "volumeCreate" => self.volume_create(request),
+            "volumeFill" => {
+                let forked = layers::volume_fill(&self.place.below, request.arguments()?)?;
+                self.keep(forked, Purpose::Task, Some(asker)).map(|()| None)
+            }
             "volumeRemove" => {
                 let directory = request.arguments::<Directory>()?.directory;
                 let below = self.place.below.clone();
@@ -112,9 +116,16 @@ impl Server {
                 let place = self.place.clone();
                 self.task(asker, move || probes::probe(&what, &place))
             }
+            "appArmor" => self.task(asker, apparmor::load),
             "run" => {
                 let run: programs::Run = request.arguments()?;
                 self.task(asker, move || programs::run(&run))
+            }
+            "teardown" => {
+                // Whatever is asked from now on would make what this takes away.
+                self.ending = true;
+                let place = self.place.clone();
+                self.task(asker, move || teardown::clear(&place))
             }
             "shutdown" => {
                 self.ending = true;

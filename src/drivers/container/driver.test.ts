@@ -60,6 +60,7 @@ afterEach(async () => {
 
 function answerLauncher(ask: Asked): Reply | "default" {
   if (ask.verb === "probe") return { ok: { works: true, detail: `${String(ask["what"])} worked` } };
+  if (ask.verb === "appArmor") return { ok: { profile: null } };
   if (ask.verb === "run") return { ok: { code: 0, stdout: "crun version 9.9\n", stderr: "" } };
   if (ask.verb !== "launch") return "default";
   void onLaunch(ask["plan"] as LaunchPlan).then((reply) => reply !== undefined && launcher.reply(ask.id, reply));

@@ -14,6 +14,7 @@ import { Failure, quote, toFailure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
+import { readAppArmor } from "../../host/apparmor.ts";
 import { findDevice, listDevices } from "../../host/device-node.ts";
 import { findProgram, type HostFacts, readHostFacts } from "../../host/host-facts.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
@@ -22,6 +23,7 @@ import { findStaticProgram } from "../../host/static-program.ts";
 import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
+import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
 import type { OciDevice } from "./oci-config.ts";
@@ -118,10 +120,11 @@ class ContainerDriver implements BoundaryDriver {
       throw new Failure("UNSUPPORTED", "A container needs its root as layers of directories", { workload: spec.workload, boundary: this.kind });
     const init = spec.init ? findInit(spec) : undefined;
     const hostCapabilities = namesOf(this.#host.capabilityMask);
-    const security = { ...spec.security, capabilities: grantCapabilities(spec, hostCapabilities) };
+    const confined = chooseProfile(spec, runtime.appArmor, readAppArmor);
+    const security = { ...confined.security, capabilities: grantCapabilities(spec, hostCapabilities) };
     const held: ContainerBundle = {
       version: 1,
-      spec: { ...spec, security },
+      spec: { ...confined, security },
       hostCapabilities,
       identity: { kind: this.kind, engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
       runtime: { name: runtime.name, path: runtime.path, arguments: [] },

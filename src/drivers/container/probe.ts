@@ -9,12 +9,15 @@ import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
+import { loadDefaultProfile } from "./apparmor.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 export interface FoundRuntime {
   readonly name: "crun" | "runc";
   readonly path: string;
   readonly version: string;
+  /** The AppArmor profile of containers that name none. */
+  readonly appArmor?: string;
 }
 
 export interface Probed {
@@ -53,8 +56,10 @@ export async function probeContainers(context: ProbeContext, call: Call): Promis
   }
   const findings = await Promise.all(MECHANISMS.map((mechanism) => tryMechanism(context, mechanism)));
   if (findings.some((finding) => finding.level === "missing")) return conclude(findings, undefined);
+  const { profile, finding: confined } = await loadDefaultProfile(context.launcher);
+  if (confined !== undefined) findings.push(confined);
   for (const name of ["crun", "runc"] as const) {
-    const { runtime, finding } = await tryRuntime(context, { name, hello }, call);
+    const { runtime, finding } = await tryRuntime(context, { name, hello, profile }, call);
     findings.push(finding);
     if (runtime !== undefined) return conclude(findings, runtime);
   }
@@ -89,7 +94,7 @@ async function tryMechanism(context: ProbeContext, mechanism: (typeof MECHANISMS
 
 async function tryRuntime(
   context: ProbeContext,
-  given: { name: "crun" | "runc"; hello: LauncherHello },
+  given: { name: "crun" | "runc"; hello: LauncherHello; profile: string | undefined },
   call: Call,
 ): Promise<{ runtime?: FoundRuntime; finding: Finding }> {
   const { name } = given;
@@ -100,7 +105,7 @@ async function tryRuntime(
   try {
     const { stdout } = await context.launcher.request("run", { program: name, arguments: ["--version"], deadlineMs: 5000 });
     const version = /version (\S+)/.exec(stdout)?.[1] ?? "unknown";
-    const runtime: FoundRuntime = { name, path, version };
+    const runtime: FoundRuntime = { name, path, version, ...(given.profile === undefined ? {} : { appArmor: given.profile }) };
     const began = performance.now();
     const code = await runTrial(context, { runtime, program: `/proc/${given.hello.pid}/exe` }, call);
     if (code === 126 || code === 127)

@@ -44,6 +44,9 @@ pub fn read_failure(log: &OwnedFd) -> Option<Failure> {
 pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
     let message = message.unwrap_or_else(|| "it said nothing".into());
     let has = |part: &str| message.contains(part);
+    if has("self/attr/") {
+        return Failure::new(Code::InvalidSpec, format!("the security profile cannot be applied: {message}")).remedy("load the profile first (apparmor_parser -r FILE)");
+    }
     if has("not found in $PATH") || (has("exec") && has("o such file or directory") && !has("chdir")) {
         return Failure::new(Code::CommandNotFound, format!("the command does not exist inside the workload: {message}"));
     }
@@ -70,6 +73,7 @@ mod tests {
         assert_eq!(code("exec: \"/etc\": is a directory"), Code::CommandNotExecutable);
         assert_eq!(code("exec: \"nope\": executable file not found in $PATH"), Code::CommandNotFound);
         assert_eq!(code("exec container process (missing dynamic library?) `/a`: No such file or directory"), Code::CommandNotFound);
+        assert_eq!(code("write file `/proc/thread-self/attr/exec`: No such file or directory"), Code::InvalidSpec);
         assert_eq!(code("chdir `/x`: No such file or directory"), Code::InvalidSpec);
         assert_eq!(code("mount `proc`: Operation not permitted"), Code::Internal);
     }
