@@ -52,7 +52,8 @@ kill_launcher() {
   systemctl kill --kill-whom=main -s KILL bulkhead-launcher || return 1
   within 20 systemctl is-active --quiet bulkhead-launcher || { echo "systemd did not start it again"; return 1; }
   sleep 2
-  expect 1 "$(pgrep -c -f 'bulkhead-launcher --root /var/lib/bulkhead.*launcher.sock' -P 1)"
+  # The one that systemd started holds the root; the daemon started none of its own.
+  expect "$(systemctl show -p MainPID --value bulkhead-launcher)" "$(cat /var/lib/bulkhead/launcher.lock)"
 }
 kill_daemon() {
   systemctl kill --kill-whom=main -s KILL bulkhead || return 1
