@@ -6,16 +6,15 @@ import type { Process } from "../../../src/contract/process.ts";
 import type { Sandbox } from "../../../src/contract/sandbox.ts";
 import type { StateStore } from "../../../src/state/index.ts";
 
-/** How long after a step has begun the daemon dies within it. */
-const WITHIN_MS = [1, 4];
-
 export class Knife {
   private readonly at: number;
+  private readonly withinMs: readonly number[];
   private count = 0;
 
-  /** `at` 0 never cuts: the points are only counted. */
-  constructor(at: number) {
+  /** `at` 0 never cuts: the points are only counted. `withinMs`: how long after a step has begun the daemon dies within it. */
+  constructor(at: number, withinMs: readonly number[]) {
     this.at = at;
+    this.withinMs = withinMs;
   }
 
   get points(): number {
@@ -28,7 +27,7 @@ export class Knife {
   }
 
   within(name: string): void {
-    for (const ms of WITHIN_MS) {
+    for (const ms of this.withinMs) {
       if (++this.count === this.at) setTimeout(() => this.cut(`${name} +${ms} ms`), ms);
     }
   }

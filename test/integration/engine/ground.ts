@@ -3,7 +3,9 @@
 import { join } from "node:path";
 import { plainCall } from "../../../src/contract/call.ts";
 import type { BoundaryDriver } from "../../../src/contract/driver.ts";
+import type { RootSource } from "../../../src/contract/spec.ts";
 import { createContainerDriver } from "../../../src/drivers/container/driver.ts";
+import { createMicrovmDriver } from "../../../src/drivers/microvm/driver.ts";
 import { createEngine } from "../../../src/engine/engine.ts";
 import type { Engine } from "../../../src/engine/index.ts";
 import { memoryImages, memoryNetworks, memoryVolumes } from "../../../src/engine/testkit/neighbours.ts";
@@ -14,8 +16,8 @@ export interface Ground {
   readonly root: string;
   readonly sockets: string;
   readonly launcher: string;
-  /** Directory of the image's only layer. */
-  readonly layer: string;
+  /** The image's only layer: a directory for containers; for machines a drive, and the init that they boot with. */
+  readonly image: { readonly directory: string } | { readonly drive: string; readonly bytes: number; readonly guest: string };
 }
 
 export interface Wrapping {
@@ -30,11 +32,13 @@ export interface OpenEngine {
 
 export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine {
   const launcher = new LauncherClient({ socket: ground.launcher, log: plainCall().log });
-  const driver = createContainerDriver({ launcher, root: ground.root, sockets: ground.sockets });
+  const { image } = ground;
+  const places = { launcher, root: ground.root, sockets: ground.sockets };
+  const driver = "drive" in image ? createMicrovmDriver({ ...places, guestPrograms: [image.guest] }) : createContainerDriver(places);
   const store = openStateStore(join(ground.root, "state"));
   const engine = createEngine({
     drivers: [wrapping.driver?.(driver) ?? driver],
-    images: { ...memoryImages({ busybox: {} }), root: async () => ({ form: "directories", layers: [ground.layer] }) },
+    images: { ...memoryImages({ busybox: {} }), root: async () => rootOf(image) },
     networks: memoryNetworks(),
     volumes: memoryVolumes(ground.root),
     state: wrapping.store?.(store) ?? store,
@@ -49,4 +53,10 @@ export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine 
       launcher.close();
     },
   };
+}
+
+function rootOf(image: Ground["image"]): RootSource {
+  if ("directory" in image) return { form: "directories", layers: [image.directory] };
+  const layers = [{ offsetBytes: 0, lengthBytes: image.bytes }];
+  return { form: "block-image", drive: { path: image.drive, format: "raw" }, extents: [], layers };
 }

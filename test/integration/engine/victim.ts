@@ -6,9 +6,14 @@ import { STORIES } from "./stories.ts";
 import { cuttingDriver, cuttingStore, Knife } from "./cutting.ts";
 import { openEngine, type Ground } from "./ground.ts";
 
-const { ground, story, at } = JSON.parse(process.argv[2] ?? "") as { readonly ground: Ground; readonly story: string; readonly at: number };
+const { ground, story, at, withinMs } = JSON.parse(process.argv[2] ?? "") as {
+  readonly ground: Ground;
+  readonly story: string;
+  readonly at: number;
+  readonly withinMs: readonly number[];
+};
 const say = (line: string) => writeSync(1, `${line}\n`);
-const knife = new Knife(at);
+const knife = new Knife(at, withinMs);
 const { engine } = openEngine(ground, { driver: (driver) => cuttingDriver(driver, knife), store: (store) => cuttingStore(store, knife) });
 await engine.recover(plainCall());
 await STORIES[story]?.(engine, (what) => say(`reached ${what}`));
