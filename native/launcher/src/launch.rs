@@ -3,6 +3,7 @@
 use crate::beneath::Below;
 use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time};
 use crate::oci::{Oci, Order, Programs, Runtime};
+use crate::options::Options;
 use crate::supervise::{Setting, Supervisor};
 use crate::supervisors::{self, Standing};
 use crate::task::Teller;
@@ -25,6 +26,15 @@ pub struct Place {
     pub run: PathBuf,
     pub below: Rc<Below>,
     pub layout: Rc<Layout>,
+}
+
+impl Place {
+    /// Looks for the control groups, and makes the root's own.
+    pub fn open(options: &Options, root_id: &str) -> Result<Place, String> {
+        let layout = Layout::find(root_id).map_err(|failure| failure.what)?;
+        let below = Below::new(&options.root).map_err(|error| format!("cannot open {}: {error}", options.root.display()))?;
+        Ok(Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout) })
+    }
 }
 
 /// A plan whose paths and names have been checked, with what the launcher adds.

@@ -3,7 +3,7 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::Offspring;
-use crate::{apparmor, foreign, layers, peer, probes, programs, removal};
+use crate::{apparmor, foreign, layers, peer, probes, programs, removal, teardown};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::frame::PROTOCOL_VERSION;

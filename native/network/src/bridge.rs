@@ -56,6 +56,22 @@ pub fn bridge_remove(root_id: &str, bridge: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Removes every bridge of this root, the table, and our rules in others' chains, and tells the bridges' names. Idempotent.
+pub fn remove_all(root_id: &str) -> Result<Vec<String>, Failure> {
+    names::check_root(root_id)?;
+    let explain = |refusal: Refusal| Failure::refused("cannot look for bridges", &refusal);
+    let links = Socket::route().and_then(|route| link::list(&route)).map_err(explain)?;
+    let bridges = siblings(&links, root_id, |_| true);
+    for bridge in &bridges {
+        bridge_remove(root_id, bridge)?;
+    }
+    if bridges.is_empty() {
+        // A table may stand without them; what removes the last bridge removes it too.
+        bridge_remove(root_id, &format!("{}0", names::bridge_prefix(root_id)))?;
+    }
+    Ok(bridges)
+}
+
 /// The index of a bridge that stands.
 pub(crate) fn find_index(route: &Socket, bridge: &str) -> Result<u32, Failure> {
     let found = link::find_by_name(route, bridge).map_err(|refusal| Failure::refused(format!("cannot look for the bridge {bridge}"), &refusal))?;

@@ -3,7 +3,7 @@
 //! Who calls what:
 //!
 //! ```text
-//! launcher     bridge_ensure · bridge_remove · ports_remove_for · sweep · probe_bridge · probe_nftables · probe_tun
+//! launcher     bridge_ensure · bridge_remove · remove_all · ports_remove_for · sweep · probe_bridge · probe_nftables · probe_tun
 //! supervisor   raise_for_process (OCI runtimes)  or  raise_tap (machines); keeps the `Network` until the workload is gone
 //! ```
 //!
@@ -37,7 +37,7 @@ mod sysctl;
 mod table;
 mod tap;
 
-pub use bridge::{bridge_ensure, bridge_remove};
+pub use bridge::{bridge_ensure, bridge_remove, remove_all};
 pub use failure::Failure;
 pub use network::{Network, raise_for_process, raise_tap};
 pub use probe::{probe_bridge, probe_nftables, probe_tun};
