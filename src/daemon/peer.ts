@@ -15,6 +15,10 @@ export function createIdentify(launcher: Launcher, socketPath: string): (socket:
     const fd = (socket as unknown as SocketWithHandle)._handle?.fd;
     if (fd === undefined || fd < 0) throw new Failure("CANCELLED", "The connection was closed before it was known who made it");
     const peer = await launcher.request("peer", { fd });
+    // The number may have gone to another connection meanwhile: its owner must not lend a closed one its name.
+    if (socket.destroyed || (socket as unknown as SocketWithHandle)._handle?.fd !== fd) {
+      throw new Failure("CANCELLED", "The connection was closed before it was known who made it");
+    }
     return { ...peer, socket: socketPath };
   };
 }
