@@ -187,6 +187,12 @@ describe("limits", () => {
     expect(request({ Ulimits: [{ Name: "nofile", Soft: 1024, Hard: 2048 }] }).rlimits).toEqual([{ name: "RLIMIT_NOFILE", soft: 1024, hard: 2048 }]);
   });
 
+  it("give a limited workload as much swap as memory where nothing is said of swap, and no more", () => {
+    expect(request({ Memory: 64 << 20 }).limits).toEqual({ memoryBytes: 64 << 20, memorySwapBytes: 128 << 20 });
+    expect(request({ Memory: 64 << 20, MemorySwap: 64 << 20 }).limits).toMatchObject({ memorySwapBytes: 64 << 20 });
+    expect(request({}).limits).toEqual({});
+  });
+
   it("are refused where they contradict themselves or cannot hold a process", () => {
     for (const host of [
       { Memory: 1024 },
@@ -196,6 +202,7 @@ describe("limits", () => {
       { CpuQuota: 10 },
       { CpusetCpus: "all" },
       { Ulimits: [{ Name: "nofile", Soft: 2, Hard: 1 }] },
+      { Ulimits: [{ Name: "bogus", Soft: 1, Hard: 1 }] },
       { StorageOpt: { inodes: "1" } },
     ])
       expect(refusal(host).code, JSON.stringify(host)).toBe("INVALID_SPEC");
@@ -203,6 +210,13 @@ describe("limits", () => {
 });
 
 describe("security", () => {
+  it("takes no-new-privileges as Go writes truth, and refuses what is neither true nor false", () => {
+    for (const said of ["no-new-privileges", "no-new-privileges=true", "no-new-privileges:1", "no-new-privileges=TRUE"])
+      expect(request({ SecurityOpt: [said] }).security.noNewPrivileges, said).toBe(true);
+    expect(request({ SecurityOpt: ["no-new-privileges=false"] }).security.noNewPrivileges).toBe(false);
+    for (const said of ["no-new-privileges=yes", "no-new-privileges=on"]) expect(refusal({ SecurityOpt: [said] }).code, said).toBe("INVALID_SPEC");
+  });
+
   it("carries capabilities, options, host namespaces and devices", () => {
     expect(
       request({

@@ -6,7 +6,7 @@ import type { HealthCheck, RestartPolicy, WorkloadRequest } from "../../engine/i
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 import { compact, type Echo } from "./echo.ts";
 import { chooseIsolation } from "./isolation.ts";
-import { readLimits, readRlimits } from "./limits-body.ts";
+import { readFirstLimits, readRlimits } from "./limits-body.ts";
 import { readMounts } from "./mounts-body.ts";
 import { readNetwork } from "./network-body.ts";
 import { readPorts } from "./ports-body.ts";
@@ -54,7 +54,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     dnsSearch: host.DnsSearch ?? [],
     dnsOptions: host.DnsOptions ?? [],
     extraHosts: host.ExtraHosts ?? [],
-    limits: readLimits(host),
+    limits: readFirstLimits(host),
     rlimits: readRlimits(host),
     sysctls: host.Sysctls ?? {},
     ...present({ shmBytes: host.ShmSize || undefined }),

@@ -58,6 +58,13 @@ export function readLimits(host: LimitFields): LimitsSpec {
   });
 }
 
+/** As `readLimits`, and memory that is limited is not evaded by swap: where nothing is said of swap there is as much of it as of memory. */
+export function readFirstLimits(host: LimitFields): LimitsSpec {
+  const limits = readLimits(host);
+  if (limits.memoryBytes === undefined || limits.memorySwapBytes !== undefined) return limits;
+  return { ...limits, memorySwapBytes: 2 * limits.memoryBytes };
+}
+
 function readCpus(host: LimitFields): number | undefined {
   if (host.NanoCpus) {
     if (host.CpuQuota || host.CpuPeriod) throw invalid("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
@@ -80,9 +87,14 @@ function readDisk(host: LimitFields): number | undefined {
   return bytes;
 }
 
+/** setrlimit(2), in Docker's spelling. */
+const ULIMITS = new Set(
+  ["as", "core", "cpu", "data", "fsize", "locks", "memlock", "msgqueue"].concat(["nice", "nofile", "nproc", "rss", "rtprio", "rttime", "sigpending", "stack"]),
+);
+
 export function readRlimits(host: Pick<HostConfigBody, "Ulimits">): readonly RlimitSpec[] {
   return (host.Ulimits ?? []).map(({ Name, Soft, Hard }) => {
-    if (!/^[a-z]{2,12}$/.test(Name)) throw invalid(`invalid ulimit type: ${quote(Name)}`);
+    if (!ULIMITS.has(Name)) throw invalid(`invalid ulimit type: ${quote(Name)}`);
     if (Hard !== -1 && (Soft > Hard || Soft === -1)) throw invalid(`ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);
     return { name: `RLIMIT_${Name.toUpperCase()}`, soft: Soft, hard: Hard };
   });

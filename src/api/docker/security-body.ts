@@ -41,7 +41,7 @@ function readSecurityOptions(given: readonly string[]): SecurityOptions {
   const options: SecurityOptions = {};
   for (const option of given) {
     const [, name = option, value = ""] = /^([a-z-]+)[=:]([\s\S]*)$/.exec(option) ?? [];
-    if (name === "no-new-privileges") options.noNewPrivileges = value === "" || value === "true";
+    if (name === "no-new-privileges") options.noNewPrivileges = readTruth(value, option);
     else if (name === "seccomp") readSeccomp(value, options);
     else if (name === "apparmor") options.appArmor = value;
     // The client itself turns systempaths=unconfined into empty lists of paths.
@@ -52,6 +52,13 @@ function readSecurityOptions(given: readonly string[]): SecurityOptions {
     } else throw new Failure("INVALID_SPEC", `invalid --security-opt: ${quote(option)}`);
   }
   return options;
+}
+
+/** As Go reads it. What is neither must not pass for "no": the workload would be weaker than it was asked for. */
+function readTruth(value: string, option: string): boolean {
+  if (["", "1", "t", "T", "true", "TRUE", "True"].includes(value)) return true;
+  if (["0", "f", "F", "false", "FALSE", "False"].includes(value)) return false;
+  throw new Failure("INVALID_SPEC", `invalid --security-opt: ${quote(option)}`, { remedy: "Write no-new-privileges, or no-new-privileges=false." });
 }
 
 function readSeccomp(value: string, options: SecurityOptions): void {
