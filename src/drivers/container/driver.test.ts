@@ -158,10 +158,11 @@ test("prepare writes what is shown inside, keeps what the workload wrote, and it
   const bundle = await prepare();
   expect(readFileSync(join(directoryOf(), "hosts"), "utf8")).toBe("127.0.0.1 localhost\n");
   expect(readFileSync(join(directoryOf(), "hostname"), "utf8")).toBe("box\n");
-  expect(statSync(join(directoryOf(), "upper")).mode & 0o777).toBe(0o755);
-  writeFileSync(join(directoryOf(), "upper/written"), "kept");
+  expect(statSync(join(directoryOf(), "written/upper")).mode & 0o777).toBe(0o755);
+  expect(statSync(join(directoryOf(), "written")).mode & 0o777, "a set-uid file in it is nobody's to run").toBe(0o700);
+  writeFileSync(join(directoryOf(), "written/upper/file"), "kept");
   await prepare({ hosts: "changed\n" });
-  expect(readFileSync(join(directoryOf(), "upper/written"), "utf8")).toBe("kept");
+  expect(readFileSync(join(directoryOf(), "written/upper/file"), "utf8")).toBe("kept");
   expect(readFileSync(join(directoryOf(), "hosts"), "utf8")).toBe("changed\n");
   expect(JSON.parse(JSON.stringify(bundle))).toEqual(bundle);
 });

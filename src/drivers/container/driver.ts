@@ -160,6 +160,8 @@ function writeFiles(spec: SandboxSpec, directory: string): void {
   const places = placesOf(directory);
   ensureDirectory(directory, 0o711);
   ensureDirectory(places.rootfs, 0o755);
+  // What a workload writes may be set-uid: nobody of the host passes through here to it.
+  ensureDirectory(places.written, 0o700);
   // Its attributes become those of the container's own /.
   ensureDirectory(places.upper, 0o755);
   ensureDirectory(places.work, 0o700);
