@@ -58,6 +58,9 @@ export interface LauncherVerbs {
    */
   volumeFill: { ask: { directory: string; lowers: readonly string[]; path: string }; ok: { filled: boolean } };
 
+  /** What each of these directories takes on disk, holes not counted; 0 for one that is not there. */
+  diskUse: { ask: { directories: readonly string[] }; ok: { bytes: readonly number[] } };
+
   /**
    * Tries one mechanism on this host and says what happened. `what` is one of PROBES. Changes nothing that outlives the answer.
    */

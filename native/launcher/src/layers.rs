@@ -1,7 +1,7 @@
-//! `unpack` and `layerImage`: what the launcher opens for the confined child, which then works by descriptors alone.
+//! `unpack`, `layerImage` and `volumeFill`: what the launcher opens for the confined child, which then works by descriptors alone.
 
 use crate::beneath::Below;
-use crate::foreign;
+use crate::{foreign, removal};
 use crate::task::{Offspring, Teller};
 use bulkhead_unpack as unpacker;
 use bulkhead_wire::{Code, Failure};
@@ -26,6 +26,13 @@ pub struct Unpack {
 pub struct LayerImage {
     directory: String,
     file: String,
+}
+
+#[derive(Deserialize)]
+pub struct VolumeFill {
+    directory: String,
+    lowers: Vec<String>,
+    path: String,
 }
 
 /// What is to be cleared away when the child was ended before it could: the name under which it worked.
@@ -80,6 +87,36 @@ pub fn layer_image(below: &Below, order: LayerImage) -> Result<(io::Result<Offsp
     let job = unpacker::ImageJob { layer, parent, name };
     let work = move |_: &mut Teller| unpacker::layer_image(job).map(|made| json!({ "bytes": made.bytes })).map_err(foreign::of_unpack);
     Ok((Offspring::task(&keep, work), unfinished))
+}
+
+/// Carried through once begun: what a crash leaves of it is taken up by the next one.
+pub fn volume_fill(below: &Below, order: VolumeFill) -> Result<io::Result<Offspring>, Failure> {
+    let layers: Vec<OwnedFd> = order.lowers.iter().map(|path| below.open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0)).collect::<Result<_, _>>()?;
+    let (parent, name) = place(below, &order.directory)?;
+    let mut keep: Vec<RawFd> = layers.iter().map(AsRawFd::as_raw_fd).collect();
+    keep.push(parent.as_raw_fd());
+    let job = unpacker::FillJob { parent, name, layers, path: order.path };
+    let work = move |_: &mut Teller| unpacker::fill(job).map(|filled| json!({ "filled": filled })).map_err(foreign::of_unpack);
+    Ok(Offspring::task(&keep, work))
+}
+
+/// With what a fill that was cut off has left beside it.
+pub fn volume_remove(below: &Below, directory: &str) -> Result<Value, Failure> {
+    let (parent, name) = directory.rsplit_once('/').unwrap_or_default();
+    for beside in unpacker::leftovers(name).map_err(foreign::of_unpack)? {
+        removal::remove_directory(below, &format!("{parent}/{beside}"))?;
+    }
+    removal::remove_directory(below, directory).map(|()| json!({}))
+}
+
+/// In the order of the question; what is not there takes nothing.
+pub fn disk_use(below: &Below, directories: &[String]) -> Result<Value, Failure> {
+    let size = |path: &String| match below.open(path, libc::O_RDONLY | libc::O_DIRECTORY, 0) {
+        Err(failure) if failure.code == Code::NotFound => Ok(0),
+        found => found.map(unpacker::disk_use),
+    };
+    let bytes: Vec<u64> = directories.iter().map(size).collect::<Result<_, _>>()?;
+    Ok(json!({ "bytes": bytes }))
 }
 
 fn unfinished(parent: &OwnedFd, name: &str) -> Result<Unfinished, Failure> {

@@ -46,6 +46,11 @@ struct Directory {
 }
 
 #[derive(Deserialize)]
+struct Directories {
+    directories: Vec<String>,
+}
+
+#[derive(Deserialize)]
 struct Probe {
     what: String,
 }
@@ -102,6 +107,11 @@ impl Server {
                 self.task(asker, move || bulkhead_network::bridge_remove(&root_id, &bridge).map(|()| json!({})).map_err(foreign::of_network))
             }
             "volumeCreate" => self.volume_create(request),
+            "diskUse" => {
+                let directories = request.arguments::<Directories>()?.directories;
+                let below = self.place.below.clone();
+                self.task(asker, move || layers::disk_use(&below, &directories))
+            }
             "volumeFill" => {
                 let forked = layers::volume_fill(&self.place.below, request.arguments()?)?;
                 self.keep(forked, Purpose::Task, Some(asker)).map(|()| None)
@@ -109,7 +119,7 @@ impl Server {
             "volumeRemove" => {
                 let directory = request.arguments::<Directory>()?.directory;
                 let below = self.place.below.clone();
-                self.task(asker, move || removal::remove_directory(&below, &directory).map(|()| json!({})))
+                self.task(asker, move || layers::volume_remove(&below, &directory))
             }
             "probe" => {
                 let what = request.arguments::<Probe>()?.what;

@@ -76,6 +76,12 @@ pub fn rename_new(parent: BorrowedFd<'_>, old: &CStr, new: &CStr) -> Result<()> 
     check(unsafe { libc::syscall(libc::SYS_renameat2, fd, old.as_ptr(), fd, new.as_ptr(), libc::RENAME_NOREPLACE) }).map(drop)
 }
 
+/// Into another directory, under the same name, which must be free there.
+pub fn move_new(from: BorrowedFd<'_>, to: BorrowedFd<'_>, name: &CStr) -> Result<()> {
+    let (from, to) = (from.as_raw_fd(), to.as_raw_fd());
+    check(unsafe { libc::syscall(libc::SYS_renameat2, from, name.as_ptr(), to, name.as_ptr(), libc::RENAME_NOREPLACE) }).map(drop)
+}
+
 pub fn unlink(parent: BorrowedFd<'_>, name: &CStr, flags: i32) -> Result<()> {
     check(i64::from(unsafe { libc::unlinkat(parent.as_raw_fd(), name.as_ptr(), flags) })).map(drop)
 }

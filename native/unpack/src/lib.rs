@@ -1,8 +1,9 @@
-//! Turns an image layer, an archive that nobody has checked, into a directory; and such a directory into an erofs image.
+//! Turns an image layer, an archive that nobody has checked, into a directory; such a directory into an erofs image;
+//! and what directories hold at one place into a volume.
 //!
 //! The caller forks a child for each job. In it, in this order: drop every descriptor that the job does not need, then call
-//! `unpack` or `layer_image`. Both confine the calling process for good before they read the first byte of the archive (see
-//! `confine`), so they must never be called in a process that has anything else to do. Afterwards the child reports and exits.
+//! `unpack`, `layer_image` or `fill`. Each confines the calling process for good before they read the first byte of the archive (see
+//! `confine`), so none must ever be called in a process that has anything else to do. Afterwards the child reports and exits.
 //!
 //!     blob ─▶ decompress (gzip, zstd, plain) ─▶ sha256 in a thread of its own
 //!                                           └▶ tar ─▶ tree, by descriptors, inside `parent/.name.partial` ─▶ sync ─▶ rename to `parent/name`
@@ -13,16 +14,21 @@ mod at;
 mod confine;
 mod erofs;
 mod failure;
+mod fill;
 mod filter;
 mod header;
 mod job;
 mod listing;
 mod lowers;
+mod merged;
 mod path;
 mod pax;
 mod sparse;
 mod stream;
 mod tree;
+mod usage;
 
 pub use failure::{Code, Failure};
+pub use fill::{FillJob, fill, leftovers};
 pub use job::{ImageJob, ImageMade, Limits, UnpackJob, Unpacked, layer_image, remove, unpack};
+pub use usage::disk_use;

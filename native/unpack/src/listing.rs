@@ -1,4 +1,4 @@
-//! Empties directories.
+//! Reads and empties directories.
 
 use std::ffi::{CStr, CString};
 use std::io::{Error, ErrorKind, Result};
@@ -26,6 +26,23 @@ pub fn first_that_stays(directory: BorrowedFd<'_>) -> Result<Option<CString>> {
                 Err(error) => return Err(error),
             }
         }
+    }
+}
+
+/// Every name of a directory, without `.` and `..`.
+pub fn all(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
+    unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) };
+    let mut buffer = vec![0u8; 32 * 1024];
+    let mut found = Vec::new();
+    loop {
+        let got = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
+        if got < 0 {
+            return Err(Error::last_os_error());
+        }
+        if got == 0 {
+            return Ok(found);
+        }
+        found.extend(names(&buffer[..got as usize]));
     }
 }
 

@@ -11,7 +11,7 @@ use crate::at;
 use crate::failure::{Failure, quoted};
 use crate::pax::Time;
 
-const OPAQUE: &std::ffi::CStr = c"trusted.overlay.opaque";
+pub const OPAQUE: &std::ffi::CStr = c"trusted.overlay.opaque";
 
 pub struct Lowers {
     trees: Vec<OwnedFd>,
@@ -60,7 +60,7 @@ impl Lowers {
     }
 }
 
-fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> std::io::Result<Time> {
+pub fn copy_attributes(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> std::io::Result<Time> {
     let status = at::status(from, c"")?;
     at::own_file(to, status.st_uid, status.st_gid)?;
     at::mode_file(to, status.st_mode & 0o7777)?;
