@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -42,6 +42,12 @@ describe("volumes", () => {
     expect(same).toEqual(one);
     expect(asked).toEqual(["volumeCreate /volumes/data"]);
     expect(volumes.list()).toEqual([one]);
+  });
+
+  it("lie where no other user of the host can run what a workload left in them", () => {
+    mkdirSync(join(root, "volumes"), { mode: 0o755 });
+    bed();
+    expect(statSync(join(root, "volumes")).mode & 0o777).toBe(0o700);
   });
 
   it("get 64 digits where nobody names them", async () => {

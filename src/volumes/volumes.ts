@@ -6,7 +6,7 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { type Call, plainCall } from "../contract/call.ts";
 import { Failure, quote } from "../contract/failure.ts";
@@ -39,7 +39,9 @@ export interface VolumesOptions {
 /** Makes the directory that volumes lie in. */
 export function openVolumes(options: VolumesOptions): Volumes {
   const parent = join(options.root, "volumes");
-  mkdirSync(parent, { recursive: true, mode: 0o711 });
+  // A workload may leave a set-uid file in a volume: nobody of the host passes through here to it.
+  mkdirSync(parent, { recursive: true, mode: 0o700 });
+  chmodSync(parent, 0o700);
   return new StoredVolumes(options, parent);
 }
 
