@@ -127,6 +127,22 @@ describe("create", () => {
     expect(world.volumes.volumes.size).toBe(2);
   });
 
+  it("fills the volumes that may be filled from the image, and no others", async () => {
+    const mounts = [
+      { kind: "volume" as const, name: "named", target: "/named", readOnly: true, copyUp: true },
+      { kind: "volume" as const, name: "plain", target: "/plain", readOnly: false, copyUp: false },
+    ];
+    await create({ image: "rich", mounts });
+    expect(world.volumes.fills).toEqual(["named /named", "anonymous1 /data"]);
+  });
+
+  it("leaves no anonymous volume of a create that fails", async () => {
+    const mounts = [{ kind: "bind" as const, source: "/missing", target: "/x", readOnly: false, createSource: false }];
+    const anonymous = { kind: "volume" as const, name: "", target: "/y", readOnly: false, copyUp: false };
+    await expect(create({ mounts: [anonymous, ...mounts] })).rejects.toMatchObject({ code: "INVALID_SPEC" });
+    expect(world.volumes.volumes.size).toBe(0);
+  });
+
   it("removes anonymous volumes with a workload that removes itself, and keeps named ones", async () => {
     const { engine } = world;
     const mounts = [{ kind: "volume" as const, name: "named", target: "/named", readOnly: false, copyUp: true }];

@@ -7,11 +7,12 @@ import { randomBytes } from "node:crypto";
 import { hostname as hostName } from "node:os";
 import type { BoundaryKind } from "../contract/boundary.ts";
 import type { Call } from "../contract/call.ts";
+import { toFailure } from "../contract/failure.ts";
 import type { PortWish } from "../networks/index.ts";
 import type { ImageConfiguration } from "../images/index.ts";
 import { announceWorkload } from "./announcement.ts";
 import { formatInstant } from "./clock.ts";
-import { getDriver, type Context } from "./context.ts";
+import { getDriver, ownCall, type Context } from "./context.ts";
 import type { WorkloadRequest } from "./index.ts";
 import { mergeHealthCheck, mergeProcess } from "./merge.ts";
 import { resolveMounts } from "./mounts.ts";
@@ -68,7 +69,11 @@ export class Creation {
     const { configuration, ...known } = made;
     context.images.hold(made.imageId, made.id);
     try {
-      const wanted = { requests: request.mounts, imageVolumes: configuration.volumes };
+      const layers = async () => {
+        const root = await context.images.root(made.imageId, "directories", call);
+        return root.form === "directories" ? root.layers : [];
+      };
+      const wanted = { requests: request.mounts, imageVolumes: configuration.volumes, layers };
       const mounts = await resolveMounts(context.volumes, made.id, wanted, call);
       const healthCheck = mergeHealthCheck(configuration, request);
       return context.roster.add({
@@ -90,7 +95,9 @@ export class Creation {
       });
     } catch (thrown) {
       context.images.release(made.id);
-      context.volumes.release(made.id);
+      await context.volumes.abandon(made.id, ownCall(context)).catch((second: unknown) => {
+        context.log.warn({ workload: made.id, failure: toFailure(second).toJSON() }, "anonymous volumes of a workload that failed stay until the next start");
+      });
       throw thrown;
     }
   }

@@ -18,7 +18,12 @@ export interface ResolvedMounts {
 export async function resolveMounts(
   volumes: Volumes,
   holder: string,
-  wanted: { readonly requests: readonly MountRequest[]; readonly imageVolumes: readonly string[] },
+  wanted: {
+    readonly requests: readonly MountRequest[];
+    readonly imageVolumes: readonly string[];
+    /** The image's layers, uppermost first: asked for only where a volume may be filled from them. */
+    readonly layers: () => Promise<readonly string[]>;
+  },
   call: Call,
 ): Promise<ResolvedMounts> {
   const taken = new Set(wanted.requests.map(({ target }) => clean(target)));
@@ -27,7 +32,13 @@ export async function resolveMounts(
     .filter((target) => target !== "" && !taken.has(target))
     .map((target): MountRequest => ({ kind: "volume", name: "", target, readOnly: false, copyUp: true }));
   const resolved: { readonly spec: MountSpec; readonly view: MountView }[] = [];
-  for (const request of [...wanted.requests, ...implied]) resolved.push(await resolveMount(volumes, holder, request, call));
+  for (const request of [...wanted.requests, ...implied]) {
+    const mount = await resolveMount(volumes, holder, request, call);
+    resolved.push(mount);
+    if (request.kind !== "volume" || !request.copyUp || mount.view.volume === undefined) continue;
+    // As Docker does: a volume that is used for the first time begins with what the image has in its place.
+    await volumes.fill(mount.view.volume, { layers: await wanted.layers(), path: mount.spec.target }, call);
+  }
   resolved.sort((a, b) => depth(a.spec.target) - depth(b.spec.target));
   return { mounts: resolved.map(({ spec }) => spec), views: resolved.map(({ view }) => view) };
 }
@@ -50,7 +61,7 @@ async function resolveMount(
       return { spec, view: { ...view, kind: "bind", volume: undefined, source: bound.source } };
     }
     case "volume": {
-      const volume = await volumes.create(request.name === "" ? {} : { name: request.name }, call);
+      const volume = await volumes.create(request.name === "" ? { madeFor: holder } : { name: request.name }, call);
       volumes.hold(volume.name, holder);
       const spec: MountSpec = { kind: "bind", source: volume.directory, target, readOnly: request.readOnly, volume: volume.name };
       return { spec, view: { ...view, kind: "volume", volume: volume.name, source: volume.directory } };

@@ -117,6 +117,14 @@ describe("after a restart of the daemon", () => {
     expect(world.disk.count("execs")).toBe(0);
   });
 
+  it("anonymous volumes of a workload that was never written down are removed", async () => {
+    const { volumes } = world;
+    const made = await world.engine.create(makeRequest({ image: "rich" }), call);
+    await volumes.create({ madeFor: "never-written" }, call);
+    await world.engine.recover(call);
+    expect([...volumes.volumes.keys()]).toEqual([world.engine.inspect(made.id).mounts[0]?.volume]);
+  });
+
   it("one whose driver cannot tell is asked about again, and not guessed at", async () => {
     const id = await start();
     world.replace();

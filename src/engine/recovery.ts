@@ -43,6 +43,7 @@ export class Recovery {
     };
     await Promise.all(Array.from({ length: PARALLEL }, work));
     this.dropExecsOfTheGone();
+    await this.context.volumes.sweep((id) => this.context.roster.find(id) !== undefined, call);
   }
 
   private hold(record: WorkloadRecord): void {

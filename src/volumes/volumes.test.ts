@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { plainCall } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
+import type { LauncherAsk, LauncherOk, LauncherVerb } from "../contract/launcher-protocol.ts";
 import type { Collection } from "../state/index.ts";
 import { openVolumes, type VolumeLauncher, type VolumeRecord } from "./volumes.ts";
 
@@ -24,11 +25,13 @@ function bed(failing = false) {
   };
   const asked: string[] = [];
   const launcher: VolumeLauncher = {
-    request: async (verb, { directory }) => {
-      asked.push(`${verb} ${directory.slice(root.length)}`);
+    request: async <V extends "volumeCreate" | "volumeRemove" | "volumeFill" | "diskUse">(verb: V, ask: LauncherAsk<V>): Promise<LauncherOk<V>> => {
+      const directories = "directories" in ask ? ask.directories : [ask.directory];
+      for (const directory of directories) asked.push(`${verb} ${directory.slice(root.length)}`);
       await Promise.resolve();
       if (failing) throw new Failure("EXHAUSTED", "the disk is full");
-      return {};
+      const answer = { filled: true, bytes: directories.map((_, at) => at) };
+      return answer as LauncherOk<LauncherVerb> as LauncherOk<V>;
     },
   };
   return { volumes: openVolumes({ root, launcher, store, now: () => 0 }), asked, documents };
@@ -92,6 +95,40 @@ describe("volumes", () => {
     await removing;
     expect(asked.map((line) => line.split(" ")[0])).toEqual(["volumeCreate", "volumeRemove", "volumeCreate"]);
     expect(volumes.get("data").name).toBe("data");
+  });
+});
+
+describe("anonymous volumes of a workload", () => {
+  it("go when the workload never comes to be", async () => {
+    const { volumes, asked } = bed();
+    const mine = await volumes.create({ madeFor: "w1" }, call);
+    const named = await volumes.create({ name: "data", madeFor: "w1" }, call);
+    const other = await volumes.create({ madeFor: "w2" }, call);
+    volumes.hold(mine.name, "w1");
+    await volumes.abandon("w1", call);
+    expect(volumes.list()).toEqual([named, other]);
+    expect(asked.at(-1)).toBe(`volumeRemove /volumes/${mine.name}`);
+  });
+
+  it("are swept after a crash, unless their workload is there or they were kept without it", async () => {
+    const { volumes } = bed();
+    const [there, kept, lost] = [
+      await volumes.create({ madeFor: "there" }, call),
+      await volumes.create({ madeFor: "gone" }, call),
+      await volumes.create({ madeFor: "never" }, call),
+    ];
+    volumes.keep("gone");
+    await volumes.sweep((workload) => workload === "there", call);
+    expect(volumes.list()).toEqual([there, kept]);
+    expect(() => volumes.get(lost.name)).toThrow("no such volume");
+  });
+
+  it("leave no directory behind whose record was never written", async () => {
+    const { volumes, asked } = bed();
+    const known = await volumes.create({}, call);
+    for (const name of [known.name, "stray", ".stray.filling"]) mkdirSync(join(root, "volumes", name), { recursive: true });
+    await volumes.sweep(() => true, call);
+    expect(asked.slice(1)).toEqual(["volumeRemove /volumes/stray"]);
   });
 });
 

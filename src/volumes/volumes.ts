@@ -2,11 +2,12 @@
  * Volumes: a directory each, `ROOT/volumes/NAME`, made and removed by the launcher (what workloads wrote there belongs to any user).
  *
  * The directory is made before the record and removed before it, so that a crash between leaves a directory that the next create of the name
- * takes over, or a record whose removal can be repeated: never a record that is believed and has lost its files.
+ * takes over (or `sweep` removes), or a record whose removal can be repeated: never a record that is believed and has lost its files.
  */
 
 import { randomBytes } from "node:crypto";
 import { chmodSync, mkdirSync } from "node:fs";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { type Call, plainCall } from "../contract/call.ts";
 import { Failure, quote } from "../contract/failure.ts";
@@ -21,11 +22,13 @@ export interface VolumeRecord {
   readonly createdAt: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly anonymous: boolean;
+  /** The workload that an anonymous volume was made for, until it is kept without it. */
+  readonly madeFor?: string;
 }
 
 /** The part of the launcher that volumes need. */
 export interface VolumeLauncher {
-  request<V extends "volumeCreate" | "volumeRemove">(verb: V, ask: LauncherAsk<V>): Promise<LauncherOk<V>>;
+  request<V extends "volumeCreate" | "volumeRemove" | "volumeFill" | "diskUse">(verb: V, ask: LauncherAsk<V>): Promise<LauncherOk<V>>;
 }
 
 export interface VolumesOptions {
@@ -67,12 +70,21 @@ class StoredVolumes implements Volumes {
       createdAt: new Date((this.#options.now ?? Date.now)()).toISOString(),
       labels: options.labels ?? {},
       anonymous: options.name === undefined,
+      ...(options.name === undefined && options.madeFor !== undefined ? { madeFor: options.madeFor } : {}),
     };
     await this.#alone(name, async () => {
       await this.#options.launcher.request("volumeCreate", { directory: join(this.#parent, name) });
       this.#options.store.put(name, record, { durable: !record.anonymous });
     });
     return this.get(name);
+  }
+
+  async fill(name: string, from: Parameters<Volumes["fill"]>[1], _call: Call): Promise<void> {
+    while (this.#busy.has(name)) await this.#busy.get(name)?.catch(() => {});
+    const { directory } = this.get(name);
+    await this.#alone(name, async () => {
+      await this.#options.launcher.request("volumeFill", { directory, lowers: from.layers, path: from.path });
+    });
   }
 
   get(name: string): VolumeView {
@@ -92,7 +104,7 @@ class StoredVolumes implements Volumes {
     if (holder !== undefined)
       throw new Failure("WRONG_STATE", `volume ${quote(name)} is in use by workload ${holder.slice(0, 12)}`, { remedy: "remove the workload first" });
     await this.#alone(name, async () => {
-      await this.#options.launcher.request("volumeRemove", { directory: join(this.#parent, name) });
+      await this.#clear(name);
       this.#options.store.delete(name);
     });
   }
@@ -111,6 +123,38 @@ class StoredVolumes implements Volumes {
       holders.delete(holder);
       if (holders.size === 0) this.#holders.delete(name);
     }
+  }
+
+  keep(workload: string): void {
+    for (const [name, { madeFor, ...record }] of this.#madeFor((maker) => maker === workload)) this.#options.store.put(name, record);
+  }
+
+  async abandon(workload: string, call: Call): Promise<void> {
+    this.release(workload);
+    for (const [name] of this.#madeFor((maker) => maker === workload)) await this.remove(name, call);
+  }
+
+  async sweep(isThere: (workload: string) => boolean, call: Call): Promise<void> {
+    for (const [name] of this.#madeFor((maker) => !isThere(maker))) await this.remove(name, call);
+    for (const name of await readdir(this.#parent)) {
+      // What a fill works under is taken away with its volume, or taken up by the next fill of it.
+      if (name.startsWith(".") || this.#options.store.get(name) !== undefined) continue;
+      await this.#alone(name, () => this.#clear(name));
+    }
+  }
+
+  async diskUse(names: readonly string[], _call: Call): Promise<readonly number[]> {
+    if (names.length === 0) return [];
+    const { bytes } = await this.#options.launcher.request("diskUse", { directories: names.map((name) => join(this.#parent, name)) });
+    return bytes;
+  }
+
+  #madeFor(wanted: (workload: string) => boolean): readonly (readonly [string, VolumeRecord])[] {
+    return [...this.#options.store.all()].filter(([, { madeFor }]) => madeFor !== undefined && wanted(madeFor));
+  }
+
+  async #clear(name: string): Promise<void> {
+    await this.#options.launcher.request("volumeRemove", { directory: join(this.#parent, name) });
   }
 
   #view(name: string, { createdAt, labels, anonymous }: VolumeRecord): VolumeView {

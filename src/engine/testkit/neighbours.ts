@@ -95,11 +95,15 @@ export function memoryNetworks(): MemoryNetworks {
 
 export interface MemoryVolumes extends Volumes {
   readonly volumes: ReadonlyMap<string, VolumeView>;
+  /** `NAME PATH` of each fill. */
+  readonly fills: readonly string[];
 }
 
 export function memoryVolumes(root: string): MemoryVolumes {
   const volumes = new Map<string, VolumeView>();
   const holders = new Map<string, Set<string>>();
+  const makers = new Map<string, string>();
+  const fills: string[] = [];
   let count = 0;
   const get = (name: string): VolumeView => {
     const volume = volumes.get(name);
@@ -109,7 +113,20 @@ export function memoryVolumes(root: string): MemoryVolumes {
   return {
     volumes,
     get,
-    create: async ({ name = `anonymous${++count}`, labels = {} }) => {
+    fills,
+    fill: async (name, { path }) => void fills.push(`${get(name).name} ${path}`),
+    keep: (workload) => {
+      for (const [name, maker] of makers) if (maker === workload) makers.delete(name);
+    },
+    abandon: async (workload) => {
+      for (const [name, maker] of makers) if (maker === workload) volumes.delete(name);
+    },
+    sweep: async (isThere) => {
+      for (const [name, maker] of makers) if (!isThere(maker)) volumes.delete(name);
+    },
+    diskUse: async (names) => names.map(() => 4096),
+    create: async ({ name = `anonymous${++count}`, labels = {}, madeFor }) => {
+      if (madeFor !== undefined) makers.set(name, madeFor);
       const volume = volumes.get(name) ?? { name, directory: `${root}/volumes/${name}`, createdAt: "", labels, anonymous: name.startsWith("anonymous") };
       volumes.set(name, volume);
       return volume;
