@@ -43,6 +43,12 @@ export class Execs {
     await this.transport.change({ method: "POST", path: `/exec/${id}/resize`, query: { h: size.rows, w: size.columns }, signal: options.signal });
   }
 
+  /** `SIGKILL` and the like, to the exec's own process. False where it had ended already. */
+  async signal(id: string, signal: string, options: Cancellable = {}): Promise<boolean> {
+    const path = `/bulkhead/v1/execs/${encodeURIComponent(id)}/signal`;
+    return (await this.transport.json<{ delivered: boolean }>({ method: "POST", path, body: { Signal: signal }, signal: options.signal })).delivered;
+  }
+
   /**
    * The exit code, once the output has ended. An output that ended while the process still runs means that the channel
    * died, not the command: CONNECTION_LOST says what was checked, and nobody waits for ever.

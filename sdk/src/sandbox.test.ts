@@ -100,30 +100,28 @@ describe("a sandbox", () => {
   });
 
   it("kills a command at its own limit and says so; the sandbox lives on", async () => {
-    const killed: string[] = [];
     let slow: Duplex | undefined;
-    await using server = await ScriptedServer.start(
-      sandboxScript(async (words, socket) => {
-        const script = words[2] ?? "";
-        if (script.includes("/proc/")) {
-          killed.push(words[3] ?? "");
-          slow?.end();
-          return 0;
-        }
-        if (words[0] === "sleep") {
-          slow = socket;
-          await new Promise((resolve) => socket.once("close", resolve));
-          return 137;
-        }
-        return 0;
-      }),
-    );
+    const script = sandboxScript(async (words, socket) => {
+      if (words[0] !== "sleep") return 0;
+      slow = socket;
+      await new Promise((resolve) => socket.once("close", resolve));
+      return 137;
+    });
+    const killed: string[] = [];
+    await using server = await ScriptedServer.start({
+      ...script,
+      "POST /bulkhead/v1/execs/*/signal": (asked: Asked) => {
+        killed.push(`${asked.path} ${asked.body}`);
+        slow?.end();
+        return { json: { delivered: true } };
+      },
+    });
     await using sandbox = await Sandbox.create({ image: "busybox", host: server.host });
     await expect(sandbox.commands.run(["sleep", "100"], { timeoutMs: 30 })).rejects.toMatchObject({
       code: "TIMED_OUT",
       message: expect.stringContaining("30 ms") as string,
     });
-    expect(killed[0]).toMatch(/^BULKHEAD_COMMAND=/);
+    expect(killed).toEqual(['/bulkhead/v1/execs/0/signal {"Signal":"SIGKILL"}']);
     expect((await sandbox.commands.run(["true"])).exitCode).toBe(0);
     expect(server.conversation).not.toContain("DELETE /containers/abc");
   });

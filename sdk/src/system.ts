@@ -81,11 +81,15 @@ export class System {
     return this.transport.json({ method: "GET", path: "/bulkhead/v1/doctor", query: { fresh: options.fresh }, signal: options.signal });
   }
 
-  /** Asks the daemon to stop. Workloads go on. */
-  async stop(options: Cancellable = {}): Promise<void> {
+  /**
+   * Asks the daemon to stop, and resolves once it has taken that in; its process ends soon after. Workloads go on, unless `teardown` asks that
+   * nothing be left on the host but files: no workload, bridge, firewall rule or control group, and no launcher.
+   */
+  async stop(options: { readonly teardown?: boolean } & Cancellable = {}): Promise<{ readonly pid: number }> {
     await this.identity.require("stop", options.signal);
     try {
-      await this.transport.change({ method: "POST", path: "/bulkhead/v1/shutdown", signal: options.signal });
+      const query = options.teardown === true ? { teardown: true } : {};
+      return await this.transport.json({ method: "POST", path: "/bulkhead/v1/shutdown", query, signal: options.signal });
     } catch (thrown) {
       if (!(thrown instanceof Failure) || thrown.code !== "NOT_FOUND") throw thrown;
       throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", {

@@ -54,6 +54,12 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     undo.push(() => state.close());
     const launcher = connectLauncher(configuration, places, log);
     undo.push(() => launcher.close());
+    let teardown = false;
+    undo.push(async () => {
+      if (!teardown) return;
+      const { removed, bridges } = await launcher.request("teardown", {});
+      log.info({ removed, bridges }, "nothing of this root is left on the host but its files");
+    });
     const hello = await launcher.hello();
     const networks = openNetworks({
       rootId: hello.rootId,
@@ -71,6 +77,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       volumes,
       state,
       root: places.root,
+      measureDirectories: async (directories) => (await launcher.request("diskUse", { directories })).bytes,
       defaultIsolation: configuration.defaultIsolation ?? "container",
       log,
     });
@@ -94,7 +101,10 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       identify: createIdentify(launcher, places.socket),
       authorize,
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
-      stopDaemon: () => void process.kill(process.pid, "SIGTERM"),
+      stopDaemon: (options) => {
+        teardown = options.teardown;
+        process.kill(process.pid, "SIGTERM");
+      },
       log,
     });
     undo.push(() => api.close());

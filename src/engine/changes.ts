@@ -45,8 +45,14 @@ export class Changes {
       checkLimits(limits);
       // A sandbox launched ahead has the old limits: it is not what was asked for any more.
       await this.raising.discard(workload);
-      if (change.limits !== undefined && workload.run !== undefined) await this.resize(workload, change.limits, call);
+      // Written before it is applied: a crash in between leaves limits that the next start applies, never ones that nobody remembers.
       this.context.roster.change(workload, { request: { ...request, limits, ...(change.restart === undefined ? {} : { restart: change.restart }) } });
+      try {
+        if (change.limits !== undefined && workload.run !== undefined) await this.resize(workload, change.limits, call);
+      } catch (thrown) {
+        this.context.roster.change(workload, { request });
+        throw thrown;
+      }
       announceWorkload(this.context, workload, "updated");
       return { warnings: [] };
     }, call.signal);

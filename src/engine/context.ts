@@ -25,6 +25,7 @@ export interface Context {
   readonly log: Log;
   /** The daemon's own directory; workloads lie below it. */
   readonly root: string;
+  readonly measureDirectories: (directories: readonly string[]) => Promise<readonly number[]>;
 }
 
 export function getDriver(context: Context, kind: BoundaryKind): BoundaryDriver {

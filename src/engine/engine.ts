@@ -19,6 +19,7 @@ import { Changes } from "./changes.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { workloadDirectory, type Context } from "./context.ts";
 import { Creation } from "./creation.ts";
+import { diskUse, pruneEnded } from "./disk-use.ts";
 import { EventBus } from "./events.ts";
 import { Execs } from "./execs.ts";
 import { HealthChecks } from "./health.ts";
@@ -49,6 +50,8 @@ export interface EngineOptions {
   readonly log?: Log;
   readonly clock?: Clock;
   readonly launchAhead?: Partial<LaunchAheadOptions>;
+  /** Bytes on disk of directories, in their order: the launcher's `diskUse`. Nothing is counted where it is absent. */
+  readonly measureDirectories?: (directories: readonly string[]) => Promise<readonly number[]>;
   /** Bytes that the kernel could give out now; the kernel's own word when absent. */
   readonly availableMemory?: () => number;
 }
@@ -66,6 +69,7 @@ export function createEngine(options: EngineOptions): Engine {
     clock,
     log: options.log ?? plainCall().log,
     root: options.root,
+    measureDirectories: options.measureDirectories ?? (async (directories) => directories.map(() => 0)),
   };
   const probes = new Probes(clock);
   const raising = new Raising(context, { ...LAUNCH_AHEAD, ...options.launchAhead }, options.availableMemory);
@@ -118,21 +122,12 @@ export function createEngine(options: EngineOptions): Engine {
     },
     inspect: (reference) => view(get(reference)),
     list: () => roster.all().toReversed().map(view),
-    prune: async (keep, call) => {
-      const removed: string[] = [];
-      for (const workload of roster.all()) {
-        const { state, id } = workload.record;
-        if ((state !== "created" && state !== "exited" && state !== "dead") || keep(view(workload))) continue;
-        await removal.remove(workload, { force: false, volumes: false }, call).then(
-          () => removed.push(id),
-          (thrown: unknown) => context.log.warn({ workload: id, thrown }, "a workload could not be pruned"),
-        );
-      }
-      return { removed, freedBytes: 0 };
-    },
+    diskUse: (ids) => diskUse(context, ids),
+    prune: (keep, call) => pruneEnded(context, removal, (workload) => keep(view(workload)), call),
     createExec: async (reference, request) => execs.create(get(reference), request),
     startExec: (id, how, call) => execs.start(id, how, call),
     resizeExec: (id, size, call) => execs.resize(id, size, call),
+    signalExec: (id, signal, call) => execs.signal(id, signal, call),
     inspectExec: (id) => execs.view(id),
     events: (how, call) => events.subscribe(how.sinceNs, call.signal),
     announce: (event) => events.announce(event),

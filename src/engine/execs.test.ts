@@ -81,6 +81,25 @@ describe("exec", () => {
     }
   });
 
+  it("gets signals of its own, until it has ended", async () => {
+    const { id } = await world.engine.createExec(workload, request(["trap", "SIGTERM", "21"]), call);
+    await expect(world.engine.signalExec(id, "SIGTERM", call)).rejects.toMatchObject({ code: "WRONG_STATE" });
+    await world.engine.startExec(id, { detach: true }, call);
+    await expect(world.engine.signalExec(id, "bogus", call)).rejects.toMatchObject({ code: "INVALID_SPEC" });
+    expect(await world.engine.signalExec(id, "TERM", call)).toBe(true);
+    await settle();
+    expect(world.engine.inspectExec(id)).toMatchObject({ running: false, exit: { code: 21 } });
+    expect(await world.engine.signalExec(id, "SIGTERM", call)).toBe(false);
+  });
+
+  it("is written down before it begins", async () => {
+    const { id } = await world.engine.createExec(workload, request(["sleep", "5"]), call);
+    world.disk.full = true;
+    await expect(world.engine.startExec(id, { detach: true }, call)).rejects.toThrow("full");
+    world.disk.full = false;
+    expect([...world.host.standing.values()][0]?.processes.size).toBe(1);
+  });
+
   it("starts once", async () => {
     const { id } = await run(["true"]);
     await expect(world.engine.startExec(id, { detach: false }, call)).rejects.toMatchObject({ code: "WRONG_STATE" });

@@ -14,6 +14,7 @@ import type { Context } from "./context.ts";
 import type { ExecRequest, ExecView } from "./index.ts";
 import { mergeEnvironment } from "./merge.ts";
 import type { ExecRecord } from "./record.ts";
+import { parseSignal } from "./signals.ts";
 import type { Workload } from "./workload.ts";
 
 /** Ended execs that are remembered per workload. */
@@ -57,10 +58,12 @@ export class Execs {
     const sandbox = this.runningSandbox(workload);
     const attach = options.detach ? { stdin: false, stdout: false, stderr: false } : request.attach;
     exec.state = "running";
+    const record: ExecRecord = { version: 1, id, workload: workload.id, request };
     try {
+      this.context.execRecords.put(id, record);
       const { process, attachment } = await execFacet(sandbox, workload).run(execProcess(workload, request, options), attach, call);
       this.follow(exec, process);
-      this.context.execRecords.put(id, { version: 1, id, workload: workload.id, request, number: process.number });
+      this.context.execRecords.put(id, { ...record, number: process.number });
       announceWorkload(this.context, workload, "exec-started", { execId: id, command: request.command.join(" ") });
       if (!options.detach) return settledBeforeEnd(attachment, process);
       attachment.close();
@@ -75,6 +78,15 @@ export class Execs {
     const exec = this.get(id);
     if (exec.process === undefined) throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: exec.workload.id });
     await exec.process.resizeTerminal(size, call);
+  }
+
+  /** False where it has ended already. The process itself, not what it started. */
+  async signal(id: string, name: string, call: Call): Promise<boolean> {
+    const exec = this.get(id);
+    const signal = parseSignal(name);
+    if (exec.state === "ended") return false;
+    if (exec.process === undefined) throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: exec.workload.id, remedy: "Start it first." });
+    return await exec.process.signal(signal, call);
   }
 
   view(id: string): ExecView {
@@ -97,7 +109,9 @@ export class Execs {
   }
 
   private recoverOne(workload: Workload, sandbox: Sandbox, record: ExecRecord): void {
-    const process = sandbox.exec?.find(record.number);
+    if (record.number === undefined)
+      this.context.log.warn({ workload: workload.id, exec: record.id }, "the daemon before this one died while an exec began: whether it runs is not known");
+    const process = record.number === undefined ? undefined : sandbox.exec?.find(record.number);
     if (process === undefined) return this.context.execRecords.delete(record.id);
     const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined };
     this.add(exec);

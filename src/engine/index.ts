@@ -147,8 +147,6 @@ export interface WorkloadView {
   readonly mounts: readonly MountView[];
   readonly logPath: string | undefined;
   readonly execs: readonly string[];
-  /** Bytes in the writable layer, where asked for and cheap. */
-  readonly sizeBytes?: number;
 }
 
 export interface MountView {
@@ -241,11 +239,15 @@ export interface Engine {
   inspect(reference: string): WorkloadView;
   /** Newest first. */
   list(): readonly WorkloadView[];
+  /** Bytes on disk by id: what it wrote, its log, its configuration. Ids that are not known are left out. */
+  diskUse(ids: readonly string[], call: Call): Promise<ReadonlyMap<string, number>>;
   prune(keep: (view: WorkloadView) => boolean, call: Call): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
 
   createExec(reference: string, request: ExecRequest, call: Call): Promise<{ readonly id: string }>;
   startExec(id: string, options: { readonly terminalSize?: TerminalSize; readonly detach: boolean }, call: Call): Promise<Attachment | undefined>;
   resizeExec(id: string, size: TerminalSize, call: Call): Promise<void>;
+  /** `SIGKILL` and the like, to that one process. False where it has ended already; rejects WRONG_STATE where it was never started. */
+  signalExec(id: string, signal: string, call: Call): Promise<boolean>;
   inspectExec(id: string): ExecView;
 
   /** From the moment of the call on; `sinceNs` brings back what is still remembered. */

@@ -45,11 +45,12 @@ export interface WorkloadRecord {
   readonly removesVolumes?: boolean;
 }
 
-/** An exec that runs: enough for a later daemon to find it again. */
+/** An exec that runs: enough for a later daemon to find it again. Written before it begins, and again once its number is known. */
 export interface ExecRecord {
   readonly version: 1;
   readonly id: string;
   readonly workload: string;
   readonly request: ExecRequest;
-  readonly number: number;
+  /** Absent: a daemon that finds it so died while this began, and whether it runs cannot be told. */
+  readonly number?: number;
 }

@@ -120,6 +120,17 @@ describe("rename", () => {
   });
 });
 
+describe("pruning", () => {
+  it("removes what does not run and tells what that freed", async () => {
+    const measured = makeWorld({ engine: { measureDirectories: async (directories) => directories.map(() => 1000) } });
+    const over = await measured.engine.create(makeRequest(), call);
+    const kept = await measured.engine.create(makeRequest(), call);
+    expect(await measured.engine.prune(({ id }) => id === kept.id, call)).toEqual({ removed: [over.id], freedBytes: 1000 });
+    expect(await measured.engine.diskUse([over.id, kept.id], call)).toEqual(new Map([[kept.id, 1000]]));
+    measured.dispose();
+  });
+});
+
 describe("update", () => {
   it("changes limits while it runs, and the policy", async () => {
     const id = await start({ limits: { pids: 10, memoryBytes: 64 * 1024 * 1024 } });

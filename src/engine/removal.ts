@@ -113,6 +113,7 @@ export class Removal {
   private async dropRecord(record: WorkloadRecord): Promise<void> {
     this.context.volumes.release(record.id);
     if (record.removesVolumes === true || record.request.autoRemove) await this.removeAnonymous(record);
+    else this.context.volumes.keep(record.id);
     this.context.roster.forget(record.id);
   }
 

@@ -154,6 +154,7 @@ describe("pause", () => {
     await expect(plain.engine.pause(id, call)).rejects.toMatchObject({ code: "UNSUPPORTED", boundary: "container" });
     await expect(plain.engine.top(id, call)).rejects.toMatchObject({ code: "UNSUPPORTED" });
     await expect(plain.engine.update(id, { limits: { pids: 5 } }, call)).rejects.toMatchObject({ code: "UNSUPPORTED" });
+    expect(plain.engine.inspect(id).request.limits).toEqual({});
     const exec = await plain.engine.createExec(
       id,
       { command: ["true"], environment: [], terminal: false, attach: { stdin: false, stdout: true, stderr: true }, privileged: false },

@@ -14,15 +14,16 @@ export function inspectRoutes(parts: DockerParts): readonly Route[] {
     {
       method: "GET",
       path: "/containers/{id}/json",
-      handle(exchange) {
+      async handle(exchange) {
         const view = parts.engine.inspect(exchange.parameter("id"));
-        exchange.json(200, inspectJson(parts, view, exchange.query.flag("size")));
+        const size = exchange.query.flag("size") ? (await parts.engine.diskUse([view.id], exchange.call)).get(view.id) : undefined;
+        exchange.json(200, inspectJson(parts, view, size));
       },
     },
   ];
 }
 
-export function inspectJson(parts: DockerParts, view: WorkloadView, withSize: boolean): object {
+export function inspectJson(parts: DockerParts, view: WorkloadView, sizeBytes: number | undefined): object {
   const image = imageOf(parts, view);
   const [path = "", ...rest] = view.process.command;
   return {
@@ -46,7 +47,7 @@ export function inspectJson(parts: DockerParts, view: WorkloadView, withSize: bo
     ExecIDs: isStanding(view) && view.execs.length > 0 ? view.execs : null,
     HostConfig: hostConfig(parts, view),
     GraphDriver: { Name: "overlay2", Data: {} },
-    ...(withSize ? { SizeRw: view.sizeBytes ?? 0, SizeRootFs: (view.sizeBytes ?? 0) + (image?.sizeBytes ?? 0) } : {}),
+    ...sizeJson(sizeBytes, image?.sizeBytes),
     Mounts: view.mounts.map(mountJson),
     Config: configJson(view, image),
     NetworkSettings: networkSettings(view, parts.networks, exposedPorts(view, image)),
@@ -162,4 +163,9 @@ export function mountJson(mount: MountView): object {
     RW: !mount.readOnly,
     Propagation: mount.kind === "bind" ? "rprivate" : "",
   };
+}
+
+/** What it wrote, and that together with its image; nothing where it was not asked for. */
+export function sizeJson(sizeBytes: number | undefined, imageBytes = 0): object {
+  return sizeBytes === undefined ? {} : { SizeRw: sizeBytes, SizeRootFs: sizeBytes + imageBytes };
 }

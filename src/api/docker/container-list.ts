@@ -1,9 +1,10 @@
 /** `GET /containers/json`, and the filters that prune shares with it. */
 
+import type { Call } from "../../contract/call.ts";
 import { Failure, quote } from "../../contract/failure.ts";
 import type { WorkloadView } from "../../engine/index.ts";
 import type { Route } from "../router.ts";
-import { boundaryJson, exposedPorts, imageOf, mountJson } from "./container-inspect.ts";
+import { boundaryJson, exposedPorts, imageOf, mountJson, sizeJson } from "./container-inspect.ts";
 import { endpoints, portList } from "./container-network.ts";
 import { isStanding, statusText } from "./container-state.ts";
 import { Filters, matchesName } from "./filters.ts";
@@ -34,7 +35,7 @@ export function listRoutes(parts: DockerParts): readonly Route[] {
     {
       method: "GET",
       path: "/containers/json",
-      handle(exchange) {
+      async handle(exchange) {
         const { query } = exchange;
         const limit = query.integer("limit") ?? 0;
         const filters = new Filters(query.text("filters"), FILTERS);
@@ -42,16 +43,25 @@ export function listRoutes(parts: DockerParts): readonly Route[] {
         const all = query.flag("all") || limit > 0 || filters.has("status") || filters.has("exited");
         const chosen = selectContainers(parts, filters).filter((view) => all || isStanding(view));
         const cut = limit > 0 ? chosen.slice(0, limit) : chosen;
+        const sizes = query.flag("size") ? await diskUseOf(parts, cut, exchange.call) : undefined;
         exchange.json(
           200,
-          cut.map((view) => summaryJson(parts, view, query.flag("size"))),
+          cut.map((view) => summaryJson(parts, view, sizes)),
         );
       },
     },
   ];
 }
 
-export function summaryJson(parts: DockerParts, view: WorkloadView, withSize: boolean): object {
+export function diskUseOf(parts: DockerParts, views: readonly WorkloadView[], call: Call): Promise<ReadonlyMap<string, number>> {
+  return parts.engine.diskUse(
+    views.map(({ id }) => id),
+    call,
+  );
+}
+
+/** Sizes are left out where they were not asked for: finding them out walks every file. */
+export function summaryJson(parts: DockerParts, view: WorkloadView, sizes: ReadonlyMap<string, number> | undefined): object {
   const image = imageOf(parts, view);
   return {
     Id: view.id,
@@ -61,7 +71,7 @@ export function summaryJson(parts: DockerParts, view: WorkloadView, withSize: bo
     Command: view.process.command.map((word) => (/\s/.test(word) ? `'${word}'` : word)).join(" "),
     Created: Math.floor(Date.parse(view.createdAt) / 1000),
     Ports: portList(view, exposedPorts(view, image)),
-    ...(withSize ? { SizeRw: view.sizeBytes ?? 0, SizeRootFs: (view.sizeBytes ?? 0) + (image?.sizeBytes ?? 0) } : {}),
+    ...sizeJson(sizes?.get(view.id), image?.sizeBytes),
     Labels: view.labels,
     State: view.state,
     Status: statusText(view, parts.now()),

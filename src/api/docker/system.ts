@@ -6,7 +6,7 @@ import { BOUNDARY_KINDS } from "../../contract/boundary.ts";
 import type { Call } from "../../contract/call.ts";
 import type { Route } from "../router.ts";
 import { API_VERSION, MIN_API_VERSION } from "./api-version.ts";
-import { summaryJson } from "./container-list.ts";
+import { diskUseOf, summaryJson } from "./container-list.ts";
 import { imageSummary } from "./images.ts";
 import type { DockerParts } from "./parts.ts";
 import { volumeJson } from "./volumes.ts";
@@ -22,13 +22,22 @@ export function systemRoutes(parts: DockerParts): readonly Route[] {
     {
       method: "GET",
       path: "/system/df",
-      handle(exchange) {
+      async handle(exchange) {
         const images = parts.images.list();
+        const [views, volumes] = [parts.engine.list(), parts.volumes.list()];
+        const sizes = await diskUseOf(parts, views, exchange.call);
+        const volumeSizes = await parts.volumes.diskUse(
+          volumes.map(({ name }) => name),
+          exchange.call,
+        );
         exchange.json(200, {
           LayersSize: images.reduce((total, image) => total + image.sizeBytes, 0),
           Images: images.map((image) => imageSummary(parts, image)),
-          Containers: parts.engine.list().map((view) => summaryJson(parts, view, true)),
-          Volumes: parts.volumes.list().map((volume) => ({ ...volumeJson(volume), UsageData: { Size: -1, RefCount: holders(parts, volume.name) } })),
+          Containers: views.map((view) => summaryJson(parts, view, sizes)),
+          Volumes: volumes.map((volume, at) => ({
+            ...volumeJson(volume),
+            UsageData: { Size: volumeSizes[at] ?? 0, RefCount: holders(parts, volume.name) },
+          })),
           BuildCache: [],
         });
       },

@@ -74,8 +74,10 @@ async function prune(parts: DockerParts, exchange: Exchange): Promise<void> {
   const all = filters.flag("all") ?? exchange.apiVersion < 142;
   const used = usedVolumes(parts);
   const deleted: string[] = [];
+  let freedBytes = 0;
   for (const volume of parts.volumes.list()) {
     if (used.has(volume.name) || (!all && !volume.anonymous) || !filters.labels(volume.labels)) continue;
+    const [bytes = 0]: readonly number[] = await parts.volumes.diskUse([volume.name], exchange.call);
     try {
       await parts.volumes.remove(volume.name, exchange.call);
     } catch (thrown) {
@@ -85,9 +87,9 @@ async function prune(parts: DockerParts, exchange: Exchange): Promise<void> {
     }
     announce(parts, "volume", "removed", volume.name);
     deleted.push(volume.name);
+    freedBytes += bytes;
   }
-  // What a volume holds is not counted: walking it would read a tree that a workload wrote.
-  exchange.json(200, { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: 0 });
+  exchange.json(200, { VolumesDeleted: deleted.length === 0 ? null : deleted, SpaceReclaimed: freedBytes });
 }
 
 function usedVolumes(parts: DockerParts): ReadonlySet<string> {

@@ -1,9 +1,11 @@
-/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/shutdown`, `/workloads/{id}`. */
+/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/shutdown`, `/workloads/{id}`, `/execs/{id}/signal`. */
 
+import { Type } from "@sinclair/typebox";
 import { BOUNDARY_KINDS, type BoundaryKind } from "../../contract/boundary.ts";
 import type { Call } from "../../contract/call.ts";
 import type { Finding } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
+import { readJson, shape } from "../body.ts";
 import { API_VERSION, MIN_API_VERSION } from "../docker/api-version.ts";
 import type { DockerParts } from "../docker/parts.ts";
 import type { Route } from "../router.ts";
@@ -11,11 +13,13 @@ import type { Route } from "../router.ts";
 /** Version of the native part; a change that breaks clients takes another path. */
 export const NATIVE_VERSION = "v1";
 
+const signalShape = shape(Type.Object({ Signal: Type.String() }));
+
 export interface NativeParts extends DockerParts {
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
-  /** Lets the daemon end as a SIGTERM would; workloads go on. Absent where nobody can be told so. */
-  readonly stopDaemon?: () => void;
+  /** Lets the daemon end as a SIGTERM would: workloads go on, unless all that the daemon has on the host shall be taken away. Absent where nobody can be told so. */
+  readonly stopDaemon?: (options: { readonly teardown: boolean }) => void;
 }
 
 export function hostRoutes(parts: NativeParts): readonly Route[] {
@@ -65,8 +69,18 @@ export function hostRoutes(parts: NativeParts): readonly Route[] {
       handle(exchange) {
         if (parts.stopDaemon === undefined)
           throw new Failure("UNSUPPORTED", "this daemon cannot be stopped over its socket", { remedy: "Stop its unit, or send it SIGTERM." });
-        exchange.json(202, {});
-        parts.stopDaemon();
+        const teardown = exchange.query.flag("teardown");
+        exchange.json(202, { pid: process.pid });
+        parts.stopDaemon({ teardown });
+      },
+    },
+    {
+      method: "POST",
+      path: "/bulkhead/v1/execs/{id}/signal",
+      outlivesClient: true,
+      async handle(exchange) {
+        const { Signal } = await readJson(exchange, signalShape);
+        exchange.json(200, { delivered: await engine.signalExec(exchange.parameter("id"), Signal, exchange.call) });
       },
     },
     { method: "GET", path: "/bulkhead/v1/workloads", handle: (exchange) => exchange.json(200, { workloads: engine.list() }) },

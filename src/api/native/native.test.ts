@@ -131,6 +131,17 @@ describe("what the native part tells", () => {
     expect([status, json.code]).toEqual([501, "UNSUPPORTED"]);
   });
 
+  it("passes a signal on to an exec", async () => {
+    await ask(daemon.socket, "POST", "/containers/create?name=web", { body: { Image: "busybox", Cmd: ["sleep", "1000"] } });
+    await ask(daemon.socket, "POST", "/containers/web/start");
+    const { json } = await ask(daemon.socket, "POST", "/containers/web/exec", { body: { Cmd: ["sleep", "1000"] } });
+    const id = String(json.Id);
+    await ask(daemon.socket, "POST", `/exec/${id}/start`, { body: { Detach: true } });
+    expect((await ask(daemon.socket, "POST", `/bulkhead/v1/execs/${id}/signal`, { body: { Signal: "SIGKILL" } })).json).toEqual({ delivered: true });
+    expect((await ask(daemon.socket, "GET", `/exec/${id}/json`)).json).toMatchObject({ Running: false, ExitCode: 137 });
+    expect((await ask(daemon.socket, "POST", "/bulkhead/v1/execs/none/signal", { body: { Signal: "SIGKILL" } })).status).toBe(404);
+  });
+
   it("shows a workload as the engine sees it", async () => {
     await ask(daemon.socket, "POST", "/containers/create?name=web", { body: { Image: "busybox" } });
     expect(await get("/workloads/web")).toMatchObject({ name: "web", state: "created", boundary: { kind: "container" } });
