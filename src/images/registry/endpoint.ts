@@ -2,7 +2,7 @@
 
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { Agent } from "undici";
+import type { Agent } from "undici";
 import { Failure } from "../../contract/failure.ts";
 import type { RegistrySettings } from "./settings.ts";
 
@@ -17,7 +17,9 @@ export async function openEndpoint(domain: string, settings: RegistrySettings, s
   const host = domain === "docker.io" ? "registry-1.docker.io" : domain;
   const insecure = settings.insecure.includes(domain);
   const certificates = await readCertificates(domain, settings.certificateDirectories);
-  const agent = new Agent({
+  // Only who speaks to a registry pays for its client: 4 MB of an idle daemon otherwise.
+  const undici = await import("undici");
+  const agent = new undici.Agent({
     connect: { timeout: 15_000, ...certificates, ...(insecure ? { rejectUnauthorized: false } : {}) },
     headersTimeout: 60_000,
     bodyTimeout: 60_000,
