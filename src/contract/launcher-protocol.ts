@@ -75,6 +75,12 @@ export interface LauncherVerbs {
   /** Runs a program of the closed table PROGRAMS without privilege and with a deadline, and returns what it printed (cut at 64 KiB). For probes. */
   run: { ask: { program: (typeof PROGRAMS)[number]; arguments: readonly string[]; deadlineMs: number }; ok: { code: number; stdout: string; stderr: string } };
 
+  /**
+   * Takes away everything that carries this root's identity: workloads as `sweep` does, bridges, the firewall's table and rules, control
+   * groups, supervisors' sockets. Files below the root stay. Then the launcher ends as by `shutdown`.
+   */
+  teardown: { ask: Record<never, never>; ok: { removed: readonly string[]; bridges: readonly string[] } };
+
   /** Ends the launcher once its running requests are answered. Workloads go on. */
   shutdown: { ask: Record<never, never>; ok: Record<never, never> };
 }

@@ -50,6 +50,8 @@ export interface SupervisorVerbs {
   stats: { ask: Nothing; ok: ResourceUse };
   top: { ask: Nothing; ok: { titles: readonly string[]; rows: readonly (readonly string[])[] } };
   update: { ask: { limits: LimitsSpec }; ok: Nothing };
+  /** Tells the firewall of the published ports once more, after another program took its table away. Asked by the launcher. */
+  republish: { ask: Nothing; ok: Nothing };
   /** Kills everything behind the boundary and ends it. The answer comes after the exit record is written. */
   end: { ask: Nothing; ok: Nothing };
   ping: { ask: Nothing; ok: Nothing };
