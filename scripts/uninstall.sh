@@ -16,6 +16,15 @@ for unit in bulkhead.service bulkhead-launcher.service bulkhead.socket; do
   if [ -d /run/systemd/system ]; then systemctl disable --now "$unit" >/dev/null 2>&1 || true; fi
   rm -f "/etc/systemd/system/$unit"
 done
+# Whatever the daemon could not do, or nobody asked it to: workloads, launcher, bridges, firewall, control groups.
+if [ -e /var/lib/bulkhead/identity.json ]; then
+  for launcher in dist/native/bulkhead-launcher /usr/lib/bulkhead/bulkhead-launcher; do
+    [ -x "$launcher" ] || continue
+    step "Taking away what is left on the host"
+    "$launcher" --teardown --root /var/lib/bulkhead --run /run/bulkhead || warn "something of Bulkhead is left on the host: see above"
+    break
+  done
+fi
 step "Removing state, caches and builds"
 rm -rf /run/bulkhead /var/lib/bulkhead /var/cache/bulkhead /var/log/bulkhead.log dist native/target
 if [ -s /var/lib/bulkhead-setup/installed-packages ]; then

@@ -34,8 +34,8 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
-  /** Lets the daemon end as a SIGTERM would; workloads go on. */
-  readonly stopDaemon?: () => void;
+  /** Lets the daemon end as a SIGTERM would: workloads go on, unless all that the daemon has on the host shall be taken away. */
+  readonly stopDaemon?: (options: { readonly teardown: boolean }) => void;
   readonly log: Log;
   readonly now?: () => number;
 }

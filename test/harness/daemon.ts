@@ -141,17 +141,10 @@ export class TestDaemon {
     }
     await this.kill("SIGTERM");
     this.client.close();
-    for (const { pid, command } of readProcesses()) if (command.includes("bulkhead-launcher") && command.includes(` ${this.root} `)) tryKill(pid);
-    await sleep(100);
+    // Whatever was killed in the test: no bridge, table or control group may be left for the next one.
+    const torn = await run(join(CHECKOUT, "dist/native/bulkhead-launcher"), ["--teardown", "--root", this.root]);
+    if (torn.code !== 0) throw new Error(`the root could not be torn down: ${torn.stderr}`);
     rmSync(this.root, { recursive: true, force: true });
-  }
-}
-
-function tryKill(pid: number): void {
-  try {
-    process.kill(pid, "SIGTERM");
-  } catch {
-    // ended by itself
   }
 }
 

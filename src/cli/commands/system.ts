@@ -66,7 +66,7 @@ export const systemDiskUse: Command = {
 export const systemReset: Command = {
   usage: "[OPTIONS]",
   description: "Remove every workload, volume, network and image of this daemon.",
-  options: [FORCE_OPTION, { name: "stop", kind: "flag", help: "Stop the daemon afterwards" }],
+  options: [FORCE_OPTION, { name: "stop", kind: "flag", help: "Stop the daemon afterwards, and take away all that it made on the host" }],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {
@@ -75,8 +75,10 @@ export const systemReset: Command = {
     let code = 0;
     for (const step of [resetWorkloads, resetVolumes, resetNetworks, resetImages]) code = Math.max(code, await step(client));
     if (flags.on("stop")) {
-      await client.system.stop();
+      const { pid } = await client.system.stop({ teardown: true });
       await untilSilent(client);
+      // It takes away its bridges and groups after it has stopped to listen.
+      if (client.host.startsWith("unix:")) await untilEnded(pid);
       printLine("the daemon has stopped");
     }
     return code;
@@ -100,6 +102,18 @@ async function untilSilent(client: Client): Promise<void> {
       });
     }
     await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Resolves when no process on this host has the number, or a minute has passed. */
+async function untilEnded(pid: number): Promise<void> {
+  for (const deadline = performance.now() + 3 * STOP_PATIENCE_MS; performance.now() < deadline; ) {
+    try {
+      process.kill(pid, 0);
+    } catch (thrown) {
+      if (thrown instanceof Error && "code" in thrown && thrown.code === "ESRCH") return;
+    }
+    await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }
 
