@@ -67,6 +67,7 @@ class ContainerDriver implements BoundaryDriver {
   }
 
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
+    refuseDiskLimit(spec);
     if (this.#probed === undefined) await this.probe(call);
     const { runtime, report } = (await this.#probed) as Probed;
     if (runtime === undefined) {
@@ -194,5 +195,15 @@ function findInit(spec: SandboxSpec): string {
     workload: spec.workload,
     boundary: "container",
     remedy: "Install one (apt-get install tini), or run without --init",
+  });
+}
+
+/** The writable layer lies on the host's own filesystem: nothing would hold the limit, and to take it in silence would promise that something does. */
+function refuseDiskLimit({ limits, workload }: SandboxSpec): void {
+  if (limits.diskBytes === undefined) return;
+  throw new Failure("UNSUPPORTED", "A container's root cannot be limited in size (limits.diskBytes)", {
+    workload,
+    boundary: "container",
+    remedy: "Leave the limit out, mount a tmpfs with a size, or take the boundary microvm, whose disk has it",
   });
 }
