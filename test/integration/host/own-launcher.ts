@@ -1,6 +1,6 @@
 /** A launcher on a root of a test's own, and everything of that root that can be seen on the host. */
 
-import { execFileSync } from "node:child_process";
+import { spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { plainCall } from "../../../src/contract/call.ts";
@@ -92,11 +92,13 @@ function childrenOf(parent: number): string[] {
 }
 
 function groupsOf(rootId: string): string[] {
-  const found = execFileSync("find", ["/sys/fs/cgroup", "-path", `*bulkhead-${rootId}/*`, "-type", "d"], { encoding: "utf8" });
-  return found.split("\n").filter(Boolean).toSorted();
+  // It complains, by its status too, of groups that vanish while it looks: those are gone, and no trace.
+  const found = spawnSync("find", ["/sys/fs/cgroup", "-path", `*bulkhead-${rootId}/*`, "-type", "d"], { encoding: "utf8" });
+  if (found.error !== undefined) throw found.error;
+  return found.stdout.split("\n").filter(Boolean).toSorted();
 }
 
 /** The empty groups that a launcher leaves for its next start. */
 export function removeGroups(rootId: string): void {
-  execFileSync("find", ["/sys/fs/cgroup", "-name", `bulkhead-${rootId}`, "-type", "d", "-exec", "rmdir", "{}", ";", "-prune"], { stdio: "ignore" });
+  spawnSync("find", ["/sys/fs/cgroup", "-name", `bulkhead-${rootId}`, "-type", "d", "-exec", "rmdir", "{}", ";", "-prune"], { stdio: "ignore" });
 }
