@@ -1,0 +1,16 @@
+#!/bin/sh
+# What is run before anything is called done, beyond `npm test`: hosts of another kind, and long runs. Each step keeps its last result in
+# docs/series. Goes on after a failed step; exits 1 where one failed.
+set -eu
+cd "$(dirname "$0")/.."
+. scripts/say.sh
+[ "$(id -u)" = 0 ] || die "these tests need root" "sudo npm run test:full"
+sh scripts/setup.sh --tests
+PATH="$PWD/node_modules/.bin:$PATH"
+export PATH
+failed=0
+
+step "A Debian under systemd with control groups v2 and AppArmor, emulated (about 8 minutes on an idle host)"
+node test/full/machine/run.ts --keep docs/series/test-full-v2.txt || failed=1
+
+exit "$failed"
