@@ -10,12 +10,7 @@ if [ -x bin/bulkhead ] && [ -e dist/cli.cjs ] && bin/bulkhead info >/dev/null 2>
   step "Removing workloads and stopping the daemon"
   bin/bulkhead system reset --force --stop || warn "the daemon did not reset everything: see above"
 fi
-for unit in bulkhead.service bulkhead-launcher.service bulkhead.socket; do
-  [ -e "/etc/systemd/system/$unit" ] || continue
-  step "Removing the unit $unit"
-  if [ -d /run/systemd/system ]; then systemctl disable --now "$unit" >/dev/null 2>&1 || true; fi
-  rm -f "/etc/systemd/system/$unit"
-done
+sh scripts/install.sh --remove
 # Whatever the daemon could not do, or nobody asked it to: workloads, launcher, bridges, firewall, control groups.
 if [ -e /var/lib/bulkhead/identity.json ]; then
   for launcher in dist/native/bulkhead-launcher /usr/lib/bulkhead/bulkhead-launcher; do
