@@ -23,6 +23,11 @@ export function openStateStore(directory: string): StateStore {
   }
 }
 
+/** After a write the log is folded into the database once nothing was written for so long: folding waits for the disk, and no request shall. */
+const FOLD_AFTER_MS = 1000;
+/** Without such a moment it is folded by whoever writes the page that makes it so long: 32 MiB. */
+const MOST_LOG_PAGES = 8192;
+
 class SqliteStateStore implements StateStore {
   readonly #database: DatabaseSync;
   readonly #lock: RootLock;
@@ -32,17 +37,19 @@ class SqliteStateStore implements StateStore {
   /** A durable put inside a transaction: synced when the outermost one commits, for SQLite fixes the level at BEGIN. */
   #durableWanted = false;
   #open = true;
+  readonly #fold: NodeJS.Timeout;
 
   constructor(path: string, lock: RootLock) {
     this.#lock = lock;
     this.#database = openDatabase(path);
     this.#barrier = this.#database.prepare("UPDATE barrier SET count = count + 1");
+    this.#fold = setTimeout(() => this.#foldLog(), FOLD_AFTER_MS).unref();
   }
 
   collection<T>(name: string): Collection<T> {
     let collection = this.#collections.get(name);
     if (collection === undefined) {
-      collection = new SqliteCollection(this.#database, name, () => this.#sync());
+      collection = new SqliteCollection(this.#database, name, { sync: () => this.#sync(), written: () => this.#fold.refresh() });
       this.#collections.set(name, collection);
     }
     return collection as Collection<unknown> as Collection<T>;
@@ -71,8 +78,17 @@ class SqliteStateStore implements StateStore {
   close(): void {
     if (!this.#open) return;
     this.#open = false;
+    clearTimeout(this.#fold);
     this.#database.close();
     this.#lock.release();
+  }
+
+  #foldLog(): void {
+    try {
+      this.#database.exec("PRAGMA wal_checkpoint(PASSIVE)");
+    } catch {
+      // A full disk, most likely: the log keeps everything, and the next quiet moment tries again.
+    }
   }
 
   /** One tiny commit at the level FULL: the write-ahead log is synced, and with it everything committed before. */
@@ -92,15 +108,15 @@ class SqliteStateStore implements StateStore {
 
 class SqliteCollection implements Collection<unknown> {
   readonly #name: string;
-  readonly #sync: () => void;
+  readonly #after: { sync(): void; written(): void };
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync, name: string, sync: () => void) {
+  constructor(database: DatabaseSync, name: string, after: { sync(): void; written(): void }) {
     this.#name = name;
-    this.#sync = sync;
+    this.#after = after;
     this.#get = database.prepare("SELECT body FROM document WHERE collection = ? AND key = ?");
     // An update keeps the row and so its place in the order of insertion.
     this.#put = database.prepare(
@@ -119,11 +135,13 @@ class SqliteCollection implements Collection<unknown> {
     const body = JSON.stringify(document);
     if (body === undefined) throw new Failure("INTERNAL", `A document without a JSON form was to be stored in ${this.#name}`);
     this.#put.run(this.#name, key, body);
-    if (options.durable === true) this.#sync();
+    this.#after.written();
+    if (options.durable === true) this.#after.sync();
   }
 
   delete(key: string): void {
     this.#delete.run(this.#name, key);
+    this.#after.written();
   }
 
   /** Read at once, so that writing while walking is harmless. */
@@ -137,6 +155,7 @@ function openDatabase(path: string): DatabaseSync {
   try {
     database = new DatabaseSync(path);
     database.exec("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA busy_timeout = 2000; PRAGMA foreign_keys = ON");
+    database.exec(`PRAGMA wal_autocheckpoint = ${MOST_LOG_PAGES}`);
   } catch (cause) {
     throw new Failure("CORRUPT_DATA", `The state store ${path} cannot be opened as a database`, {
       remedy: `Restore ${path} from a backup, or move it away: the daemon then starts empty and workloads that run are ended as unknown`,
