@@ -20,8 +20,10 @@ pub struct Spawn<'a> {
 
 /// Number of the first kept descriptor in the child. The runtime marks everything from 3 on close-on-exec before the workload's own program.
 pub const FIRST_KEPT: RawFd = 10;
-/// Temporary numbers beyond every descriptor of a supervisor.
-const ASIDE: RawFd = 500;
+/// Temporary copies get free numbers from here on: beyond every target, and never one that is somebody's already.
+const ASIDE: RawFd = 100;
+/// Stdio and what is kept beside it.
+const MOST_COPIES: usize = 16;
 
 #[repr(C)]
 #[derive(Default)]
@@ -66,18 +68,16 @@ impl Spawn<'_> {
             let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
             libc::write(score, c"0".as_ptr().cast(), 1);
             // Aside first: a target number may be somebody's source.
-            for (at, fd) in self.stdio.iter().chain(self.kept).enumerate() {
-                if libc::dup3(*fd, ASIDE + at as RawFd, libc::O_CLOEXEC) < 0 {
-                    libc::_exit(127);
-                }
+            let mut aside = [-1; MOST_COPIES];
+            for (copy, fd) in aside.iter_mut().zip(self.stdio.iter().chain(self.kept)) {
+                *copy = set_aside(*fd);
             }
-            let program = ASIDE + 100;
-            libc::dup3(self.program, program, libc::O_CLOEXEC);
-            for number in 0..3 {
-                libc::dup2(ASIDE + number, number);
+            let program = set_aside(self.program);
+            for (number, copy) in (0..3).zip(&aside) {
+                expect(libc::dup2(*copy, number));
             }
-            for at in 0..self.kept.len() as RawFd {
-                libc::dup2(ASIDE + 3 + at, FIRST_KEPT + at);
+            for (number, copy) in (FIRST_KEPT..).zip(&aside[3..]).take(self.kept.len()) {
+                expect(libc::dup2(*copy, number));
             }
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
@@ -86,6 +86,19 @@ impl Spawn<'_> {
             libc::_exit(127);
         }
     }
+}
+
+/// In the child: a copy whose number is in nobody's way.
+fn set_aside(fd: RawFd) -> RawFd {
+    expect(unsafe { libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, ASIDE) })
+}
+
+/// In the child: it must not become the program with another descriptor than the one that was meant.
+fn expect(result: i32) -> i32 {
+    if result < 0 {
+        unsafe { libc::_exit(127) }
+    }
+    result
 }
 
 /// A fork, on v2 born into the group. The child of v1 still has to enter.
@@ -136,4 +149,41 @@ pub fn memory_file(name: &std::ffi::CStr, bytes: &[u8]) -> io::Result<OwnedFd> {
     io::Write::write_all(&mut file, bytes)?;
     io::Seek::rewind(&mut file)?;
     Ok(file.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    /// A supervisor with many clients has descriptors at any number.
+    #[test]
+    fn a_child_gets_its_own_descriptors_whatever_their_numbers() {
+        let program = std::fs::File::open("/bin/sh").unwrap();
+        let null = std::fs::File::open("/dev/null").unwrap();
+        let at = |fd: OwnedFd, number: RawFd| unsafe { OwnedFd::from_raw_fd(libc::fcntl(fd.as_raw_fd(), libc::F_DUPFD_CLOEXEC, number)) };
+        let (output, output_inner) = pipe().unwrap();
+        let (kept, kept_inner) = pipe().unwrap();
+        // Each number is one that a copy of another descriptor would have been given by position.
+        let (output_inner, kept_inner) = (at(output_inner, 503), at(kept_inner, 501));
+        let script = [c"sh", c"-c", c"echo out; echo kept >/proc/self/fd/10"].map(CString::from);
+        let spawn = Spawn {
+            program: program.as_raw_fd(),
+            arguments: script.into(),
+            stdio: [null.as_raw_fd(), output_inner.as_raw_fd(), null.as_raw_fd()],
+            kept: &[kept_inner.as_raw_fd()],
+            attach: None,
+            prepare: &|| true,
+        };
+        let pid = spawn.start().unwrap();
+        drop((output_inner, kept_inner));
+        let read = |fd: OwnedFd| {
+            let mut text = String::new();
+            std::fs::File::from(fd).read_to_string(&mut text).unwrap();
+            text
+        };
+        assert_eq!((read(output), read(kept)), ("out\n".to_string(), "kept\n".to_string()));
+        let mut status = 0;
+        assert_eq!((unsafe { libc::waitpid(pid, &mut status, 0) }, status), (pid, 0));
+    }
 }
