@@ -19,6 +19,23 @@ pub fn signal_descriptor(signal: i32) -> io::Result<OwnedFd> {
     }
 }
 
+/// For a fork that has no descriptor for signals of its own: what asks it to end shall end it.
+pub fn unblock_signals() {
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+    }
+}
+
+/// Undoes what whoever started the launcher had ignored (a shell its interrupts, nohup the hangup): programs inherit that, and so would
+/// every workload. SIGPIPE stays as Rust has it.
+pub fn default_signals() {
+    for signal in (1..=64).filter(|signal| *signal != libc::SIGPIPE) {
+        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    }
+}
+
 /// Closes every descriptor from 3 on but these, whatever they are and whoever opened them.
 pub fn close_others(keep: &[RawFd]) {
     let mut keep: Vec<RawFd> = keep.iter().copied().filter(|fd| *fd >= 3).collect();

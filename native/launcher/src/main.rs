@@ -53,6 +53,7 @@ fn run(options: &options::Options) -> Result<(), String> {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024);
         libc::umask(0o022);
     }
+    detached::default_signals();
     raise_descriptor_limit();
     instance::make_directory(&options.root, 0o711)?;
     instance::make_directory(&options.run, 0o711)?;

@@ -66,8 +66,7 @@ pub struct Server {
     poller: Poller,
     listener: UnixListener,
     signals: OwnedFd,
-    /// Held for its readiness alone.
-    _terminations: OwnedFd,
+    terminations: OwnedFd,
     owner: u32,
     clients: Vec<Client>,
     children: Vec<Child>,
@@ -94,7 +93,7 @@ impl Server {
         let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
         let programs = Programs::default();
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, _terminations: terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
+        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.
@@ -125,7 +124,7 @@ impl Server {
                 match event.token {
                     LISTENER => self.welcome(),
                     CHILDREN => self.reap(),
-                    TERMINATION => self.ending = true,
+                    TERMINATION => self.terminate(),
                     token if self.clients.iter().any(|client| client.token == token) => self.read_client(token, event),
                     token if self.children.iter().any(|child| child.token == token) => self.hear(token),
                     token => self.foster_ended(token),
@@ -136,6 +135,13 @@ impl Server {
         for client in &mut self.clients {
             client.connection.flush(&self.poller);
         }
+    }
+
+    /// Read, or it would wake the loop for ever while answers are still waited for.
+    fn terminate(&mut self) {
+        let mut information = [0u8; 128];
+        unsafe { libc::read(self.terminations.as_raw_fd(), information.as_mut_ptr().cast(), information.len()) };
+        self.ending = true;
     }
 
     fn welcome(&mut self) {

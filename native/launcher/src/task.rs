@@ -1,7 +1,7 @@
 //! Work in a forked child, and the pipe by which it tells the launcher how it goes: JSON lines, `progress` any number of times,
 //! then `ok` or `failure` once.
 
-use crate::detached::{close_others, set_name};
+use crate::detached::{close_others, set_name, unblock_signals};
 use bulkhead_wire::Failure;
 use serde_json::{Value, json};
 use std::fs::File;
@@ -88,6 +88,7 @@ impl Offspring {
             let mut kept = keep;
             kept.push(teller.descriptor());
             close_others(&kept);
+            unblock_signals();
             set_name(c"bulkhead-task");
             match work(&mut teller) {
                 Ok(ok) => teller.ok(ok),
@@ -131,4 +132,30 @@ fn read_word(line: &[u8]) -> Option<Word> {
     }
     let failure = serde_json::from_value(value.get_mut("failure")?.take()).ok()?;
     Some(Word::Answer(Err(failure)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The launcher takes SIGTERM by a descriptor, so that it is blocked where a task is forked.
+    #[test]
+    fn a_task_that_is_asked_to_end_ends() {
+        let _blocked = crate::detached::signal_descriptor(libc::SIGTERM).unwrap();
+        let mut task = Offspring::task(&[], |teller| {
+            teller.progress(&json!({}));
+            std::thread::sleep(std::time::Duration::from_secs(20));
+            Ok(json!({}))
+        })
+        .unwrap();
+        while task.listen().is_empty() {
+            std::thread::sleep(std::time::Duration::from_millis(1));
+        }
+        let mut status = 0;
+        unsafe {
+            libc::kill(task.pid, libc::SIGTERM);
+            libc::waitpid(task.pid, &mut status, 0);
+        }
+        assert!(libc::WIFSIGNALED(status) && libc::WTERMSIG(status) == libc::SIGTERM, "status {status}");
+    }
 }
