@@ -36,6 +36,8 @@ const MOST_CLIENTS: usize = 1000;
 /// Read at once from a client. Lent only while something moves, so that an idle supervisor keeps no page for it.
 const SCRATCH_BYTES: usize = 64 * 1024;
 const IDLE_MS: u64 = 500;
+/// How long a client that reads nothing more is waited for at the very end.
+const LINGER_MS: u64 = 60_000;
 
 pub struct Supervisor {
     workload: String,
@@ -341,25 +343,21 @@ impl Supervisor {
 
     /// Clients that read slowly still get their last bytes, as long as they read at all.
     fn linger(&mut self) {
-        let mut ready = [Ready::EMPTY; 16];
+        // A poller of its own: what else became readable meanwhile must not keep this loop awake.
+        let Ok(poller) = Poller::new() else { return };
         for client in &mut self.hub.clients {
             client.flush(&self.poller);
+            client.connection.broken |= poller.add(client.connection.descriptor(), client.token, Interest::WRITE).is_err();
         }
+        let mut ready = [Ready::EMPTY; 16];
         loop {
             self.hub.clients.retain(|client| !client.connection.broken && client.connection.queued() > 0);
-            if self.hub.clients.is_empty() {
+            if self.hub.clients.is_empty() || !matches!(poller.wait(&mut ready, Some(LINGER_MS)), Ok(1..)) {
                 return;
             }
-            let before: usize = self.hub.clients.iter().map(|client| client.connection.queued()).sum();
-            let _ = self.poller.wait(&mut ready, Some(60_000));
             for client in &mut self.hub.clients {
-                client.flush(&self.poller);
+                client.flush(&poller);
             }
-            let stalled = before == self.hub.clients.iter().map(|client| client.connection.queued()).sum::<usize>();
-            if stalled && ready[0].token == 0 {
-                return;
-            }
-            ready = [Ready::EMPTY; 16];
         }
     }
 }
