@@ -19,6 +19,8 @@ const HEARTBEAT_NS: u64 = 10_000_000_000;
 /// An emulated machine on a busy host may be slow; a minute of silence is no slowness.
 const SILENCE_NS: u64 = 60_000_000_000;
 const READ_BYTES: usize = 64 * 1024;
+/// What waits for a guest that takes nothing: it may send without reading, and each credit that it earns by that would be kept for it.
+const MOST_UNSENT_BYTES: usize = 16 * 1024 * 1024;
 
 /// What a question was for.
 pub enum Asked {
@@ -169,6 +171,9 @@ impl Agent {
             }
         };
         self.decoder = decoder;
+        if self.unsent.len() > MOST_UNSENT_BYTES {
+            return Err(lied("much, and took in nothing"));
+        }
         result
     }
 

@@ -250,3 +250,12 @@ fn the_first_word_is_hello_in_our_version() {
         assert!(check_hello(&serde_json::from_str(bad).unwrap()).is_err(), "{bad}");
     }
 }
+
+#[test]
+fn a_guest_that_sends_and_never_reads_is_not_given_memory_for_ever() {
+    let mut scene = running();
+    scene.agent.unsent = vec![0; MOST_UNSENT_BYTES];
+    scene.send(Kind::Stdout, 0, b"still within its bound").unwrap();
+    let lied = (0..8).any(|_| scene.send(Kind::Stdout, 0, &[0; 32 * 1024]).is_err());
+    assert!(lied, "the credit for 64 KiB goes beyond the bound");
+}
