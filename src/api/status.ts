@@ -1,6 +1,6 @@
 /** How a failure looks over HTTP. Total over the codes: a new code without a status does not compile. */
 
-import type { Failure, FailureCode } from "../contract/failure.ts";
+import { type Failure, type FailureCode, type FailureDocument, REMEDIES } from "../contract/failure.ts";
 
 export const HTTP_STATUS: Readonly<Record<FailureCode, number>> = {
   INVALID_SPEC: 400,
@@ -34,21 +34,26 @@ export interface ErrorBody {
   readonly message: string;
   readonly code: FailureCode;
   readonly what: string;
-  readonly remedy?: string;
+  readonly remedy: string;
   readonly boundary?: string;
   readonly workload?: string;
 }
 
 export function errorBody(failure: Failure): ErrorBody {
-  const { code, what, remedy, boundary, workload } = failure.toJSON();
+  const { code, what, remedy, boundary, workload } = withRemedy(failure);
   return {
     message: messageOf(failure),
     code,
     what,
-    ...(remedy === undefined ? {} : { remedy }),
+    remedy,
     ...(boundary === undefined ? {} : { boundary }),
     ...(workload === undefined ? {} : { workload }),
   };
+}
+
+/** As it leaves the daemon: nobody is left without a word about what to do. */
+export function withRemedy(failure: Failure): FailureDocument & { readonly remedy: string } {
+  return { ...failure.toJSON(), remedy: failure.remedy ?? REMEDIES[failure.code] };
 }
 
 /** The sentence with its remedy on a line of its own, as a person at the stock client reads it. */

@@ -25,6 +25,27 @@ export const FAILURE_CODES = [
 
 export type FailureCode = (typeof FAILURE_CODES)[number];
 
+/** What to do about each code where a failure says nothing better. Total: a new code without one does not compile. */
+export const REMEDIES: Readonly<Record<FailureCode, string>> = {
+  INVALID_SPEC: "change it: the sentence names the field",
+  NOT_FOUND: "look at `ps -a`, `images`, `volume ls`, `network ls`",
+  ALREADY_EXISTS: "choose another, or remove the holder",
+  WRONG_STATE: "start, stop or resume it first",
+  UNCHANGED: "nothing: it is as you want it",
+  UNSUPPORTED: "choose another boundary",
+  UNAVAILABLE: "follow the remedy, then ask again; `doctor` shows what is missing",
+  DENIED_BY_POLICY: "ask the operator, or ask for less",
+  UNAUTHENTICATED: "put credentials into `~/.docker/config.json`",
+  CORRUPT_DATA: "fetch or make the archive again",
+  EXHAUSTED: "free some, or raise the limit",
+  COMMAND_NOT_FOUND: "name one that is there",
+  COMMAND_NOT_EXECUTABLE: "check its mode, and that it is for this machine",
+  TIMED_OUT: "raise the limit, or leave it out",
+  CANCELLED: "ask again",
+  CONNECTION_LOST: "the sentence says what was checked; look with `ps -a`",
+  INTERNAL: "report it, with the daemon's log",
+};
+
 /** What crosses a wire. */
 export interface FailureDocument {
   readonly code: FailureCode;

@@ -18,6 +18,7 @@ import { hijack, type RawConnection } from "../hijack.ts";
 import type { Route } from "../router.ts";
 import { untilAborted } from "../until-aborted.ts";
 import { FrameReader, frameHeader, messageFrame } from "./frames.ts";
+import { withRemedy } from "../status.ts";
 
 export function runRoutes(parts: DockerParts): readonly Route[] {
   return [
@@ -62,7 +63,7 @@ async function run(parts: DockerParts, exchange: Exchange): Promise<void> {
     ended = true;
     await tell({ event: "exited", status, ...(error === undefined ? {} : { error }) });
   } catch (thrown) {
-    if (!exchange.call.signal.aborted && !ended) await tell({ event: "failed", failure: toFailure(thrown).toJSON() });
+    if (!exchange.call.signal.aborted && !ended) await tell({ event: "failed", failure: withRemedy(toFailure(thrown)) });
   } finally {
     attachment?.close();
     connection.finish();
