@@ -62,11 +62,12 @@ function makeProductDisk(): string {
   return disk;
 }
 
+const drive = (file: string, more: string) => ["-drive", `file=${file},format=raw,if=virtio,${more}`];
+
 /** Runs the machine to its end, handing on each line that its checks say; resolves with how it ended. */
 async function boot(base: string, product: string, hear: (line: string) => void): Promise<string> {
   const words = join(work, "words");
   writeFileSync(words, "");
-  const drive = (file: string, more: string) => ["-drive", `file=${file},format=raw,if=virtio,${more}`];
   const machine = spawn(
     "qemu-system-x86_64",
     [
@@ -80,6 +81,7 @@ async function boot(base: string, product: string, hear: (line: string) => void)
     { stdio: ["ignore", "inherit", "inherit"], env: { ...process.env, TMPDIR: work } },
   );
   let ended: string | undefined;
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => machine.kill("SIGKILL"));
   machine.once("exit", (code, signal) => (ended = `QEMU ended with ${signal ?? code}`));
   machine.once("error", (error) => (ended = error.message));
   const deadline = Date.now() + DEADLINE_MS;
