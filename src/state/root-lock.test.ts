@@ -12,7 +12,7 @@ test("the lock of a daemon that was killed is free at once", async () => {
     [
       "--input-type=module",
       "-e",
-      `const { lockRoot } = await import(${JSON.stringify(new URL("./root-lock.ts", import.meta.url).href)}); lockRoot(process.argv[1]); console.log("held"); setInterval(() => {}, 1000)`,
+      `const { lockRoot } = await import(${JSON.stringify(new URL("./root-lock.ts", import.meta.url).href)}); globalThis.lock = lockRoot(process.argv[1]); console.log("held"); setInterval(() => {}, 1000)`,
       directory,
     ],
     { stdio: ["ignore", "pipe", "inherit"] },
