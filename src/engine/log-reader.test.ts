@@ -143,6 +143,26 @@ describe("following a log", () => {
     expect(await reading).toEqual(range(1, count));
   });
 
+  it("loses nothing of a log of one file when another takes its name, though it reads late", async () => {
+    live = true;
+    writeFileSync(path, lines(1, 2000));
+    const entries = readLog({ path, maxFiles: 1 }, { ...EVERYTHING, follow: true }, workload, new AbortController().signal);
+    const numbers: number[] = [];
+    const readOne = async () => {
+      const { value, done } = await entries.next();
+      if (done !== true) numbers.push(Number(Buffer.from(value.bytes).toString().slice(5)));
+      return done !== true;
+    };
+    await readOne();
+    appendFileSync(path, lines(2001, 2020));
+    writeFileSync(`${path}.new`, "");
+    renameSync(`${path}.new`, path);
+    appendFileSync(path, lines(2021, 2022));
+    end();
+    while (await readOne());
+    expect(numbers).toEqual(range(1, 2022));
+  });
+
   it("goes on when a log of one file is cut to nothing", async () => {
     live = true;
     writeFileSync(path, lines(1, 20));
