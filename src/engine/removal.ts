@@ -88,7 +88,7 @@ export class Removal {
     }
   }
 
-  /** Name, address, ports, image: free; who waits is answered. The record stands until every trace is gone. */
+  /** Name, address, ports, image, volumes: free; who waits is answered. The record stands until every trace is gone. */
   private letGo(workload: Workload): void {
     const { context } = this;
     const { record } = workload;
@@ -96,6 +96,7 @@ export class Removal {
     workload.attachments.abandon();
     context.networks.leave(record.id);
     context.images.release(record.id);
+    context.volumes.release(record.id);
     context.roster.hide(workload);
     this.execs.forget(workload);
     announceWorkload(context, workload, "removed");
