@@ -49,6 +49,14 @@ export class System {
     return this.transport.json({ method: "GET", path: "/version", signal: options.signal });
   }
 
+  /** Rejects UNAUTHENTICATED where the registry refuses. The daemon keeps nothing of it. */
+  async login(
+    credentials: { readonly username: string; readonly password: string; readonly serveraddress: string },
+    options: Cancellable = {},
+  ): Promise<void> {
+    await this.transport.json({ method: "POST", path: "/auth", body: credentials, signal: options.signal });
+  }
+
   info(options: Cancellable = {}): Promise<Readonly<Record<string, unknown>>> {
     return this.transport.json({ method: "GET", path: "/info", signal: options.signal });
   }

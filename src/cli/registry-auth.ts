@@ -1,10 +1,10 @@
 /** Credentials for a registry, from ~/.docker/config.json and the credential programs that it names. */
 
-import { execFileSync } from "node:child_process";
-import { readFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { UsageError } from "./command.ts";
+import { askProgram, eraseByProgram, storeByProgram } from "./credential-program.ts";
 
 interface StoredAuth {
   readonly auth?: string;
@@ -29,7 +29,7 @@ export function registryOf(reference: string): string {
 }
 
 /** The header's value, base64url of JSON; undefined where nothing is stored for that registry. */
-export function findRegistryAuth(reference: string, directory = process.env["DOCKER_CONFIG"] ?? join(homedir(), ".docker")): string | undefined {
+export function findRegistryAuth(reference: string, directory = configDirectory()): string | undefined {
   const config = readConfig(join(directory, "config.json"));
   if (config === undefined) return undefined;
   const registry = registryOf(reference);
@@ -72,15 +72,47 @@ function splitBasic(auth: string): [string, string] {
   return [text.slice(0, colon), text.slice(colon + 1).replace(/\0+$/, "")];
 }
 
-/** The protocol of Docker's credential helpers: the registry on stdin, JSON on stdout, a failure where it knows nothing. */
-function askProgram(name: string, registry: string): object | undefined {
-  try {
-    const answer = JSON.parse(execFileSync(`docker-credential-${name}`, ["get"], { input: registry, encoding: "utf8", stdio: ["pipe", "pipe", "ignore"] })) as {
-      Username: string;
-      Secret: string;
-    };
-    return answer.Username === "<token>" ? { identitytoken: answer.Secret } : { username: answer.Username, password: answer.Secret };
-  } catch {
-    return undefined;
+/** The name under which a registry's login is kept: Docker Hub's for nothing, `docker.io` and its other names. */
+export function serverAddress(given: string | undefined): string {
+  const host = (given ?? "").replace(/^https?:\/\//, "").replace(/\/.*$/, "");
+  return ["", "docker.io", "index.docker.io", "registry-1.docker.io"].includes(host) ? HUB : host;
+}
+
+/** By the credential program that is configured, else in the file itself, which is then its owner's alone. Where it went. */
+export function keepLogin(server: string, username: string, password: string, directory = configDirectory()): string {
+  const path = join(directory, "config.json");
+  const config = readConfig(path) ?? {};
+  const program = config.credHelpers?.[server] ?? config.credsStore;
+  if (program !== undefined) {
+    storeByProgram(program, server, username, password);
+    return `docker-credential-${program}`;
   }
+  const auth = Buffer.from(`${username}:${password}`).toString("base64");
+  writeConfig(path, { ...config, auths: { ...config.auths, [server]: { auth } } });
+  return path;
+}
+
+/** False where nothing was kept. */
+export function forgetLogin(server: string, directory = configDirectory()): boolean {
+  const path = join(directory, "config.json");
+  const config = readConfig(path);
+  if (config === undefined) return false;
+  const program = config.credHelpers?.[server] ?? config.credsStore;
+  const inProgram = program !== undefined && askProgram(program, server) !== undefined;
+  if (program !== undefined && inProgram) eraseByProgram(program, server);
+  const { [server]: known, ...others } = config.auths ?? {};
+  if (known !== undefined) writeConfig(path, { ...config, auths: others });
+  return inProgram || known !== undefined;
+}
+
+/** Whole or not at all: a reader never meets half of it. */
+function writeConfig(path: string, config: DockerConfig): void {
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+  const partial = `${path}.${process.pid}.partial`;
+  writeFileSync(partial, `${JSON.stringify(config, undefined, "\t")}\n`, { mode: 0o600 });
+  renameSync(partial, path);
+}
+
+function configDirectory(): string {
+  return process.env["DOCKER_CONFIG"] ?? join(homedir(), ".docker");
 }

@@ -85,6 +85,8 @@ export interface Images {
     options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void },
     call: Call,
   ): Promise<ImageView>;
+  /** Shows credentials to a registry. Rejects UNAUTHENTICATED where it refuses them. */
+  checkLogin(server: string, credentials: RegistryCredentials, call: Call): Promise<void>;
   push(
     reference: string,
     options: { readonly credentials?: RegistryCredentials; readonly progress: (step: TransferProgress) => void },

@@ -20,6 +20,7 @@ import { pullImage } from "./pull.ts";
 import { pushImage } from "./push.ts";
 import { Records, type ImageRecord } from "./records.ts";
 import { parseReference, tagKey } from "./reference.ts";
+import { checkLogin } from "./registry/login.ts";
 import type { RegistrySettings } from "./registry/settings.ts";
 import { planRemoval, removalSteps } from "./remove.ts";
 import { Roots } from "./roots.ts";
@@ -115,6 +116,10 @@ class ImageStore implements Images {
 
   async pull(reference: string, options: { readonly platform?: string; readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {
     return await this.#seen(await stoppable(call, pullImage(this.#store, reference, { ...options, settings: this.#options.registries ?? {} }, call)));
+  }
+
+  async checkLogin(server: string, credentials: RegistryCredentials, call: Call) {
+    await stoppable(call, checkLogin(server, { settings: this.#options.registries ?? {}, credentials }, call));
   }
 
   async push(reference: string, options: { readonly credentials?: RegistryCredentials; readonly progress: Progress }, call: Call) {

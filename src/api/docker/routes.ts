@@ -2,6 +2,7 @@
 
 import type { Route } from "../router.ts";
 import { absentRoutes } from "./absent.ts";
+import { authRoutes } from "./auth.ts";
 import { attachRoutes } from "./container-attach.ts";
 import { createRoutes } from "./container-create.ts";
 import { inspectRoutes } from "./container-inspect.ts";
@@ -22,6 +23,7 @@ import { volumeRoutes } from "./volumes.ts";
 export function dockerRoutes(parts: DockerParts): readonly Route[] {
   const resources = [
     systemRoutes,
+    authRoutes,
     eventRoutes,
     createRoutes,
     listRoutes,

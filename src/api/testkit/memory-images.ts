@@ -99,6 +99,9 @@ export function memoryImages(first: readonly string[] = ["busybox:latest"]): Mem
       progress({ status: `Status: Downloaded newer image for ${name}` });
       return put(name, [name]);
     },
+    checkLogin: async (server, { username, password }) => {
+      if (password !== "right") throw new Failure("UNAUTHENTICATED", `${server} refused ${username ?? ""}`);
+    },
     push: async (reference, { credentials, progress }) => {
       seenCredentials.push(credentials);
       const view = get(reference);

@@ -43,6 +43,7 @@ export function memoryImages(configurations: Readonly<Record<string, Partial<Ima
     tag: notHere("tag"),
     remove: notHere("remove"),
     pull: notHere("pull"),
+    checkLogin: notHere("checkLogin"),
     push: notHere("push"),
     load: notHere("load"),
     import: notHere("import"),

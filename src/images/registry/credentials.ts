@@ -47,7 +47,7 @@ function usesHelper(document: { readonly [name: string]: unknown }, domain: stri
 }
 
 /** Keys are hosts, or the addresses that old clients wrote: `https://index.docker.io/v1/`. */
-function hostOf(key: string): string {
+export function hostOf(key: string): string {
   return canonical(key.replace(/^https?:\/\//, "").split("/")[0] ?? "");
 }
 

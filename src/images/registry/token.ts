@@ -45,7 +45,7 @@ export async function fetchToken(
 async function get(agent: Agent, realm: URL, ask: { scope: string; service: string; credentials: RegistryCredentials }, signal: AbortSignal) {
   const url = new URL(realm);
   if (ask.service !== "") url.searchParams.set("service", ask.service);
-  url.searchParams.set("scope", ask.scope);
+  if (ask.scope !== "") url.searchParams.set("scope", ask.scope);
   const { username, password } = ask.credentials;
   if (username !== undefined) url.searchParams.set("account", username);
   const headers = username === undefined ? {} : { authorization: basic(username, password ?? "") };
