@@ -1,8 +1,8 @@
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DatabaseSync } from "node:sqlite";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { DatabaseSync, StatementSync } from "node:sqlite";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openStateStore } from "./store.ts";
 
 let directory: string;
@@ -95,4 +95,35 @@ test("a store written by a newer program is refused and left as it was", () => {
 test("a file that is no database is refused with a way out", () => {
   writeFileSync(join(directory, "state.db"), "not a database, and long enough to be looked at as one by SQLite's header check....".repeat(20));
   expect(() => openStateStore(directory)).toThrow(expect.objectContaining({ code: "CORRUPT_DATA", remedy: expect.stringContaining("backup") }));
+});
+
+test("on a full disk a document is still stored, out of the room held back, which comes back once something was removed", () => {
+  const store = openStateStore(directory);
+  const items = store.collection<string>("items");
+  items.put("old", "x");
+  const reserve = join(directory, "reserve");
+  const whole = statSync(reserve).size;
+  let refusals = 2;
+  const refuse = vi.spyOn(StatementSync.prototype, "run").mockImplementation(function (this: StatementSync, ...values) {
+    if (refusals-- > 0) throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+    refuse.mockRestore();
+    return this.run(...values);
+  });
+  items.put("new", "y");
+  expect(items.get("new")).toBe("y");
+  expect(statSync(reserve).size).toBeLessThan(whole);
+  items.delete("old");
+  expect(statSync(reserve).size).toBe(whole);
+  store.close();
+});
+
+test("where nothing is left of the room held back, a full disk is told", () => {
+  const store = openStateStore(directory);
+  const refuse = vi.spyOn(StatementSync.prototype, "run").mockImplementation(() => {
+    throw Object.assign(new Error("database or disk is full"), { errcode: 13 });
+  });
+  expect(() => store.collection<string>("items").put("new", "y")).toThrow("disk is full");
+  expect(statSync(join(directory, "reserve")).size).toBe(0);
+  refuse.mockRestore();
+  store.close();
 });

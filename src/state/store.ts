@@ -6,6 +6,7 @@ import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Failure } from "../contract/failure.ts";
 import type { Collection, StateStore } from "./index.ts";
 import { migrate } from "./migrations.ts";
+import { DiskReserve } from "./reserve.ts";
 import { type RootLock, lockRoot } from "./root-lock.ts";
 
 /**
@@ -16,7 +17,7 @@ export function openStateStore(directory: string): StateStore {
   mkdirSync(directory, { recursive: true, mode: 0o700 });
   const lock = lockRoot(directory);
   try {
-    return new SqliteStateStore(join(directory, "state.db"), lock);
+    return new SqliteStateStore(join(directory, "state.db"), lock, join(directory, "reserve"));
   } catch (thrown) {
     lock.release();
     throw thrown;
@@ -31,6 +32,7 @@ const MOST_LOG_PAGES = 8192;
 class SqliteStateStore implements StateStore {
   readonly #database: DatabaseSync;
   readonly #lock: RootLock;
+  readonly #reserve: DiskReserve;
   readonly #collections = new Map<string, SqliteCollection>();
   readonly #barrier: StatementSync;
   #depth = 0;
@@ -39,9 +41,10 @@ class SqliteStateStore implements StateStore {
   #open = true;
   readonly #fold: NodeJS.Timeout;
 
-  constructor(path: string, lock: RootLock) {
+  constructor(path: string, lock: RootLock, reserve: string) {
     this.#lock = lock;
     this.#database = openDatabase(path);
+    this.#reserve = new DiskReserve(reserve);
     this.#barrier = this.#database.prepare("UPDATE barrier SET count = count + 1");
     this.#fold = setTimeout(() => this.#foldLog(), FOLD_AFTER_MS).unref();
   }
@@ -49,7 +52,12 @@ class SqliteStateStore implements StateStore {
   collection<T>(name: string): Collection<T> {
     let collection = this.#collections.get(name);
     if (collection === undefined) {
-      collection = new SqliteCollection(this.#database, name, { sync: () => this.#sync(), written: () => this.#fold.refresh() });
+      collection = new SqliteCollection(this.#database, name, {
+        write: (write) => this.#write(write),
+        sync: () => this.#sync(),
+        written: () => this.#fold.refresh(),
+        removed: () => this.#reserve.refill(), // there may be room again
+      });
       this.#collections.set(name, collection);
     }
     return collection as Collection<unknown> as Collection<T>;
@@ -64,7 +72,7 @@ class SqliteStateStore implements StateStore {
     try {
       result = work();
       if (result instanceof Promise) throw new Failure("INTERNAL", "A transaction's work must be synchronous: another request could write between its steps");
-      this.#database.exec("COMMIT");
+      this.#write(() => this.#database.exec("COMMIT"));
     } catch (thrown) {
       if (this.#database.isTransaction) this.#database.exec("ROLLBACK");
       throw thrown;
@@ -91,6 +99,20 @@ class SqliteStateStore implements StateStore {
     }
   }
 
+  /** Where the disk is full, a write takes of the reserve: else nobody could remove what fills it. */
+  #write(write: () => unknown): void {
+    const within = this.#database.isTransaction;
+    for (;;) {
+      try {
+        write();
+        break;
+      } catch (thrown) {
+        // A transaction that SQLite has already rolled back cannot be gone on with.
+        if (!isDiskFull(thrown) || this.#database.isTransaction !== within || !this.#reserve.release()) throw thrown;
+      }
+    }
+  }
+
   /** One tiny commit at the level FULL: the write-ahead log is synced, and with it everything committed before. */
   #sync(): void {
     if (this.#depth > 0) {
@@ -99,24 +121,32 @@ class SqliteStateStore implements StateStore {
     }
     this.#database.exec("PRAGMA synchronous = FULL");
     try {
-      this.#barrier.run();
+      this.#write(() => this.#barrier.run());
     } finally {
       this.#database.exec("PRAGMA synchronous = NORMAL");
     }
   }
 }
 
+/** What a collection asks of the store that it is part of. */
+interface StoreOfCollection {
+  write(write: () => unknown): void;
+  sync(): void;
+  written(): void;
+  removed(): void;
+}
+
 class SqliteCollection implements Collection<unknown> {
   readonly #name: string;
-  readonly #after: { sync(): void; written(): void };
+  readonly #store: StoreOfCollection;
   readonly #get: StatementSync;
   readonly #put: StatementSync;
   readonly #delete: StatementSync;
   readonly #all: StatementSync;
 
-  constructor(database: DatabaseSync, name: string, after: { sync(): void; written(): void }) {
+  constructor(database: DatabaseSync, name: string, store: StoreOfCollection) {
     this.#name = name;
-    this.#after = after;
+    this.#store = store;
     this.#get = database.prepare("SELECT body FROM document WHERE collection = ? AND key = ?");
     // An update keeps the row and so its place in the order of insertion.
     this.#put = database.prepare(
@@ -134,20 +164,26 @@ class SqliteCollection implements Collection<unknown> {
   put(key: string, document: unknown, options: { readonly durable?: boolean } = {}): void {
     const body = JSON.stringify(document);
     if (body === undefined) throw new Failure("INTERNAL", `A document without a JSON form was to be stored in ${this.#name}`);
-    this.#put.run(this.#name, key, body);
-    this.#after.written();
-    if (options.durable === true) this.#after.sync();
+    this.#store.write(() => this.#put.run(this.#name, key, body));
+    this.#store.written();
+    if (options.durable === true) this.#store.sync();
   }
 
   delete(key: string): void {
-    this.#delete.run(this.#name, key);
-    this.#after.written();
+    this.#store.write(() => this.#delete.run(this.#name, key));
+    this.#store.written();
+    this.#store.removed();
   }
 
   /** Read at once, so that writing while walking is harmless. */
   *all(): IterableIterator<readonly [key: string, document: unknown]> {
     for (const row of this.#all.all(this.#name)) yield [String(row["key"]), JSON.parse(String(row["body"]))];
   }
+}
+
+/** SQLITE_FULL; the code of node:sqlite's errors is on the object alone. */
+function isDiskFull(thrown: unknown): boolean {
+  return thrown instanceof Error && "errcode" in thrown && thrown.errcode === 13;
 }
 
 function openDatabase(path: string): DatabaseSync {
