@@ -16,7 +16,7 @@ export interface LaunchPlan {
   readonly directory: string;
   /** Where the supervisor listens: a path of at most 100 bytes. */
   readonly socket: string;
-  /** Appears by rename, synced, before any waiter is answered: `ExitRecord`. */
+  /** Appears by rename before any waiter is answered: `ExitRecord`. Not synced: after a crash of the host it may be missing or empty. */
   readonly exitRecord: string;
   readonly log: LogSpec;
   readonly limits: LimitsSpec;

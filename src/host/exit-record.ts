@@ -8,7 +8,7 @@ import type { EndReason } from "../contract/sandbox.ts";
 
 const KINDS = ["exited", "ended", "boundary-lost"] as const;
 
-/** The record, or undefined where there is none. Rejects CORRUPT_DATA for a file that is no record. */
+/** The record, or undefined where there is none or a crash of the host has emptied it. Rejects CORRUPT_DATA for a file that is no record. */
 export async function findExitRecord(path: string): Promise<ExitRecord | undefined> {
   let text: string;
   try {
@@ -17,6 +17,8 @@ export async function findExitRecord(path: string): Promise<ExitRecord | undefin
     if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
     throw thrown;
   }
+  // The name of a file that a crash of the host kept from the disk.
+  if (text === "") return undefined;
   let document: unknown;
   try {
     document = JSON.parse(text);

@@ -89,7 +89,11 @@ impl Oci {
                 arguments.extend(["--bundle".into(), state.display().to_string()]);
             }
         }
-        arguments.extend(["--pid-file".into(), state.join("pid").display().to_string()]);
+        let pid_file = state.join("pid").display().to_string();
+        // crun writes it last of all. By a pipe it is known a millisecond before the runtime's process has come apart.
+        let (told, told_inner) = pipe().map_err(doing("make a pipe"))?;
+        let tells = self.order.runtime == Runtime::Crun;
+        arguments.extend(["--pid-file".into(), if tells { format!("/proc/self/fd/{}", FIRST_KEPT + 4) } else { pid_file.clone() }]);
         if listener.is_some() {
             arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/c")]);
         }
@@ -97,18 +101,25 @@ impl Oci {
         let network = format!("/proc/{}/ns/net", std::process::id());
         let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
         let prepare = || self.write_config(&bundle, (filter.as_deref(), network), &config, &log);
-        let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &prepare };
+        let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd(), told_inner.as_raw_fd()];
+        let kept = if tells { &kept[..] } else { &kept[..4] };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept, attach: attach.as_ref(), prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
-        drop((inner, started_inner));
-        let status = wait_for(runtime);
-        if status != 0 {
-            if let Some(failure) = report::read_failure(&log) {
-                return Err(failure);
+        drop((inner, started_inner, told_inner));
+        let pid = match read_told(told, runtime) {
+            // Its end comes as a child's like any other.
+            Some(pid) => pid,
+            None => {
+                let status = wait_for(runtime);
+                if status != 0 {
+                    if let Some(failure) = report::read_failure(&log) {
+                        return Err(failure);
+                    }
+                    return Err(report::failure(self.runtime_name(), "create the container", report::read_log(&log).or_else(|| exit_text(status))));
+                }
+                read_pid(Path::new(&pid_file))?
             }
-            return Err(report::failure(self.runtime_name(), "create the container", report::read_log(&log).or_else(|| exit_text(status))));
-        }
-        let pid = read_pid(&state.join("pid"))?;
+        };
         let stdio = match listener {
             Some(listener) => self.main_terminal(&listener)?,
             None => stdio,
@@ -241,6 +252,22 @@ pub fn exit_text(status: i32) -> Option<String> {
 pub fn read_pid(path: &Path) -> Result<i32, Failure> {
     let text = fs::read_to_string(path).map_err(doing("read the main process's pid"))?;
     text.trim().parse().ok().filter(|pid| *pid > 1).ok_or_else(|| Failure::new(Code::Internal, "the runtime wrote no pid"))
+}
+
+/// The pid that the runtime wrote into the pipe; None where it ended without a word.
+fn read_told(told: OwnedFd, runtime: i32) -> Option<i32> {
+    let end = unsafe { libc::syscall(libc::SYS_pidfd_open, runtime, 0) } as i32;
+    let end = (end >= 0).then(|| unsafe { OwnedFd::from_raw_fd(end) });
+    let watch = |fd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
+    let mut polls = [watch(told.as_raw_fd()), watch(end.as_ref()?.as_raw_fd())];
+    while unsafe { libc::poll(polls.as_mut_ptr(), 2, -1) } < 0 {
+        if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {
+            return None;
+        }
+    }
+    let mut bytes = [0u8; 32];
+    let count = if polls[0].revents & libc::POLLIN != 0 { std::io::Read::read(&mut fs::File::from(told), &mut bytes).ok()? } else { 0 };
+    std::str::from_utf8(&bytes[..count]).ok()?.trim().parse().ok().filter(|pid| *pid > 1)
 }
 
 pub fn terminated(arguments: Vec<String>) -> Result<Vec<CString>, Failure> {

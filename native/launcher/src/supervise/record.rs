@@ -1,10 +1,11 @@
 //! What stays when everything else is gone: the exit record, whole or absent.
 
 use super::hub::Hub;
-use crate::instance::write_synced;
 use bulkhead_wire::Failure;
 use bulkhead_wire::process::{EndKind, ExitRecord, ExitStatus};
-use std::path::Path;
+use std::fs;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
 
 pub fn of_end(workload: &str, hub: &Hub) -> ExitRecord {
     let status = hub.processes.first().and_then(|main| main.status.clone()).unwrap_or_else(|| ExitStatus::signalled(libc::SIGKILL));
@@ -42,7 +43,15 @@ pub fn of_loss(workload: &str, what: &str, started: bool) -> ExitRecord {
     }
 }
 
+/// Whole or absent for every process that looks, and not synced: after a crash of the host nothing of the workload stands either, and
+/// waiting for a busy disk was up to 20 ms of every end.
 pub fn write(path: &str, record: &ExitRecord) -> Result<(), Failure> {
     let bytes = serde_json::to_vec(record).unwrap_or_default();
-    write_synced(Path::new(path), &bytes).map_err(|error| Failure::from_io("write the exit record", &error))
+    place(path, &bytes).map_err(|error| Failure::from_io("write the exit record", &error))
+}
+
+fn place(path: &str, bytes: &[u8]) -> io::Result<()> {
+    let temporary = format!("{path}.new");
+    fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?.write_all(bytes)?;
+    fs::rename(&temporary, path)
 }
