@@ -225,3 +225,13 @@ test("an adopted sandbox knows its execs, and a missing supervisor is undefined"
   expect(found?.sandbox.exec?.find(2)?.hostPid).toBe(99);
   expect(await findSandbox(options({ socket: join(directory, "nobody.sock") }))).toBeUndefined();
 });
+
+test("a supervisor that refuses us when its connection was cut is complained of, and neither ends the workload nor us", async () => {
+  const complaints: string[] = [];
+  const sandbox = connectSandbox(options({ log: { ...call.log, error: (_: unknown, text?: string) => void complaints.push(text ?? "") } }));
+  await sandbox.main.attach(ALL, call);
+  supervisor.answer = (ask) => (ask.verb === "hello" ? { failure: { code: "UNSUPPORTED", what: "the supervisor speaks version 1, not 2" } } : "default");
+  supervisor.drop();
+  await expect.poll(() => complaints).toEqual(["a supervisor cannot be spoken to"]);
+  expect(cleared.count).toBe(0);
+});

@@ -122,7 +122,12 @@ export class SupervisorLink {
     if (this.#over !== undefined) return this.#over;
     if (record !== undefined) return this.#finish(toEndReason(record));
     // No deadline: one that is stopped or starved still owns its workload and answers when it can; a dead one refuses.
-    const hello = await this.greet();
+    const hello = await this.greet().catch((thrown: unknown) => toFailure(thrown));
+    if (hello instanceof Failure) {
+      // One of another release, for instance. It still owns its workload, which goes on without us.
+      this.#options.log.error({ workload: this.#options.workload, error: hello.message }, "a supervisor cannot be spoken to");
+      return `the supervisor cannot be spoken to: ${hello.message}`;
+    }
     if (hello !== undefined) return "the supervisor answers again and the workload goes on";
     const late = await findExitRecord(this.#options.exitRecord).catch(() => undefined);
     if (late !== undefined) return this.#finish(toEndReason(late));
