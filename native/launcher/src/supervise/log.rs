@@ -135,10 +135,7 @@ impl LogFile {
             PathBuf::from(name)
         };
         if self.max_files <= 1 {
-            if self.file.set_len(0).is_ok() {
-                self.size = 0;
-            }
-            return;
+            return self.replace();
         }
         for number in (1..self.max_files - 1).rev() {
             let _ = std::fs::rename(numbered(number), numbered(number + 1));
@@ -148,6 +145,22 @@ impl LogFile {
         }
         // Where no new file can be made, the old one is written on: nothing is lost, it only grows.
         if let Ok(file) = create(&self.path) {
+            self.file = file;
+            self.size = 0;
+        }
+    }
+}
+
+impl LogFile {
+    /// A log of one file: an empty one takes its name. Who still reads the old one comes to its end, and sees by the inode that there is another.
+    fn replace(&mut self) {
+        let mut name = self.path.clone().into_os_string();
+        name.push(".new");
+        let fresh = PathBuf::from(name);
+        let _ = std::fs::remove_file(&fresh);
+        if let Ok(file) = create(&fresh)
+            && std::fs::rename(&fresh, &self.path).is_ok()
+        {
             self.file = file;
             self.size = 0;
         }

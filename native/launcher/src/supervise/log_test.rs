@@ -115,3 +115,20 @@ fn every_byte_is_escaped_into_valid_json() {
         assert!(!out.contains(&b'\n'));
     }
 }
+
+#[test]
+fn a_log_of_one_file_begins_anew_without_cutting_the_old_one_under_its_reader() {
+    let directory = scratch("one");
+    let path = directory.join("log");
+    let mut log = Log::open(&spec(&path, Some(1_000), 1)).unwrap();
+    let mut reader = std::fs::File::open(&path).unwrap();
+    for number in 0..30 {
+        log.write(Stream::Stdout, format!("line {number}\n").as_bytes());
+    }
+    let mut old = String::new();
+    std::io::Read::read_to_string(&mut reader, &mut old).unwrap();
+    let kept = entries(&path);
+    assert!(old.lines().count() >= 10 && old.contains("line 0\\n"), "what was open stays whole: {old}");
+    assert!(!kept.is_empty() && kept.len() < 30 && kept.last().unwrap().1 == "line 29\n");
+    assert_eq!(std::fs::read_dir(&directory).unwrap().count(), 1, "one file");
+}
