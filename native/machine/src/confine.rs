@@ -248,6 +248,9 @@ impl Plan<'_> {
             libc::sigemptyset(&mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
             uid != 0
+                // Before the change of user, which takes the right to do so: nothing that it executes can ever gain one.
+                && (0..=LAST_CAPABILITY).all(|capability| libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 || last() == libc::EINVAL)
+                && libc::prctl(libc::PR_SET_SECUREBITS, LOCKED_SECUREBITS, 0, 0, 0) == 0
                 && libc::setsid() >= 0
                 && libc::setrlimit(libc::RLIMIT_CORE, &no_core) == 0
                 && libc::syscall(libc::SYS_setgroups, 0, null::<u32>()) == 0
@@ -259,6 +262,11 @@ impl Plan<'_> {
         }
     }
 }
+
+/// The kernel knows 64 at most, and refuses those that it does not know.
+const LAST_CAPABILITY: libc::c_ulong = 63;
+/// `linux/securebits.h`: user 0 means nothing, and no capability rises to ambient; both for ever. A change of user clears capabilities, as it does everywhere.
+const LOCKED_SECUREBITS: libc::c_ulong = 0x1 | 0x2 | 0x40 | 0x80;
 
 /// Its supervisor outlives a shortage of memory; it does not.
 fn mortal() -> bool {
