@@ -3,10 +3,6 @@
 use bulkhead_wire::{Code, Failure};
 use serde_json::Value;
 
-pub fn of_network(failure: bulkhead_network::Failure) -> Failure {
-    Failure { remedy: failure.remedy, ..Failure::new(code(failure.code), failure.what) }
-}
-
 pub fn of_unpack(failure: bulkhead_unpack::Failure) -> Failure {
     Failure { remedy: failure.remedy, ..Failure::new(code(failure.code.as_str()), failure.what) }
 }

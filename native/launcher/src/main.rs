@@ -29,6 +29,7 @@ mod supervise;
 mod supervisors;
 mod task;
 mod teardown;
+mod upkeep;
 mod verbs;
 
 fn main() {

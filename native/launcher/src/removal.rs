@@ -2,7 +2,6 @@
 
 use crate::beneath::Below;
 use crate::detached::{send_signal, wait_ended};
-use crate::foreign;
 use crate::launch::Place;
 use crate::supervise::record;
 use crate::supervisors::{self, Standing};
@@ -76,7 +75,7 @@ fn clear(place: &Place, workload: &str) -> Result<(), Failure> {
 }
 
 fn release_ports(place: &Place, workload: &str) -> Result<(), Failure> {
-    bulkhead_network::ports_remove_for(&place.layout.root_id, workload).map_err(foreign::of_network)
+    bulkhead_network::ports_remove_for(&place.layout.root_id, workload).map_err(Failure::from)
 }
 
 /// Removes a directory below the root with all that is in it; links in it are not followed. Another task may be at it as well: the one
@@ -123,7 +122,7 @@ pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
         removed.push(workload);
     }
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
-    removed.extend(bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(foreign::of_network)?);
+    removed.extend(bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(Failure::from)?);
     Ok(json!({ "removed": removed }))
 }
 

@@ -8,6 +8,7 @@ use crate::oci::Programs;
 use crate::options::Options;
 use crate::supervisors;
 use crate::task::{Offspring, Word};
+use crate::upkeep::Upkeep;
 use crate::{peer, removal};
 use bulkhead_wire::frame::Kind;
 use bulkhead_wire::message::{Request, append_answer, append_progress};
@@ -23,6 +24,7 @@ use std::os::unix::net::UnixListener;
 const LISTENER: u64 = 0;
 const CHILDREN: u64 = 1;
 const TERMINATION: u64 = 2;
+const UPKEEP: u64 = 3;
 const FIRST_TOKEN: u64 = 16;
 const SCRATCH_BYTES: usize = 64 * 1024;
 
@@ -74,6 +76,7 @@ pub struct Server {
     next_token: u64,
     pub place: Place,
     pub programs: Programs,
+    pub upkeep: Upkeep,
     pub ending: bool,
 }
 
@@ -92,8 +95,10 @@ impl Server {
         poller.add(terminations.as_raw_fd(), TERMINATION, Interest::READ)?;
         let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
         let programs = Programs::default();
+        let upkeep = Upkeep::open(&place.run)?;
+        poller.add(upkeep.descriptor(), UPKEEP, Interest::READ)?;
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, ending: false })
+        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, upkeep, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.
@@ -124,6 +129,7 @@ impl Server {
                 match event.token {
                     LISTENER => self.welcome(),
                     CHILDREN => self.reap(),
+                    UPKEEP => self.look_after_firewall(),
                     TERMINATION => self.terminate(),
                     token if self.clients.iter().any(|client| client.token == token) => self.read_client(token, event),
                     token if self.children.iter().any(|child| child.token == token) => self.hear(token),
@@ -224,6 +230,7 @@ impl Server {
                 Word::Answer(answer) => {
                     self.children.iter_mut().filter(|child| child.token == token).for_each(|child| child.asker = None);
                     self.answer(asker, answer.as_ref());
+                    self.after_launch(token);
                 }
             }
         }
@@ -249,6 +256,34 @@ impl Server {
                 let _ = self.keep(clearing, Purpose::Task, None);
             }
             _ => {}
+        }
+    }
+
+    /// What the asker of a launch need not wait for.
+    fn after_launch(&mut self, token: u64) {
+        let Some(Purpose::Supervisor(workload)) = self.children.iter().find(|child| child.token == token).map(|child| &child.purpose) else { return };
+        let ports = self.upkeep.take_ports(workload);
+        if ports.is_empty() {
+            return;
+        }
+        for client in &mut self.clients {
+            client.connection.flush(&self.poller);
+        }
+        let task = Offspring::task(&[], move |_| {
+            bulkhead_network::forget_flows(&ports);
+            Ok(Value::Null)
+        });
+        let _ = self.keep(task, Purpose::Task, None);
+    }
+
+    /// Every few seconds: makes anew what a program has flushed.
+    fn look_after_firewall(&mut self) {
+        // Asked first: a tick that is not read would come for ever.
+        if let Some(wishes) = self.upkeep.due(&self.place.layout.root_id)
+            && !self.ending
+        {
+            let place = self.place.clone();
+            let _ = self.keep(Offspring::task(&[], move |_| crate::upkeep::mend(&place, &wishes)), Purpose::Task, None);
         }
     }
 

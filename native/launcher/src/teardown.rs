@@ -5,7 +5,7 @@
 use crate::detached::{pidfd_open, send_signal, wait_ended};
 use crate::launch::Place;
 use crate::options::Options;
-use crate::{foreign, instance, removal};
+use crate::{instance, removal, upkeep};
 use bulkhead_wire::Failure;
 use serde_json::{Value, json};
 use std::fs;
@@ -18,10 +18,12 @@ const ORDERLY_MS: i32 = 5000;
 /// Removes everything that carries the root's identity but the bases of its control groups. One step's failure keeps no other from being taken.
 pub fn clear(place: &Place) -> Result<Value, Failure> {
     let swept = removal::sweep(place, &[]);
-    let bridges = bulkhead_network::remove_all(&place.layout.root_id).map_err(foreign::of_network);
+    let bridges = bulkhead_network::remove_all(&place.layout.root_id).map_err(Failure::from);
     for directory in ["s", "oci", "supervisors"] {
         let _ = fs::remove_dir_all(place.run.join(directory));
     }
+    // Or the next launcher would take them for flushed.
+    let _ = fs::remove_file(upkeep::file(&place.run));
     Ok(json!({ "removed": swept?["removed"], "bridges": bridges? }))
 }
 

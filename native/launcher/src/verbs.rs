@@ -3,14 +3,13 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::Offspring;
-use crate::{apparmor, foreign, layers, peer, probes, programs, removal, teardown};
+use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::frame::PROTOCOL_VERSION;
 use bulkhead_wire::message::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use std::net::Ipv4Addr;
 
 #[derive(Deserialize)]
 struct Hello {
@@ -56,16 +55,6 @@ struct Probe {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct BridgeEnsure {
-    bridge: String,
-    address: Ipv4Addr,
-    prefix_length: u8,
-    mtu: u32,
-    masquerade: bool,
-}
-
-#[derive(Deserialize)]
 struct BridgeRemove {
     bridge: String,
 }
@@ -104,7 +93,8 @@ impl Server {
             "bridgeRemove" => {
                 let bridge = request.arguments::<BridgeRemove>()?.bridge;
                 let root_id = self.place.layout.root_id.clone();
-                self.task(asker, move || bulkhead_network::bridge_remove(&root_id, &bridge).map(|()| json!({})).map_err(foreign::of_network))
+                self.upkeep.forget(&bridge);
+                self.task(asker, move || bulkhead_network::bridge_remove(&root_id, &bridge).map(|()| json!({})).map_err(Failure::from))
             }
             "volumeCreate" => self.volume_create(request),
             "diskUse" => {
@@ -166,6 +156,7 @@ impl Server {
         let launch = launch::prepare(plan, &self.place, &mut self.programs)?;
         let workload = launch.plan.workload.clone();
         let place = self.place.clone();
+        self.upkeep.expect_ports(&launch.plan);
         // What is free here would otherwise live on as a private copy in every supervisor.
         unsafe { libc::malloc_trim(0) };
         let forked = Offspring::fork(move |teller| launch::supervise(launch, place, teller));
@@ -188,10 +179,10 @@ impl Server {
     }
 
     fn bridge_ensure(&mut self, asker: Asker, request: Request) -> Answer {
-        let BridgeEnsure { bridge, address, prefix_length, mtu, masquerade } = request.arguments()?;
-        let wish = bulkhead_network::BridgeWish { bridge, address, prefix_length, mtu, masquerade };
-        let root_id = self.place.layout.root_id.clone();
-        self.task(asker, move || bulkhead_network::bridge_ensure(&root_id, &wish).map(|_| json!({})).map_err(foreign::of_network))
+        let wish: upkeep::Wish = request.arguments()?;
+        self.upkeep.remember(&wish);
+        let place = self.place.clone();
+        self.task(asker, move || upkeep::ensure(&place, &wish))
     }
 
     fn volume_create(&mut self, request: Request) -> Answer {

@@ -296,6 +296,10 @@ impl Boundary for Machine {
         self.flush(sink);
     }
 
+    fn republish(&mut self) -> Result<(), Failure> {
+        self.network.as_mut().map_or(Ok(()), |network| network.republish().map_err(Failure::from))
+    }
+
     fn release(&mut self) {
         if let Some(network) = &mut self.network {
             let _ = network.close();

@@ -83,48 +83,9 @@ fn devices(kvm: bool) -> Vec<DeviceSpec> {
 
 fn raise_network(setting: &Setting) -> Result<(Option<OwnedFd>, Option<network::Network>), Failure> {
     let NetworkSpec::Bridge { .. } = &setting.network else { return Ok((None, None)) };
-    let wanted = network_spec(&setting.network)?;
-    let raised = network::raise_tap(&wanted, &setting.root_id, &setting.workload, setting.engine.uid);
-    let (tap, network) = raised.map_err(|failure| {
-        let code = serde_json::from_value(json!(failure.code)).unwrap_or(Code::Internal);
-        Failure { remedy: failure.remedy, ..Failure::new(code, failure.what) }
-    })?;
+    let wanted = network::NetworkSpec::try_from(&setting.network)?;
+    let (tap, network) = network::raise_tap(&wanted, &setting.root_id, &setting.workload, setting.engine.uid)?;
     Ok((Some(tap), Some(network)))
-}
-
-/// The plan's network in the network crate's own form.
-fn network_spec(spec: &NetworkSpec) -> Result<network::NetworkSpec, Failure> {
-    let wrong = |what: &str| Failure::new(Code::InvalidSpec, format!("the network's {what} is wrong"));
-    let NetworkSpec::Bridge { bridge, interface_name, address, prefix_length, gateway, mac, mtu, ports } = spec else {
-        return Ok(network::NetworkSpec::None);
-    };
-    let mut bytes = [0u8; 6];
-    let parts: Vec<&str> = mac.split(':').collect();
-    if parts.len() != bytes.len() {
-        return Err(wrong("mac"));
-    }
-    for (byte, part) in bytes.iter_mut().zip(parts) {
-        *byte = u8::from_str_radix(part, 16).map_err(|_| wrong("mac"))?;
-    }
-    let port = |port: &bulkhead_wire::plan::PortSpec| {
-        let protocol = match port.protocol.as_str() {
-            "tcp" => network::Protocol::Tcp,
-            "udp" => network::Protocol::Udp,
-            _ => return Err(wrong("protocol")),
-        };
-        let host_address = port.host_address.parse().map_err(|_| wrong("host address"))?;
-        Ok(network::PortSpec { protocol, host_address, host_port: port.host_port, workload_port: port.workload_port })
-    };
-    Ok(network::NetworkSpec::Bridge(network::BridgeSpec {
-        bridge: bridge.clone(),
-        interface_name: interface_name.clone(),
-        address: address.parse().map_err(|_| wrong("address"))?,
-        prefix_length: *prefix_length,
-        gateway: gateway.parse().map_err(|_| wrong("gateway"))?,
-        mac: bytes,
-        mtu: *mtu,
-        ports: ports.iter().map(port).collect::<Result<_, Failure>>()?,
-    }))
 }
 
 /// What the monitor is handed beside the agent's channel, in this order.

@@ -56,6 +56,12 @@ pub fn bridge_remove(root_id: &str, bridge: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Whether the firewall still has this root's table: `nft flush ruleset` takes it away. One question to the kernel.
+pub fn table_stands(root_id: &str) -> Result<bool, Failure> {
+    let asked = Socket::netfilter().and_then(|netfilter| table_exists(&netfilter, &names::table(root_id)));
+    asked.map_err(|refusal| Failure::refused("the firewall cannot be read", &refusal))
+}
+
 /// Removes every bridge of this root, the table, and our rules in others' chains, and tells the bridges' names. Idempotent.
 pub fn remove_all(root_id: &str) -> Result<Vec<String>, Failure> {
     names::check_root(root_id)?;

@@ -16,20 +16,31 @@ const PROTO_DESTINATION_PORT: u16 = 3;
 /// Protocol number and destination port, of `CTA_FILTER_FLAG`.
 const FILTER_FLAGS: u32 = 1 << 3 | 1 << 5;
 
+/// Makes the kernel forget the UDP flows to these ports of the host. For whoever has published some: called off the hot path, by the launcher.
+pub fn forget_flows(ports: &[u16]) {
+    if let Ok(socket) = Socket::netfilter() {
+        forget_ports(&socket, ports.iter().copied());
+    }
+}
+
+pub(crate) fn forget(socket: &Socket, ports: &[PortSpec]) {
+    forget_ports(socket, ports.iter().filter(|port| port.protocol == Protocol::Udp).map(|port| port.host_port));
+}
+
 /// As far as it can: a host without conntrack's netlink has only the kernel's time limits. Walking the kernel's table costs about 4 ms on a
 /// host with 262,144 buckets, however few flows there are.
-pub(crate) fn forget(socket: &Socket, ports: &[PortSpec]) {
-    for port in ports.iter().filter(|port| port.protocol == Protocol::Udp) {
+fn forget_ports(socket: &Socket, ports: impl Iterator<Item = u16>) {
+    for port in ports {
         // The kernel filters (from 5.8 on; earlier ones give every flow), and what it gives is checked again here.
         let request = Messages::one(CONNTRACK_GET, DUMP, |body| {
             header(body, FAMILY_IP, 0);
-            body.nest(TUPLE_ORIGINAL, |tuple| put_protocol(tuple, port.host_port));
+            body.nest(TUPLE_ORIGINAL, |tuple| put_protocol(tuple, port));
             body.nest(FILTER, |filter| filter.put_u32(1, FILTER_FLAGS));
         });
         for answer in socket.dump(&request).unwrap_or_default() {
             let Some(attributes) = answer.payload.get(4..) else { continue };
             let (Some(tuple), Some(identity)) = (find(attributes, TUPLE_ORIGINAL), find(attributes, IDENTITY)) else { continue };
-            if goes_to(tuple, port.host_port) {
+            if goes_to(tuple, port) {
                 let _ = socket.transact(&Messages::one(CONNTRACK_DELETE, ACKNOWLEDGE, |body| {
                     header(body, FAMILY_IP, 0);
                     body.nest(TUPLE_ORIGINAL, |inside| inside.raw(tuple));

@@ -28,6 +28,7 @@ mod names;
 mod namespace;
 mod netlink;
 mod network;
+mod plan;
 mod nftables;
 mod probe;
 mod reservation;
@@ -37,8 +38,9 @@ mod sysctl;
 mod table;
 mod tap;
 
-pub use bridge::{bridge_ensure, bridge_remove, remove_all};
+pub use bridge::{bridge_ensure, bridge_remove, remove_all, table_stands};
 pub use failure::Failure;
+pub use flows::forget_flows;
 pub use network::{Network, raise_for_process, raise_tap};
 pub use probe::{probe_bridge, probe_nftables, probe_tun};
 pub use spec::{BridgeSpec, BridgeWish, NetworkSpec, PortSpec, Probe, Protocol, Traffic};

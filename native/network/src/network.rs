@@ -1,5 +1,6 @@
 //! A raised network, and how it is raised: for a process by a namespace and a veth, for a machine by a tap.
 
+use std::net::Ipv4Addr;
 use std::os::fd::{AsFd, OwnedFd};
 
 use crate::bridge::find_index;
@@ -35,6 +36,9 @@ struct Published {
     /// Opened in the host's namespace, and so of use wherever the thread is now.
     netfilter: Socket,
     ports: Vec<PortSpec>,
+    /// The workload's id and address.
+    workload: String,
+    address: Ipv4Addr,
     /// Empty once they are given back.
     held: Vec<OwnedFd>,
 }
@@ -72,10 +76,14 @@ impl Network {
     /// Takes the host's ports first, so that a taken one costs nothing; the firewall is told at the end, when there is somebody to send to.
     fn publish(&mut self, spec: &BridgeSpec, workload: &str, reserved: (Option<Socket>, Vec<OwnedFd>)) -> Result<(), Failure> {
         let (Some(netfilter), held) = reserved else { return Ok(()) };
-        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), held });
-        elements::add(&published.netfilter, &self.root_id, workload, spec.address, &spec.ports)?;
-        flows::forget(&published.netfilter, &spec.ports);
-        Ok(())
+        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), workload: workload.to_owned(), address: spec.address, held });
+        elements::add(&published.netfilter, &self.root_id, workload, spec.address, &spec.ports)
+    }
+
+    /// Tells the firewall of the ports once more, after another program took its table away and `bridge_ensure` made it anew.
+    pub fn republish(&mut self) -> Result<(), Failure> {
+        let Some(published) = self.published.as_ref().filter(|published| !published.held.is_empty()) else { return Ok(()) };
+        elements::add(&published.netfilter, &self.root_id, &published.workload, published.address, &published.ports)
     }
 }
 

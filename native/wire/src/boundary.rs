@@ -105,6 +105,11 @@ pub trait Boundary {
     /// Kills everything inside at once. `exited` of process 0 or `lost` follows within a bounded time. Repeatable.
     fn end(&mut self, sink: &mut dyn Sink);
 
+    /// Tells the firewall of the published ports once more, after another program took its table away. Nothing where none are published.
+    fn republish(&mut self) -> Result<(), Failure> {
+        Ok(())
+    }
+
     /// Gives back what others may want at once (ports, address); quick. Before waiters are answered.
     fn release(&mut self);
     /// Unmakes everything, whatever stands; may block. After this the supervisor exits.

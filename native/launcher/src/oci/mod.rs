@@ -198,6 +198,10 @@ impl Boundary for Oci {
         self.kill_round();
     }
 
+    fn republish(&mut self) -> Result<(), Failure> {
+        self.network.as_mut().map_or(Ok(()), |network| network.republish().map_err(Failure::from))
+    }
+
     fn release(&mut self) {
         if let Some(network) = &mut self.network {
             // What fails here is done again by dropping it, and by the sweep.

@@ -65,6 +65,7 @@ impl Supervisor {
             "stats" => self.ask(client, id, Asked::Other, Ask::Stats),
             "top" => self.ask(client, id, Asked::Other, Ask::Top),
             "update" => request.arguments::<Update>().and_then(|update| self.ask(client, id, Asked::Other, Ask::Update(update.limits))),
+            "republish" => self.boundary.republish().map(|()| Some(json!({}))),
             "end" => {
                 self.hub.end_waiters.push((client, id));
                 self.end();

@@ -54,6 +54,11 @@ impl Bed {
         child.wait().unwrap();
     }
 
+    /// For one that was told to end.
+    pub fn await_launcher(&mut self) {
+        self.child.take().unwrap().wait().unwrap();
+    }
+
     pub fn restart_launcher(&mut self) {
         let (child, launcher) = start(&self.base);
         self.child = Some(child);
