@@ -7,6 +7,7 @@
 import type { Socket } from "node:net";
 import { drained, type Exchange } from "./exchange.ts";
 import { readBody } from "./body.ts";
+import { closeWhenGone } from "./gone.ts";
 
 /** A raw connection. Input that came early is not lost; it waits until `receive` is called. */
 export interface RawConnection {
@@ -84,7 +85,10 @@ function rawConnection(exchange: Exchange, early: Buffer): RawConnection {
         );
       };
       socket.on("data", take);
-      socket.once("end", end);
+      socket.once("end", () => {
+        closeWhenGone(socket);
+        end();
+      });
       if (early.length > 0) take(early);
       else socket.resume();
     },
