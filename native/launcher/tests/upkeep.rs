@@ -67,7 +67,6 @@ fn published_ports_come_back_after_a_flush_also_under_a_launcher_that_came_later
     bed.restart_launcher();
     shell("nft flush ruleset");
     assert!(await_rules(&id), "the next launcher looks after what the first one made");
-    assert_eq!(shell(&format!("ip -br link | grep -c bh{root_id}0")).trim(), "2", "the bridge, and who is on it");
 }
 
 #[test]
