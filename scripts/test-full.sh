@@ -13,4 +13,10 @@ failed=0
 step "A Debian under systemd with control groups v2 and AppArmor, emulated (about 8 minutes on an idle host)"
 node test/full/machine/run.ts --keep docs/series/test-full-v2.txt || failed=1
 
+step "Every point of the tables of kills"
+BULKHEAD_FULL=1 vitest run --project integration test/integration/engine-kill || failed=1
+
+step "300 kills of the daemon at random times under load"
+node bench/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json || failed=1
+
 exit "$failed"

@@ -1,7 +1,7 @@
 /** A real daemon on a root of its own, for tests: started from dist/, killed and restarted at will, cleared away at the end. */
 
 import { type ChildProcess, execFile, spawn } from "node:child_process";
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -20,18 +20,20 @@ export class TestDaemon {
   readonly root: string;
   readonly socket: string;
   readonly client: Client;
+  private readonly configuration: object | undefined;
   private process: ChildProcess | undefined;
   private log = "";
 
-  private constructor(root: string) {
+  private constructor(root: string, configuration: object | undefined) {
     this.root = root;
+    this.configuration = configuration;
     this.socket = join(root, "api.sock");
     this.client = new Client({ host: `unix://${this.socket}` });
   }
 
-  /** Starts on a fresh root and, unless told otherwise, loads the embedded image. */
-  static async open(options: { readonly image?: boolean } = {}): Promise<TestDaemon> {
-    const daemon = new TestDaemon(mkdtempSync(join(tmpdir(), "bulkhead-test-")));
+  /** Starts on a fresh root and, unless told otherwise, loads the embedded image. `below`: where the root is made. */
+  static async open(options: { readonly image?: boolean; readonly configuration?: object; readonly below?: string } = {}): Promise<TestDaemon> {
+    const daemon = new TestDaemon(mkdtempSync(join(options.below ?? tmpdir(), "bulkhead-test-")), options.configuration);
     await daemon.start();
     if (options.image !== false) await daemon.loadBusybox();
     return daemon;
@@ -64,7 +66,13 @@ export class TestDaemon {
 
   async start(): Promise<void> {
     const node = join(CHECKOUT, "node_modules/.bin/node");
-    const child = spawn(node, [join(CHECKOUT, "dist/daemon.js"), "--root", this.root, "--socket", this.socket], { stdio: ["ignore", "pipe", "pipe"] });
+    const words = [join(CHECKOUT, "dist/daemon.js"), "--root", this.root, "--socket", this.socket];
+    if (this.configuration !== undefined) {
+      const file = join(this.root, "config.json");
+      writeFileSync(file, JSON.stringify(this.configuration));
+      words.push("--config", file);
+    }
+    const child = spawn(node, words, { stdio: ["ignore", "pipe", "pipe"] });
     this.process = child;
     const hear = (chunk: Buffer): void => {
       this.log = (this.log + chunk.toString("utf8")).slice(-20_000);

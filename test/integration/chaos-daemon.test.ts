@@ -22,7 +22,7 @@ const ANY_PORT = { NetworkMode: "bridge", PortBindings: { "80/tcp": [{ HostPort:
 describe.each(["container", "microvm"])("the daemon killed with %s workloads", (isolation) => {
   let home: Inhabitants;
   beforeAll(() => {
-      home = new Inhabitants(daemon, isolation);
+    home = new Inhabitants(daemon, isolation);
   });
   afterEach(async () => {
     await home.clear();

@@ -114,7 +114,12 @@ describe("a machine's monitor", () => {
     const ended = home.wait("machine");
     process.kill((await home.state("machine")).Pid, "SIGKILL");
     expect(await ended).toBe(137);
-    expect(await home.state("machine")).toMatchObject({ Running: false, ExitCode: 137, OOMKilled: false, Error: expect.stringMatching(/monitor|machine|QEMU/i) });
+    expect(await home.state("machine")).toMatchObject({
+      Running: false,
+      ExitCode: 137,
+      OOMKilled: false,
+      Error: expect.stringMatching(/monitor|machine|QEMU/i),
+    });
     expect((await home.events(id)).find(({ Action }) => Action === "die")?.Actor.Attributes).toMatchObject({ exitCode: "137" });
     expect([137, "lost"], "an exec in it does not hang").toContain(await exec);
     await home.countLines("machine");
