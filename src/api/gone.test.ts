@@ -28,7 +28,7 @@ afterEach(() => {
 });
 
 test("a connection whose client has gone is closed though nothing is written to it", async () => {
-  const closed = once(served, "close");
+  const closed = new Promise<void>((resolve) => served.once("close", () => resolve()));
   client.destroy();
   await closed;
   expect(served.destroyed).toBe(true);
