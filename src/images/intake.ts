@@ -40,7 +40,12 @@ export type Progress = (step: TransferProgress) => void;
 export async function takeIn(
   store: Store,
   arrival: Arrival,
-  options: { readonly leases: LeaseBundle; readonly progress: Progress },
+  options: {
+    readonly leases: LeaseBundle;
+    readonly progress: Progress;
+    /** Of layers that are still on their way, by the blob's digest: each is unpacked as soon as it and those below are there. */
+    readonly arriving?: ReadonlyMap<string, Promise<void>>;
+  },
   call: Call,
 ): Promise<ImageRecord> {
   const manifest = await readManifest(store.blobs, arrival.manifest);
@@ -57,6 +62,7 @@ export async function takeIn(
     shown: shortId(digest),
     total: sizeBytes,
     ...(arrival.unpromised === true ? { unpromised: true } : {}),
+    ...arrivalOf(options.arriving?.get(digest)),
   }));
   const layerKeys = await store.layers.ensure(
     sources,
@@ -68,6 +74,10 @@ export async function takeIn(
     { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys, digests: arrival.digests },
     arrival.tags,
   );
+}
+
+function arrivalOf(arrived: Promise<void> | undefined): { readonly arrived?: Promise<void> } {
+  return arrived === undefined ? {} : { arrived };
 }
 
 export async function readManifest(blobs: Blobs, digest: string): Promise<Manifest> {

@@ -42,6 +42,8 @@ export interface LayerSource {
   readonly blob: string;
   /** The diff id was computed from the blob itself, so that it proves nothing: the archive must have its own end mark. */
   readonly unpromised?: boolean;
+  /** Settles when the blob is there, for one that is still on its way. */
+  readonly arrived?: Promise<void>;
 }
 
 /** Where a layer may come to lie, and over what. */
@@ -111,6 +113,7 @@ export class Layers {
     const chain = chainIds(sources.map(({ diffId }) => diffId));
     const keys: string[] = [];
     for (const [index, source] of sources.entries()) {
+      await source.arrived;
       call.signal.throwIfAborted();
       const place = { shared: hexOf(source.diffId), chainKey: hexOf(chain[index] as string), lowerKeys: [...keys] };
       keys.push(await this.#one(source, place, (bytes) => progress(source, bytes)));

@@ -1,4 +1,4 @@
-/** Pulling: manifest, then configuration and layers (three at a time), then unpacking. */
+/** Pulling: manifest, then configuration, then layers (three at a time, lowest first), each unpacked as soon as it and those below are there. */
 
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
@@ -40,15 +40,12 @@ export async function pullImage(store: Store, text: string, options: PullOptions
   if (configuration.sizeBytes > MAX_MANIFEST_BYTES)
     throw new Failure("CORRUPT_DATA", `the configuration has ${configuration.sizeBytes} bytes; ${MAX_MANIFEST_BYTES} are allowed`);
   await store.blobs.put(chosen.bytes, leases);
-  await fetchAll({ store, session, leases, progress: options.progress }, [configuration, ...layers], new Set([configuration.digest]));
+  const pull: Fetching = { store, session, leases, progress: options.progress, given: { up: false } };
+  await fetchOnce(pull, configuration, () => {});
   const tags = reference.digest === undefined ? [tagKey(reference)] : [];
   const known = store.records.find(text)?.id;
-  const record = await takeIn(
-    store,
-    { manifest: chosen.digest, tags, digests: [`${repositoryOf(reference)}@${top.digest}`] },
-    { leases, progress: options.progress },
-    call,
-  );
+  const arrival = { manifest: chosen.digest, tags, digests: [`${repositoryOf(reference)}@${top.digest}`] };
+  const record = await whileFetching(pull, layers, (arriving) => takeIn(store, arrival, { leases, progress: options.progress, arriving }, call));
   options.progress({ status: `Digest: ${top.digest}` });
   options.progress({ status: `Status: ${known === record.id ? "Image is up to date" : "Downloaded newer image"} for ${familiar(reference)}` });
   return record;
@@ -88,30 +85,47 @@ interface Fetching {
   readonly session: Session;
   readonly leases: LeaseBundle;
   readonly progress: Progress;
+  /** Set when what has come cannot be used: then nothing more is fetched. */
+  readonly given: { up: boolean };
 }
 
-/** `quiet` ones are fetched without a line of their own. */
-async function fetchAll(pull: Fetching, parts: readonly Descriptor[], quiet: ReadonlySet<string>): Promise<void> {
+/** Fetches the layers and does `work` beside it. Settles only when both have stopped: nobody writes any more, and the first refusal is told. */
+async function whileFetching<T>(pull: Fetching, layers: readonly Descriptor[], work: (arriving: ReadonlyMap<string, Promise<void>>) => Promise<T>): Promise<T> {
+  const arriving = new Map(layers.map(({ digest }) => [digest, Promise.withResolvers<void>()]));
+  for (const { promise } of arriving.values()) promise.catch(() => {});
+  const fetching = fetchAll(pull, layers, (digest) => arriving.get(digest)?.resolve()).catch((thrown: unknown) => {
+    for (const { reject } of arriving.values()) reject(thrown);
+    throw thrown;
+  });
+  const working = work(new Map([...arriving].map(([digest, { promise }]) => [digest, promise]))).catch((thrown: unknown) => {
+    pull.given.up = true;
+    throw thrown;
+  });
+  const [fetched, worked] = await Promise.allSettled([fetching, working]);
+  if (worked.status === "fulfilled") return worked.value;
+  throw fetched.status === "rejected" ? fetched.reason : worked.reason;
+}
+
+async function fetchAll(pull: Fetching, parts: readonly Descriptor[], arrived: (digest: string) => void): Promise<void> {
   const distinct = [...new Map(parts.map((part) => [part.digest, part])).values()];
-  const say = (part: Descriptor, status: string, current?: number) => {
-    if (quiet.has(part.digest)) return;
+  const say = (part: Descriptor, status: string, current?: number) =>
     pull.progress({ layer: shortId(part.digest), status, ...(current === undefined ? {} : { current, total: part.sizeBytes }) });
-  };
   const waiting: Descriptor[] = [];
   for (const part of distinct) {
     const here = (await pull.store.blobs.size(part.digest)) !== undefined;
     say(part, here ? "Already exists" : "Pulling fs layer");
-    if (!here) waiting.push(part);
+    if (here) arrived(part.digest);
+    else waiting.push(part);
   }
   const work = async () => {
-    for (let part = waiting.shift(); part !== undefined; part = waiting.shift()) {
+    for (let part = waiting.shift(); part !== undefined && !pull.given.up; part = waiting.shift()) {
       const blob = part;
       await fetchOnce(pull, blob, (current) => say(blob, "Downloading", current));
       say(blob, "Download complete");
+      arrived(blob.digest);
     }
   };
   const outcomes = await Promise.allSettled(Array.from({ length: PARALLEL }, work));
-  // Only when all have stopped: nobody writes any more, and the first refusal is the one to tell.
   const refused = outcomes.find((outcome) => outcome.status === "rejected");
   if (refused !== undefined) throw refused.reason;
 }

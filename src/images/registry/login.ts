@@ -18,10 +18,16 @@ export async function checkLogin(
 ): Promise<void> {
   const domain = hostOf(server);
   if (!/^[\w.-]+(:\d{1,5})?$|^\[[0-9a-f:]+\](:\d{1,5})?$/i.test(domain))
-    throw new Failure("INVALID_SPEC", `${JSON.stringify(server.slice(0, 100))} is not a registry's address`, { remedy: "write its host, as in registry.example.org:5000" });
+    throw new Failure("INVALID_SPEC", `${JSON.stringify(server.slice(0, 100))} is not a registry's address`, {
+      remedy: "write its host, as in registry.example.org:5000",
+    });
   await using endpoint = await openEndpoint(domain, completeSettings(options.settings), call.signal);
   const ask = async (headers: Readonly<Record<string, string>>) => {
-    const { statusCode, headers: told, body } = await endpoint.agent.request({ origin: endpoint.origin, path: "/v2/", method: "GET", headers, signal: call.signal });
+    const {
+      statusCode,
+      headers: told,
+      body,
+    } = await endpoint.agent.request({ origin: endpoint.origin, path: "/v2/", method: "GET", headers, signal: call.signal });
     await body.dump();
     return { statusCode, header: [told["www-authenticate"] ?? []].flat().join(", ") };
   };
@@ -32,8 +38,12 @@ export async function checkLogin(
   const second = authorization === undefined ? first : await ask({ "user-agent": "bulkhead", authorization });
   if (second.statusCode === 200) return;
   if (second.statusCode === 401 || second.statusCode === 403)
-    throw new Failure("UNAUTHENTICATED", `the registry ${domain} refused this user name or password (${second.statusCode})`, { remedy: "check both, and the registry's name" });
-  throw new Failure("UNAVAILABLE", `the registry ${domain} answered ${second.statusCode}`, { remedy: "try again; if that does not help, look at the registry's own log" });
+    throw new Failure("UNAUTHENTICATED", `the registry ${domain} refused this user name or password (${second.statusCode})`, {
+      remedy: "check both, and the registry's name",
+    });
+  throw new Failure("UNAVAILABLE", `the registry ${domain} answered ${second.statusCode}`, {
+    remedy: "try again; if that does not help, look at the registry's own log",
+  });
 }
 
 async function authorize(

@@ -260,3 +260,28 @@ test("what is being pulled is not collected", async () => {
   const root = await bench.images.root(view.id, "directories", call());
   if (root.form === "directories") for (const layer of root.layers) expect(readdirSync(layer)).toHaveLength(1);
 });
+
+test("a layer is unpacked while the one above it is still on its way", async () => {
+  await using registry = await startRegistry();
+  await using source = await openBench({ registries: NO_CREDENTIALS });
+  await publish(source, `${registry.host}/app:1`, [randomBytes(50_000), randomBytes(60_000)]);
+  await using bench = await openBench({ registries: { ...NO_CREDENTIALS, retryDelayMs: 300 } });
+  const unpacked = () => readdirSync(bench.directory, { recursive: true, encoding: "utf8" }).some((name) => name.endsWith("/tree/file0"));
+  const paths: string[] = [];
+  // Configuration, lower layer, upper layer: the last comes only once the lower one's files are there.
+  await using proxy = await startProxy(registry.host, (path) => {
+    if (!paths.includes(path)) paths.push(path);
+    return path === paths[2] && !unpacked() ? { cutAfter: 0 } : {};
+  });
+  const view = await bench.images.pull(`${proxy.host}/app:1`, quiet, call());
+  expect(paths).toHaveLength(3);
+  expect(view.diffIds).toHaveLength(2);
+});
+
+test("a login is checked by showing it to the registry", async () => {
+  await using registry = await startRegistry({ auth: "basic" });
+  await using bench = await openBench({ registries: NO_CREDENTIALS });
+  await bench.images.checkLogin(`http://${registry.host}/v2/`, { username: "user", password: "secret" }, call());
+  await expect(bench.images.checkLogin(registry.host, { username: "user", password: "wrong" }, call())).rejects.toMatchObject({ code: "UNAUTHENTICATED" });
+  await expect(bench.images.checkLogin("no registry!", { username: "user", password: "x" }, call())).rejects.toMatchObject({ code: "INVALID_SPEC" });
+});
