@@ -15,7 +15,8 @@ const { Id } = await client.workloads.create({
 });
 try {
   await client.workloads.start(Id);
-  for await (const { stream, bytes } of client.workloads.logs(Id, { follow: true, terminal: false })) process.stdout.write(`${stream}: ${Buffer.from(bytes).toString("utf8")}`);
+  for await (const { stream, bytes } of client.workloads.logs(Id, { follow: true, terminal: false }))
+    process.stdout.write(`${stream}: ${Buffer.from(bytes).toString("utf8")}`);
 } finally {
   await client.workloads.remove(Id, { force: true });
   client.close();

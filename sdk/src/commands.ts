@@ -1,5 +1,6 @@
 /** Commands in a sandbox: run to their end, with their output collected. */
 
+import { randomUUID } from "node:crypto";
 import type { Client } from "./client.ts";
 import { Failure } from "./failure.ts";
 import type { Cancellable } from "./workloads.ts";
@@ -7,7 +8,7 @@ import type { Cancellable } from "./workloads.ts";
 export interface CommandOptions extends Cancellable {
   /**
    * Limit for this command alone; absent is none. It says nothing about the sandbox's life, nor about requests. When it has
-   * passed, the command gets SIGKILL and `run` rejects TIMED_OUT. What it has put into the background lives on with the sandbox.
+   * passed, the command is killed and `run` rejects TIMED_OUT; its children are killed too, where the image has a shell to find them with.
    */
   readonly timeoutMs?: number;
   /** Reject with `CommandFailed` where the exit code is not 0. Otherwise any exit code is a result. */
@@ -43,6 +44,8 @@ export class CommandFailed extends Error {
 }
 
 const DEFAULT_MAX_OUTPUT_BYTES = 64 * 1024 * 1024;
+/** Finds what a killed command has left behind by a word in its environment, and kills that too. Needs `sh` and /proc in the workload. */
+const KILL_SCRIPT = 'for p in /proc/[0-9]*; do if grep -qs "$0" "$p/environ"; then kill -9 "${p#/proc/}" 2>/dev/null; fi; done; exit 0';
 
 export class Commands {
   private readonly client: Client;
@@ -59,12 +62,13 @@ export class Commands {
     if (options.timeoutMs !== undefined && !(options.timeoutMs > 0)) {
       throw new Failure("INVALID_SPEC", `timeoutMs is ${options.timeoutMs}`, { remedy: "leave it out for no limit, or give milliseconds above 0" });
     }
+    const mark = `BULKHEAD_COMMAND=${randomUUID()}`;
     const environment = Object.entries(options.environment ?? {}).map(([name, value]) => `${name}=${value}`);
     const id = await this.client.execs.create(
       this.workload,
       {
         Cmd: words,
-        Env: environment,
+        Env: options.timeoutMs === undefined ? environment : [...environment, mark],
         AttachStdin: options.stdin !== undefined,
         AttachStdout: true,
         AttachStderr: true,
@@ -73,12 +77,12 @@ export class Commands {
       },
       { signal: options.signal },
     );
-    const result = await this.finish(id, options);
+    const result = await this.finish(id, { ...options, mark });
     if (options.check && result.exitCode !== 0) throw new CommandFailed(words, result);
     return result;
   }
 
-  private async finish(id: string, options: CommandOptions): Promise<CommandResult> {
+  private async finish(id: string, options: CommandOptions & { readonly mark: string }): Promise<CommandResult> {
     const limit = options.maxOutputBytes ?? DEFAULT_MAX_OUTPUT_BYTES;
     const attached = await this.client.execs.start(id, { terminal: false, signal: options.signal });
     let timedOut = false;
@@ -86,6 +90,7 @@ export class Commands {
     const expire = async (): Promise<void> => {
       timedOut = true;
       await this.client.execs.signal(id, "SIGKILL").catch(() => undefined);
+      await this.killMarked(options.mark).catch(() => undefined);
       attached.close();
     };
     const kept = { stdout: [] as Uint8Array[], stderr: [] as Uint8Array[] };
@@ -114,6 +119,12 @@ export class Commands {
     const stdoutBytes = Buffer.concat(kept.stdout);
     const stderrBytes = Buffer.concat(kept.stderr);
     return { exitCode, stdout: stdoutBytes.toString("utf8"), stderr: stderrBytes.toString("utf8"), stdoutBytes, stderrBytes };
+  }
+
+  private async killMarked(mark: string): Promise<void> {
+    const id = await this.client.execs.create(this.workload, { Cmd: ["/bin/sh", "-c", KILL_SCRIPT, mark], User: "0", AttachStdout: true, AttachStderr: true });
+    const attached = await this.client.execs.start(id, { terminal: false });
+    for await (const _ of attached.output);
   }
 }
 

@@ -50,10 +50,7 @@ export class System {
   }
 
   /** Rejects UNAUTHENTICATED where the registry refuses. The daemon keeps nothing of it. */
-  async login(
-    credentials: { readonly username: string; readonly password: string; readonly serveraddress: string },
-    options: Cancellable = {},
-  ): Promise<void> {
+  async login(credentials: { readonly username: string; readonly password: string; readonly serveraddress: string }, options: Cancellable = {}): Promise<void> {
     await this.transport.json({ method: "POST", path: "/auth", body: credentials, signal: options.signal });
   }
 

@@ -34,7 +34,13 @@ export function eraseByProgram(name: string, registry: string): void {
 function runProgram(name: string, verb: "get" | "store" | "erase", input: string): string | undefined {
   if (!/^[\w.-]+$/.test(name)) throw new UsageError(`${JSON.stringify(name)} is not a name of a credential program`, remedyFor(name));
   try {
-    return execFileSync(`docker-credential-${name}`, [verb], { input, encoding: "utf8", stdio: ["pipe", "pipe", "pipe"], timeout: DEADLINE_MS, killSignal: "SIGKILL" });
+    return execFileSync(`docker-credential-${name}`, [verb], {
+      input,
+      encoding: "utf8",
+      stdio: ["pipe", "pipe", "pipe"],
+      timeout: DEADLINE_MS,
+      killSignal: "SIGKILL",
+    });
   } catch (thrown) {
     const { code, stdout, stderr, status } = thrown as NodeJS.ErrnoException & { stdout?: string; stderr?: string; status?: number | null };
     if (code === "ENOENT") throw new UsageError(`docker-credential-${name}, which keeps the registries' passwords, is not installed`, remedyFor(name));

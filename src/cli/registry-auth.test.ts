@@ -40,13 +40,17 @@ describe("a registry's login", () => {
   });
 
   it("of Docker Hub has one name whatever it is called", () => {
-    for (const name of [undefined, "docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"]) expect(serverAddress(name)).toBe("https://index.docker.io/v1/");
+    for (const name of [undefined, "docker.io", "https://index.docker.io/v1/", "registry-1.docker.io"])
+      expect(serverAddress(name)).toBe("https://index.docker.io/v1/");
     expect(serverAddress("https://registry.example.org/v2/")).toBe("registry.example.org");
   });
 
   it("is asked of the program that keeps it, and given to it", () => {
     config({ credsStore: "kept", credHelpers: { "special:1": "token" } });
-    program("kept", `case $1 in get) read -r server; echo "{\\"Username\\":\\"me\\",\\"Secret\\":\\"of $server\\"}";; store) cat > "${directory}/stored";; esac`);
+    program(
+      "kept",
+      `case $1 in get) read -r server; echo "{\\"Username\\":\\"me\\",\\"Secret\\":\\"of $server\\"}";; store) cat > "${directory}/stored";; esac`,
+    );
     program("token", `echo '{"Username":"<token>","Secret":"t"}'`);
     expect(found("localhost:5000/app")).toMatchObject({ username: "me", password: "of localhost:5000" });
     expect(found("special:1/app")).toMatchObject({ identitytoken: "t" });

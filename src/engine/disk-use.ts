@@ -21,7 +21,10 @@ export async function pruneEnded(
 ): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }> {
   const isOver = ({ record: { state } }: Workload) => state === "created" || state === "exited" || state === "dead";
   const chosen = context.roster.all().filter((workload) => isOver(workload) && !keep(workload));
-  const sizes = await diskUse(context, chosen.map(({ id }) => id));
+  const sizes = await diskUse(
+    context,
+    chosen.map(({ id }) => id),
+  );
   const removed: string[] = [];
   for (const workload of chosen) {
     await removal.remove(workload, { force: false, volumes: false }, call).then(

@@ -25,7 +25,11 @@ describe.skipIf(!root)("the examples", () => {
   };
 
   it("are all tried here", () => {
-    expect(readdirSync(join(CHECKOUT, "examples")).filter((name) => name.endsWith(".ts")).toSorted()).toEqual(Object.keys(EXPECTED).toSorted());
+    expect(
+      readdirSync(join(CHECKOUT, "examples"))
+        .filter((name) => name.endsWith(".ts"))
+        .toSorted(),
+    ).toEqual(Object.keys(EXPECTED).toSorted());
   });
 
   for (const isolation of ["container", "microvm"])

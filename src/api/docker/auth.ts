@@ -17,8 +17,13 @@ export function authRoutes(parts: DockerParts): readonly Route[] {
       path: "/auth",
       async handle(exchange) {
         const body = await readJson(exchange, authShape);
-        const credentials = present({ username: body.username || undefined, password: body.password || undefined, identityToken: body.identitytoken || undefined });
-        if (Object.keys(credentials).length === 0) throw new Failure("INVALID_SPEC", "no credentials were given", { remedy: "Give a user name and a password." });
+        const credentials = present({
+          username: body.username || undefined,
+          password: body.password || undefined,
+          identityToken: body.identitytoken || undefined,
+        });
+        if (Object.keys(credentials).length === 0)
+          throw new Failure("INVALID_SPEC", "no credentials were given", { remedy: "Give a user name and a password." });
         await parts.images.checkLogin(body.serveraddress || "docker.io", credentials, exchange.call);
         exchange.json(200, { Status: "Login Succeeded", IdentityToken: "" });
       },
