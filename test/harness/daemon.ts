@@ -142,7 +142,8 @@ export class TestDaemon {
 
   /** Removes every workload, ends daemon and launcher, and takes the root away. */
   async close(): Promise<void> {
-    if (this.process !== undefined) {
+    // A test may have stopped it by its own means.
+    if (this.process?.exitCode === null) {
       for (const { Id } of await this.client.workloads.list({ all: true }))
         await this.client.workloads.remove(Id, { force: true, volumes: true }).catch(() => undefined);
       await this.cli("system", "reset", "--force", "--stop");

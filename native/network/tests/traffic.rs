@@ -3,6 +3,7 @@
 mod bed;
 
 use bed::*;
+use bulkhead_network::forget_flows;
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
