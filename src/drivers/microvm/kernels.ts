@@ -26,6 +26,13 @@ export type KernelSearch = { readonly kernel: GuestKernel } | { readonly missing
 const PREPARE = "sh scripts/kernel/prepare.sh";
 
 export function findKernel(places: KernelPlaces): KernelSearch {
+  if ((places.kernel === undefined) !== (places.initrd === undefined)) {
+    const [given, lacking] = places.kernel === undefined ? ["machine.initrd", "machine.kernel"] : ["machine.kernel", "machine.initrd"];
+    return {
+      missing: `the configuration names ${given} without ${lacking}`,
+      remedy: `Name both, or neither: sh scripts/kernel/initrd.sh makes an initrd that carries the agent`,
+    };
+  }
   if (places.kernel !== undefined && places.initrd !== undefined) {
     const absent = [places.kernel, places.initrd].find((path) => !existsSync(path));
     if (absent !== undefined)
