@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! raised, main process held ─▶ serve: clients ⇄ boundary, output ─▶ log ─▶ … main process ended, pipes drained
-//!     ─▶ exit record synced ─▶ ports released ─▶ everybody told ─▶ everything unmade ─▶ last bytes to slow clients ─▶ exit
+//!     ─▶ exit record written ─▶ ports released ─▶ everybody told ─▶ everything unmade ─▶ last bytes to slow clients ─▶ exit
 //! ```
 
 mod client;
