@@ -17,6 +17,6 @@ step "Every point of the tables of kills"
 BULKHEAD_FULL=1 vitest run --project integration test/integration/engine-kill || failed=1
 
 step "300 kills of the daemon at random times under load"
-node bench/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json || failed=1
+node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json || failed=1
 
 exit "$failed"

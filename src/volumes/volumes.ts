@@ -126,7 +126,7 @@ class StoredVolumes implements Volumes {
   }
 
   keep(workload: string): void {
-    for (const [name, { madeFor, ...record }] of this.#madeFor((maker) => maker === workload)) this.#options.store.put(name, record);
+    for (const [name, { madeFor: _made, ...record }] of this.#madeFor((maker) => maker === workload)) this.#options.store.put(name, record);
   }
 
   async abandon(workload: string, call: Call): Promise<void> {

@@ -254,7 +254,11 @@ test("a bundle from the future is refused", async () => {
 
 test("a limit of the root's size is refused by name, before anything is made", async () => {
   const refused = prepare({ limits: { diskBytes: 1024 ** 3 } });
-  await expect(refused).rejects.toMatchObject({ code: "UNSUPPORTED", message: expect.stringContaining("diskBytes"), remedy: expect.stringContaining("microvm") });
+  await expect(refused).rejects.toMatchObject({
+    code: "UNSUPPORTED",
+    message: expect.stringContaining("diskBytes"),
+    remedy: expect.stringContaining("microvm"),
+  });
   expect(existsSync(directoryOf())).toBe(false);
   expect(launcher.asked).toHaveLength(0);
 });

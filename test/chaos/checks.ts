@@ -3,7 +3,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { WorkloadDocument } from "@bulkhead/sdk";
-import type { TestDaemon } from "../../test/harness/daemon.ts";
+import type { TestDaemon } from "../harness/daemon.ts";
 import { TICKS } from "./load.ts";
 
 /** Counts for ever: it must live through every kill, and its log with it. */

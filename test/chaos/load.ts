@@ -1,6 +1,6 @@
 /** What clients do to a daemon that may die under them at any time: each deed is begun, and may be cut. */
 
-import type { TestDaemon } from "../../test/harness/daemon.ts";
+import type { TestDaemon } from "../harness/daemon.ts";
 
 /** Repeatable: the same seed gives the same numbers (mulberry32). */
 export function randomOf(seed: number): () => number {
@@ -52,10 +52,10 @@ export class Load {
 
   private async work(): Promise<void> {
     while (!this.over) {
-      const act = this.choose([this.createAndStart, this.createAndStart, this.runAndRemove, this.exec, this.stop, this.remove, this.remove]);
+      const deed = this.choose(["createAndStart", "createAndStart", "runAndRemove", "exec", "stop", "remove", "remove"] as const);
       try {
-        await act.call(this);
-        this.deeds[act.name] = (this.deeds[act.name] ?? 0) + 1;
+        await this[deed]();
+        this.deeds[deed] = (this.deeds[deed] ?? 0) + 1;
       } catch {
         // Cut by the death, or overtaken by another worker: what holds is checked after the restart.
         await new Promise((settle) => void setTimeout(settle, 10));

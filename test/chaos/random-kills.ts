@@ -2,14 +2,14 @@
  * SIGKILL to the daemon at random times, under a load of creates, runs, execs, stops and removes on every usable boundary. After each
  * restart: every workload is wholly there or wholly gone, logs are whole, exit codes true, and at the end nothing is left.
  *
- *     node bench/chaos/random-kills.ts [--kills 300] [--seed N] [--workers 4] [--out docs/series/random-kills.json]
+ *     node test/chaos/random-kills.ts [--kills 300] [--seed N] [--workers 4] [--out docs/series/random-kills.json]
  */
 
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
-import { TestDaemon } from "../../test/harness/daemon.ts";
+import { TestDaemon } from "../harness/daemon.ts";
 import { checkWorkloads, LASTING } from "./checks.ts";
 import { Load, randomOf } from "./load.ts";
 
@@ -83,7 +83,7 @@ function report(): void {
   for (const round of rounds) for (const [name, count] of Object.entries(round.deeds)) deeds[name] = (deeds[name] ?? 0) + count;
   const summary = {
     schemaVersion: 1,
-    command: `node bench/chaos/random-kills.ts --kills ${kills} --seed ${values.seed} --workers ${values.workers}`,
+    command: `node test/chaos/random-kills.ts --kills ${kills} --seed ${values.seed} --workers ${values.workers}`,
     version: (JSON.parse(readFileSync(join(import.meta.dirname, "../../package.json"), "utf8")) as { version: string }).version,
     at: new Date(began).toISOString(),
     seconds: Math.round((Date.now() - began) / 1000),
