@@ -70,12 +70,14 @@ export class Blobs {
 
   async partials(): Promise<readonly { readonly digest: string; readonly modifiedAtMs: number; readonly sizeBytes: number }[]> {
     const names = (await readdir(join(this.#directory, "partial"))).filter((name) => /^[a-f0-9]{64}$/.test(name));
-    return await Promise.all(
+    const found = await Promise.all(
       names.map(async (hex) => {
-        const { mtimeMs, size } = await stat(join(this.#directory, "partial", hex));
-        return { digest: `sha256:${hex}`, modifiedAtMs: mtimeMs, sizeBytes: size };
+        // One that became whole meanwhile has left this folder.
+        const seen = await stat(join(this.#directory, "partial", hex)).catch(absentAsUndefined);
+        return seen === undefined ? [] : [{ digest: `sha256:${hex}`, modifiedAtMs: seen.mtimeMs, sizeBytes: seen.size }];
       }),
     );
+    return found.flat();
   }
 
   async put(bytes: Uint8Array, leases: LeaseBundle): Promise<Written> {
@@ -174,4 +176,10 @@ async function syncDirectory(path: string): Promise<void> {
   } finally {
     await directory.close();
   }
+}
+
+/** For files that another step may move away at any moment; every other fault stays one. */
+function absentAsUndefined(thrown: unknown): undefined {
+  if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+  throw thrown;
 }
