@@ -5,7 +5,7 @@
 
 import type { BoundaryIdentity } from "../contract/boundary.ts";
 import type { FacetName } from "../contract/driver.ts";
-import { Failure } from "../contract/failure.ts";
+import { Failure, quote } from "../contract/failure.ts";
 import type { Attachment, ExitStatus, Process } from "../contract/process.ts";
 import type { EndReason, Sandbox } from "../contract/sandbox.ts";
 import { nowInNanoseconds } from "./exit-record.ts";
@@ -19,12 +19,15 @@ export function isAboutCommand(failure: Failure): boolean {
 
 export function createStillborn(options: {
   readonly workload: string;
+  /** The program that was asked for: runtimes do not always name it. */
+  readonly program: string;
   readonly identity: BoundaryIdentity;
   readonly failure: Failure;
   readonly facets: readonly FacetName[];
 }): Sandbox {
   const { workload, identity } = options;
-  const failure = new Failure(options.failure.code, options.failure.message, {
+  const named = options.failure.message.includes(options.program);
+  const failure = new Failure(options.failure.code, named ? options.failure.message : `exec: ${quote(options.program)}: ${options.failure.message}`, {
     workload,
     boundary: identity.kind,
     ...(options.failure.remedy === undefined ? {} : { remedy: options.failure.remedy }),

@@ -101,7 +101,7 @@ class ContainerDriver implements BoundaryDriver {
       removeFile(places.config); // the trace of a launch: this one left nothing
       const failure = toFailure(thrown);
       if (!isAboutCommand(failure)) throw failure;
-      return createStillborn({ workload: bundle.workload, identity: held.identity, failure, facets: CONTAINER_FACETS });
+      return createStillborn({ workload: bundle.workload, program: main.command[0] ?? "", identity: held.identity, failure, facets: CONTAINER_FACETS });
     }
   }
 
