@@ -21,6 +21,7 @@ import { BulkheadSubject } from "./subjects/bulkhead.ts";
 import { PlainHost } from "./subjects/plain-host.ts";
 import { RawCrun } from "./subjects/raw-crun.ts";
 import { RawQemu } from "./subjects/raw-qemu.ts";
+import { reasonOf } from "./reason.ts";
 
 export interface CompareContext {
   readonly client: Client;
@@ -106,7 +107,7 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
     closing.push(() => crun.close());
     subjects.push(crun);
   } catch (thrown) {
-    gaps.push({ subject: "raw-crun", metric: "all", because: thrown instanceof Error ? thrown.message : String(thrown) });
+    gaps.push({ subject: "raw-crun", metric: "all", because: reasonOf(thrown) });
   }
   for (const { description } of subjects.filter((subject) => subject.description.engine === "qemu")) {
     try {
@@ -114,7 +115,7 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
       closing.push(() => qemu.close());
       subjects.push(qemu);
     } catch (thrown) {
-      gaps.push({ subject: "raw-qemu", metric: "all", because: thrown instanceof Error ? thrown.message : String(thrown) });
+      gaps.push({ subject: "raw-qemu", metric: "all", because: reasonOf(thrown) });
     }
   }
   return subjects;
@@ -147,7 +148,7 @@ async function listMeasures(subjects: readonly Subject[], options: CompareOption
       closing.push(() => target.close());
       measures.push(measureExec(subject, target, size));
     } catch (thrown) {
-      gaps.push({ subject: subject.description.id, metric: "exec", because: thrown instanceof Error ? thrown.message : String(thrown) });
+      gaps.push({ subject: subject.description.id, metric: "exec", because: reasonOf(thrown) });
     }
   }
   return measures;

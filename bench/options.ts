@@ -1,6 +1,7 @@
 /** The command line of `compare`. */
 
 import { parseArgs } from "node:util";
+import { reasonOf } from "./reason.ts";
 
 export interface CompareOptions {
   readonly mode: "compare" | "check";
@@ -53,7 +54,7 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
       },
     });
   } catch (thrown) {
-    throw new UsageError(thrown instanceof Error ? thrown.message : String(thrown));
+    throw new UsageError(reasonOf(thrown));
   }
   const seed = Number(parsed.values.seed);
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed takes a whole number, not ${JSON.stringify(parsed.values.seed)}`);

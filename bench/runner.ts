@@ -6,6 +6,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Gap, Series } from "./series.ts";
 import { createRandom, shuffle, summarize } from "./statistics.ts";
+import { reasonOf } from "./reason.ts";
 
 /** One thing to sample again and again. */
 export interface Measure {
@@ -68,7 +69,7 @@ export async function runMeasures(measures: readonly Measure[], options: RunOpti
         if (round >= 0) for (const sample of samples) add(collected, measure.subject, sample);
       } catch (thrown) {
         failed.add(measure);
-        gaps.push({ subject: measure.subject, metric: measure.name, because: thrown instanceof Error ? thrown.message : String(thrown) });
+        gaps.push({ subject: measure.subject, metric: measure.name, because: reasonOf(thrown) });
       }
       if (round >= 0) done += 1;
     }

@@ -11,6 +11,7 @@ import { measureFootprint } from "./footprint-goals.ts";
 import type { GoalResult } from "./goal.ts";
 import { measureMachineGoals } from "./machine-goals.ts";
 import { measureVersion } from "./version-goal.ts";
+import { reasonOf } from "../reason.ts";
 
 export async function checkGoals(context: CompareContext): Promise<GoalResult[]> {
   const { client, options, signal, progress } = context;
@@ -25,7 +26,7 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
       results.push(...(await measure()));
     } catch (thrown) {
       if (signal.aborted) throw thrown;
-      for (const id of ids) results.push({ id, because: thrown instanceof Error ? thrown.message : String(thrown) });
+      for (const id of ids) results.push({ id, because: reasonOf(thrown) });
     }
   };
   try {

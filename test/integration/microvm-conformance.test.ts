@@ -11,26 +11,9 @@ import { plainCall } from "../../src/contract/call.ts";
 import { describeConformance } from "../../src/contract/testkit/conformance.ts";
 import type { ConformanceHarness, Unavailable } from "../../src/contract/testkit/harness.ts";
 import { busyboxVocabulary } from "../../src/contract/testkit/vocabulary.ts";
+import { BUSYBOX, specOf } from "./host/busybox-root.ts";
 import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
-
-const BUSYBOX = "/bin/busybox";
-const DOCKER_CAPABILITIES = [
-  "CHOWN",
-  "DAC_OVERRIDE",
-  "FSETID",
-  "FOWNER",
-  "MKNOD",
-  "NET_RAW",
-  "SETGID",
-  "SETUID",
-  "SETFCAP",
-  "SETPCAP",
-  "NET_BIND_SERVICE",
-  "SYS_CHROOT",
-  "KILL",
-  "AUDIT_WRITE",
-];
 
 async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
   if (!existsSync(BUSYBOX)) return { unavailable: "busybox-static is not installed" };
@@ -64,7 +47,7 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
     smallMemoryBytes: 16 * 1024 * 1024,
     directoryOf,
     reopen: async () => (driver = open(launcher.connect())),
-    makeSpec: async () => specOf(randomBytes(32).toString("hex"), { path: image, bytes }, directoryOf),
+    makeSpec: async () => machineSpecOf(randomBytes(32).toString("hex"), { path: image, bytes }, directoryOf),
     makeHostDirectory: async () => mkdtempSync(join(launcher.root, "bind-")),
     snapshot: () => launcher.traces(),
     close: () => launcher.close(),
@@ -83,33 +66,14 @@ function makeBusyboxLayer(root: string): string {
   return layer;
 }
 
-function specOf(workload: string, image: { path: string; bytes: number }, directoryOf: (workload: string) => string): SandboxSpec {
-  return {
-    workload,
-    root: { form: "block-image", drive: { path: image.path, format: "raw" }, extents: [], layers: [{ offsetBytes: 0, lengthBytes: image.bytes }] },
-    hostname: "box",
-    hosts: "127.0.0.1 localhost\n",
-    resolvConf: "",
-    mounts: [],
-    network: { kind: "none" },
-    limits: {},
-    rlimits: [],
-    sysctls: {},
-    shmBytes: 1024 * 1024,
-    security: {
-      privileged: false,
-      capabilities: DOCKER_CAPABILITIES.map((name) => `CAP_${name}`),
-      noNewPrivileges: true,
-      seccomp: "default",
-      readOnlyRoot: false,
-      maskedPaths: ["/proc/kcore"],
-      readOnlyPaths: ["/proc/sys"],
-      hostNamespaces: [],
-      devices: [],
-    },
-    init: false,
-    log: { kind: "json-file", path: join(directoryOf(workload), "log.json"), maxFiles: 1 },
-  };
+function machineSpecOf(workload: string, image: { path: string; bytes: number }, directoryOf: (workload: string) => string): SandboxSpec {
+  const root = {
+    form: "block-image",
+    drive: { path: image.path, format: "raw" },
+    extents: [],
+    layers: [{ offsetBytes: 0, lengthBytes: image.bytes }],
+  } as const;
+  return { ...specOf(workload, "", directoryOf), root };
 }
 
 describeConformance("the microvm driver", makeHarness);

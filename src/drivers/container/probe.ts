@@ -9,6 +9,7 @@ import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
+import { createTrialSpec } from "../../host/trial-spec.ts";
 import { loadDefaultProfile } from "./apparmor.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
@@ -129,7 +130,7 @@ async function runTrial(context: ProbeContext, given: { runtime: FoundRuntime; p
   const layer = `${context.root}/probe/layer`;
   ensureDirectory(`${layer}/etc`, 0o755);
   copyProgram(given.program, `${layer}/probe`);
-  const bundle = context.bundleFor(given.runtime, trialSpec(workload, layer), directory);
+  const bundle = context.bundleFor(given.runtime, createTrialSpec({ workload, root: { form: "directories", layers: [layer] } }), directory);
   try {
     const main: ProcessSpec = {
       command: ["/probe"],
@@ -149,33 +150,4 @@ async function runTrial(context: ProbeContext, given: { runtime: FoundRuntime; p
   } finally {
     await context.driver.remove(bundle, call);
   }
-}
-
-function trialSpec(workload: string, layer: string): SandboxSpec {
-  return {
-    workload,
-    root: { form: "directories", layers: [layer] },
-    hostname: "probe",
-    hosts: "",
-    resolvConf: "",
-    mounts: [],
-    network: { kind: "none" },
-    limits: {},
-    rlimits: [],
-    sysctls: {},
-    shmBytes: 1024 * 1024,
-    security: {
-      privileged: false,
-      capabilities: [],
-      noNewPrivileges: true,
-      seccomp: "default",
-      readOnlyRoot: false,
-      maskedPaths: [],
-      readOnlyPaths: [],
-      hostNamespaces: [],
-      devices: [],
-    },
-    init: false,
-    log: { kind: "none" },
-  };
 }

@@ -18,6 +18,7 @@ import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyWhole, ensureDirectory, writeWhole } from "../../host/workload-files.ts";
+import { createTrialSpec } from "../../host/trial-spec.ts";
 import { findKernel, type GuestKernel } from "./kernels.ts";
 import { findLibraries } from "./libraries.ts";
 import { MICROVM_FACETS } from "./sandbox.ts";
@@ -216,31 +217,11 @@ const trialProcess: ProcessSpec = {
 };
 
 function trialSpec(workload: string, image: { path: string; bytes: number }): SandboxSpec {
-  return {
+  return createTrialSpec({
     workload,
     root: { form: "block-image", drive: { path: image.path, format: "raw" }, extents: [], layers: [{ offsetBytes: 0, lengthBytes: image.bytes }] },
-    hostname: "probe",
-    hosts: "",
-    resolvConf: "",
-    mounts: [],
-    network: { kind: "none" },
     limits: { memoryBytes: 64 * 1024 * 1024, diskBytes: 16 * 1024 * 1024 },
-    rlimits: [],
-    sysctls: {},
-    shmBytes: 1024 * 1024,
-    security: {
-      privileged: false,
-      capabilities: [],
-      noNewPrivileges: true,
-      seccomp: "default",
-      readOnlyRoot: false,
-      maskedPaths: [],
-      readOnlyPaths: [],
-      hostNamespaces: [],
-      devices: [],
-    },
     // As process 1 the guest's init would take the sandbox for a machine.
     init: true,
-    log: { kind: "none" },
-  };
+  });
 }
