@@ -11,8 +11,6 @@
 
 export const FRAME_HEADER_BYTES = 9;
 export const MAX_PAYLOAD_BYTES = 1024 * 1024;
-/** Version of all three protocols together; `hello` refuses another one by name. */
-export const PROTOCOL_VERSION = 1;
 
 export const FRAME_KIND = {
   /** UTF-8 JSON object. */

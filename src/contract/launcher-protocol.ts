@@ -12,9 +12,10 @@
  */
 
 import type { LaunchPlan } from "./launch-plan.ts";
+import type { Greeting } from "./protocol-version.ts";
 
 export interface LauncherVerbs {
-  hello: { ask: { version: number }; ok: LauncherHello };
+  hello: { ask: Greeting; ok: LauncherHello };
 
   /** Forks a supervisor, which carries out the plan. Answers once the boundary is raised and its main process held, or has failed and left nothing. `progress` is `{phase}`. */
   launch: { ask: { plan: LaunchPlan }; ok: { supervisorPid: number; mainPid: number | null } };
@@ -100,6 +101,7 @@ export const PROBES = [
 export const PROGRAMS = ["crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;
 
 export interface LauncherHello {
+  /** The version that both ends speak from now on: `protocol-version.ts`. */
   version: number;
   pid: number;
   /** Six hexadecimal digits: the identity of the root, part of every name on the host. */

@@ -18,6 +18,7 @@
 
 import type { AttachOptions, ExitStatus, TerminalSize } from "./process.ts";
 import type { GuestProcess } from "./launch-plan.ts";
+import type { Greeting } from "./protocol-version.ts";
 import type { ResourceUse } from "./sandbox.ts";
 import type { LimitsSpec } from "./spec.ts";
 
@@ -25,8 +26,9 @@ type Nothing = Record<never, never>;
 
 export interface SupervisorVerbs {
   hello: {
-    ask: { version: number };
+    ask: Greeting;
     ok: {
+      /** The version that both ends speak from now on: `protocol-version.ts`. */
       version: number;
       workload: string;
       state: "held" | "running" | "paused" | "ending";

@@ -8,9 +8,9 @@
 
 import type { Log } from "../contract/call.ts";
 import { Failure, toFailure } from "../contract/failure.ts";
-import { PROTOCOL_VERSION } from "../contract/frame.ts";
 import type { LauncherAsk, LauncherHello, LauncherOk, LauncherVerb } from "../contract/launcher-protocol.ts";
 import { Channel } from "./channel.ts";
+import { checkVersion, greeting } from "./greeting.ts";
 
 /** What images, networks, volumes and drivers see of the launcher. */
 export interface Launcher {
@@ -89,12 +89,12 @@ export class LauncherClient implements Launcher {
         if (!this.#closed && channel.connected) this.#options.log.warn({ socket: this.#options.socket }, "the connection to the launcher is gone");
       },
     });
-    const hello = (await channel.request("hello", { version: PROTOCOL_VERSION })) as LauncherHello;
-    if (hello.version !== PROTOCOL_VERSION) {
+    const hello = (await channel.request("hello", greeting())) as LauncherHello;
+    try {
+      checkVersion(hello, "The launcher", "Stop the launcher (workloads go on) and start the daemon again, so that both come from one build");
+    } catch (thrown) {
       channel.close();
-      throw new Failure("UNAVAILABLE", `The launcher speaks version ${hello.version} of the protocol and this daemon version ${PROTOCOL_VERSION}`, {
-        remedy: "Stop the launcher (workloads go on) and start the daemon again, so that both come from one build",
-      });
+      throw thrown;
     }
     channel.unref();
     this.#current = { channel, hello };

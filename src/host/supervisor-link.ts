@@ -5,11 +5,11 @@
 
 import type { Log } from "../contract/call.ts";
 import { Failure, toFailure } from "../contract/failure.ts";
-import { PROTOCOL_VERSION } from "../contract/frame.ts";
 import type { EndReason } from "../contract/sandbox.ts";
 import type { SupervisorAsk, SupervisorOk, SupervisorVerb } from "../contract/supervisor-protocol.ts";
 import { Channel } from "./channel.ts";
 import { findExitRecord, lostReason, parseExitRecord, toEndReason } from "./exit-record.ts";
+import { checkVersion, greeting } from "./greeting.ts";
 
 const HEARTBEAT_MS = 10_000;
 const MISSED_BEATS = 3;
@@ -69,8 +69,10 @@ export class SupervisorLink {
     }
   }
 
-  hello(channel: Channel): Promise<SupervisorOk<"hello">> {
-    return channel.request("hello", { version: PROTOCOL_VERSION }) as Promise<SupervisorOk<"hello">>;
+  async hello(channel: Channel): Promise<SupervisorOk<"hello">> {
+    const hello = (await channel.request("hello", greeting())) as SupervisorOk<"hello">;
+    checkVersion(hello, "The supervisor", "Go back to the release that started the workload, or end it and start it again");
+    return hello;
   }
 
   request<V extends SupervisorVerb>(verb: V, ask: SupervisorAsk<V>): Promise<unknown> {

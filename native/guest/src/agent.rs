@@ -8,7 +8,8 @@ use crate::sys::{self, Read};
 use crate::{cgroup, table};
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::failure::quote;
-use bulkhead_wire::frame::{Kind, PROTOCOL_VERSION};
+use bulkhead_wire::frame::Kind;
+use bulkhead_wire::greeting::NEWEST;
 use bulkhead_wire::message::Request;
 use bulkhead_wire::plan::{GuestProcess, LimitsSpec};
 use bulkhead_wire::poller::{Interest, Poller, Ready};
@@ -71,7 +72,7 @@ pub fn serve(mut port: Port) -> Result<(), Failure> {
     let poller = Poller::new().map_err(|error| Failure::from_io("make a poller", &error))?;
     let children = watch_children()?;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
-    port.say(&json!({ "event": "hello", "version": PROTOCOL_VERSION, "kernel": kernel.trim_end() }));
+    port.say(&json!({ "event": "hello", "version": NEWEST, "kernel": kernel.trim_end() }));
     port.flush()?;
     let add = |fd: i32, token: u64| poller.add(fd, token, Interest::READ).map_err(|error| Failure::from_io("watch a descriptor", &error));
     add(port.fd(), PORT)?;

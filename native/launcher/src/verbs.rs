@@ -6,15 +6,10 @@ use crate::task::Offspring;
 use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::frame::PROTOCOL_VERSION;
+use bulkhead_wire::greeting::Greeting;
 use bulkhead_wire::message::Request;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-#[derive(Deserialize)]
-struct Hello {
-    version: u32,
-}
 
 #[derive(Deserialize)]
 struct Launch {
@@ -142,13 +137,9 @@ impl Server {
     }
 
     fn hello(&mut self, request: Request) -> Answer {
-        let version = request.arguments::<Hello>()?.version;
-        if version != PROTOCOL_VERSION {
-            let what = format!("the launcher speaks version {PROTOCOL_VERSION} of the protocol, not {version}");
-            return Err(Failure::new(Code::Unsupported, what).remedy("run a daemon and a launcher of the same release"));
-        }
+        let version = request.arguments::<Greeting>()?.agree("the launcher", "run a daemon and a launcher of the same release")?;
         let cgroup = if self.place.layout.version == Version::V1 { "v1" } else { "v2" };
-        Ok(Some(json!({ "version": PROTOCOL_VERSION, "pid": std::process::id(), "rootId": self.place.layout.root_id, "cgroup": cgroup })))
+        Ok(Some(json!({ "version": version, "pid": std::process::id(), "rootId": self.place.layout.root_id, "cgroup": cgroup })))
     }
 
     fn launch(&mut self, asker: Asker, request: Request) -> Answer {

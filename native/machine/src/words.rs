@@ -1,7 +1,7 @@
 //! Single messages of a guest, read with suspicion.
 
 use crate::agent::Broken;
-use bulkhead_wire::frame::PROTOCOL_VERSION;
+use bulkhead_wire::greeting::speaks;
 use bulkhead_wire::process::ResourceUse;
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ pub fn check_hello(message: &Value) -> Result<(), Broken> {
     if message.get("event").and_then(Value::as_str) != Some("hello") {
         return Err(lied("a first word that is not hello"));
     }
-    if message.get("version").and_then(Value::as_u64) != Some(u64::from(PROTOCOL_VERSION)) {
+    if !speaks(message.get("version").and_then(Value::as_u64)) {
         return Err(lied("another version of the protocol; the initrd is of another release"));
     }
     Ok(())

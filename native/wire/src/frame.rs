@@ -2,8 +2,6 @@
 
 pub const HEADER_BYTES: usize = 9;
 pub const MAX_PAYLOAD_BYTES: usize = 1024 * 1024;
-/// Version of all three protocols together.
-pub const PROTOCOL_VERSION: u32 = 1;
 /// What each side of the agent's wire may send of one stream before it waits for credit.
 pub const INITIAL_CREDIT_BYTES: u32 = 256 * 1024;
 

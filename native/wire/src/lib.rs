@@ -7,6 +7,7 @@ pub mod boundary;
 pub mod clock;
 pub mod failure;
 pub mod frame;
+pub mod greeting;
 pub mod message;
 pub mod plan;
 pub mod poller;

@@ -5,18 +5,13 @@ use super::hub::{Asked, Question, State, has_ended};
 use super::process::Process;
 use bulkhead_wire::boundary::{Ask, Ticket};
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::frame::PROTOCOL_VERSION;
+use bulkhead_wire::greeting::Greeting;
 use bulkhead_wire::message::Request;
 use bulkhead_wire::plan::{GuestProcess, LimitsSpec};
 use bulkhead_wire::process::{AttachOptions, TerminalSize};
 use bulkhead_wire::signal;
 use serde::Deserialize;
 use serde_json::{Value, json};
-
-#[derive(Deserialize)]
-struct Hello {
-    version: u32,
-}
 
 #[derive(Deserialize)]
 struct Attach {
@@ -81,11 +76,7 @@ impl Supervisor {
     }
 
     fn hello(&mut self, client: u64, request: Request) -> Result<Option<Value>, Failure> {
-        let version = request.arguments::<Hello>()?.version;
-        if version != PROTOCOL_VERSION {
-            let what = format!("the supervisor speaks version {PROTOCOL_VERSION} of the protocol, not {version}");
-            return Err(Failure::new(Code::Unsupported, what).remedy("end the workload, or run the daemon that started it"));
-        }
+        let version = request.arguments::<Greeting>()?.agree("the supervisor", "end the workload, or run the daemon that started it")?;
         if let Some(client) = self.hub.clients.iter_mut().find(|known| known.token == client) {
             client.greeted = true;
         }
@@ -95,7 +86,7 @@ impl Supervisor {
         });
         let processes: Vec<Value> = processes.collect();
         Ok(Some(json!({
-            "version": PROTOCOL_VERSION,
+            "version": version,
             "workload": self.workload,
             "state": self.hub.state.name(),
             "mainPid": self.hub.main_pid(),
