@@ -7,7 +7,9 @@ import { checkGoals } from "./goals/check.ts";
 import { isMet, renderGoals } from "./goals/goal.ts";
 import { describeHost } from "./host.ts";
 import { parseCompare, USAGE, UsageError } from "./options.ts";
-import { insidePrivateMounts } from "./private-mounts.ts";
+import { comparePeers } from "./peers/compare-peers.ts";
+import { renderPeers } from "./peers/peers-table.ts";
+import { insidePrivateNamespaces } from "./private-namespaces.ts";
 import { createProgress } from "./progress.ts";
 import { renderTable } from "./report/table.ts";
 
@@ -17,7 +19,7 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
-  const outcome = insidePrivateMounts();
+  const outcome = insidePrivateNamespaces({ network: options.mode === "peers" });
   if (outcome !== undefined) return outcome;
   const controller = new AbortController();
   // The first Ctrl-C ends the measuring and keeps what there is; a second one ends the program.
@@ -27,13 +29,9 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const context = { client, options, gaugePath: defaultGaugePath(import.meta.dirname), signal: controller.signal, progress };
     if (options.mode === "check") return await check(context);
-    const document = await compare(context);
-    const text = JSON.stringify(document, null, 1);
-    if (options.json === "-") process.stdout.write(`${text}\n`);
-    else {
-      if (options.json !== undefined) writeFileSync(options.json, `${text}\n`);
-      process.stdout.write(renderTable(document, process.stdout.isTTY && process.env["NO_COLOR"] === undefined));
-    }
+    const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
+    const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
+    report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours), options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;
   } finally {
     progress.clear();
@@ -43,18 +41,16 @@ async function main(argv: readonly string[]): Promise<number> {
 
 async function check(context: CompareContext): Promise<number> {
   const results = await checkGoals(context);
-  const { json } = context.options;
-  const text = JSON.stringify(
-    { schemaVersion: 1, measuredAt: new Date().toISOString(), host: describeHost(), goals: results.map((result) => ({ ...result, met: isMet(result) })) },
-    null,
-    1,
-  );
-  if (json === "-") process.stdout.write(`${text}\n`);
-  else {
-    if (json !== undefined) writeFileSync(json, `${text}\n`);
-    process.stdout.write(renderGoals(results));
-  }
+  const goals = results.map((result) => ({ ...result, met: isMet(result) }));
+  report({ schemaVersion: 1, measuredAt: new Date().toISOString(), host: describeHost(), goals }, renderGoals(results), context.options.json);
   return results.every(isMet) ? 0 : 1;
+}
+
+/** The document where it was asked for (`-` is standard output), the page for people else. */
+function report(document: object, page: string, json: string | undefined): void {
+  const text = `${JSON.stringify(document, null, 1)}\n`;
+  if (json !== undefined && json !== "-") writeFileSync(json, text);
+  process.stdout.write(json === "-" ? text : page);
 }
 
 try {

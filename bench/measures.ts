@@ -74,7 +74,7 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
           const perInstance = (bytes: number): number => bytes / options.instances;
           const samples: Sample[] = [
             { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss())), unit: "bytes", command },
-            { metric: "memory_available_lost", value: perInstance(Math.max(0, availableBefore - readMemAvailable())), unit: "bytes", command },
+            { metric: "memory_available_lost", value: perInstance(availableBefore - readMemAvailable()), unit: "bytes", command },
           ];
           const first = instances.ids[0];
           const disk = first === undefined ? undefined : await subject.diskBytes?.(first);

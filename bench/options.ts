@@ -4,7 +4,7 @@ import { parseArgs } from "node:util";
 import { reasonOf } from "./reason.ts";
 
 export interface CompareOptions {
-  readonly mode: "compare" | "check";
+  readonly mode: "compare" | "check" | "peers";
   readonly image: string;
   readonly command: readonly string[];
   readonly quick: boolean;
@@ -25,10 +25,12 @@ Runs one workload behind every boundary that this host has, and the raw mechanis
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
   --seed N             order of the samples (default 1)
   --boundaries-only    leave plain crun, plain QEMU and the plain host out
+  --peers              Bulkhead beside dockerd and podman, where they are installed, at what their users do all day
   --check              measure the goals of the project's table instead; exit 1 where one is missed
 
 Examples:
   bulkhead compare
+  bulkhead compare --peers --quick
   bulkhead compare --json=here.json python:3.12 -- python3 -c 'print("ready")'
 `;
 
@@ -50,6 +52,7 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
         host: { type: "string" },
         "boundaries-only": { type: "boolean", default: false },
         check: { type: "boolean", default: false },
+        peers: { type: "boolean", default: false },
         help: { type: "boolean", short: "h", default: false },
       },
     });
@@ -60,9 +63,10 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
   if (!Number.isSafeInteger(seed) || seed < 0) throw new UsageError(`--seed takes a whole number, not ${JSON.stringify(parsed.values.seed)}`);
   if (parsed.positionals.length > 1)
     throw new UsageError(`one image at a time: put the command behind --, as in: compare ${parsed.positionals[0]} -- ${parsed.positionals.slice(1).join(" ")}`);
+  if (parsed.values.check && parsed.values.peers) throw new UsageError("--check and --peers are two runs: give one of them");
   if (command.length === 0) throw new UsageError("no command behind --");
   return {
-    mode: parsed.values.check ? "check" : "compare",
+    mode: parsed.values.check ? "check" : parsed.values.peers ? "peers" : "compare",
     image: parsed.positionals[0] ?? "busybox",
     command,
     quick: parsed.values.quick,

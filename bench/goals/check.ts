@@ -1,10 +1,11 @@
 /** `npm run bench -- --check`: every row of the table of goals, in one run on this host, each beside its own control. */
 
-import { existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { serveClientZero } from "../client-zero.ts";
 import { type CompareContext } from "../compare.ts";
+import { findDaemon, findSupervisors } from "../daemon-processes.ts";
 import { loadGaugeImage } from "../gauge-image.ts";
 import { measureClientGoals } from "./client-goals.ts";
 import { measureFootprint } from "./footprint-goals.ts";
@@ -18,6 +19,7 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
   const rounds = options.quick ? 10 : 40;
   const results: GoalResult[] = [];
   const socket = client.host.replace("unix://", "");
+  const root = ((await client.system.info()) as { DockerRootDir?: string }).DockerRootDir ?? "/var/lib/bulkhead";
   const work = mkdtempSync(join(tmpdir(), "bulkhead-goals-"));
   const zero = await serveClientZero(join(work, "zero.sock"));
   const part = async (name: string, ids: readonly string[], measure: () => Promise<GoalResult[]>): Promise<void> => {
@@ -36,7 +38,14 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
       measureClientGoals({ socket, zero: join(work, "zero.sock"), image: options.image, rounds, signal }),
     );
     await part("idle containers", ["idle-memory", "container-memory", "supervisor-memory", "start-at-scale"], () =>
-      measureFootprint({ client, image: options.image, instances: options.quick ? 50 : 300, signal, daemonPids: findDaemon(socket) }),
+      measureFootprint({
+        client,
+        image: options.image,
+        instances: options.quick ? 50 : 300,
+        signal,
+        daemonPids: findDaemon(socket),
+        supervisorPids: () => findSupervisors(root),
+      }),
     );
     await part("machines", ["microvm-cold", "microvm-exec"], async () => {
       const machine = (await client.system.probes()).find((probe) => probe.identity?.engine === "qemu" && probe.usable);
@@ -57,26 +66,4 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
     zero.close();
     rmSync(work, { recursive: true, force: true });
   }
-}
-
-/** The daemon that listens on this socket, and the launcher beneath it: by what their command lines say. */
-function findDaemon(socket: string): number[] {
-  const found: number[] = [];
-  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    const path = `/proc/${name}/cmdline`;
-    if (!existsSync(path)) continue;
-    let command = "";
-    let comm = "";
-    try {
-      command = readFileSync(path, "utf8").replaceAll("\0", " ");
-      comm = readFileSync(`/proc/${name}/comm`, "utf8").trim();
-    } catch {
-      continue;
-    }
-    const isDaemon = /daemon\.js/.test(command) && (command.includes(socket) || (!command.includes("--socket") && socket.startsWith("/run/bulkhead/")));
-    const isLauncher = comm.startsWith("bulkhead-launch");
-    if (isDaemon || isLauncher) found.push(Number(name));
-  }
-  if (found.length === 0) throw new Error(`no daemon was found for ${socket}`);
-  return found;
 }

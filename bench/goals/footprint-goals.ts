@@ -1,6 +1,5 @@
 /** Goals of memory and of scale: what the daemon takes idle, what each idle container takes, whether the 300th starts like the first. */
 
-import { readFileSync, readdirSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Client } from "@bulkhead/sdk";
 import { readMemAvailable, readPss } from "../memory.ts";
@@ -15,6 +14,7 @@ export interface FootprintOptions {
   readonly signal: AbortSignal;
   /** Processes of the daemon under test. */
   readonly daemonPids: readonly number[];
+  readonly supervisorPids: () => readonly number[];
 }
 
 const MB = 1e6;
@@ -37,7 +37,7 @@ export async function measureFootprint(options: FootprintOptions): Promise<GoalR
     }
     await sleep(2000);
     const perInstance = (availableBefore - readMemAvailable()) / instances;
-    const supervisors = findSupervisors(ids).map((pid) => readPss(pid) ?? 0);
+    const supervisors = options.supervisorPids().map((pid) => readPss(pid) ?? 0);
     const first = times.slice(0, 10);
     const last = times.slice(-10);
     return [
@@ -87,18 +87,4 @@ export async function measureFootprint(options: FootprintOptions): Promise<GoalR
   } finally {
     for (const id of ids) await client.workloads.remove(id, { force: true });
   }
-}
-
-function findSupervisors(ids: readonly string[]): number[] {
-  if (ids.length === 0) return [];
-  const found: number[] = [];
-  for (const name of readdirSync("/proc")) {
-    if (!/^\d+$/.test(name)) continue;
-    try {
-      if (readFileSync(`/proc/${name}/comm`, "utf8").startsWith("bulkhead-super")) found.push(Number(name));
-    } catch {
-      // gone in between
-    }
-  }
-  return found;
 }
