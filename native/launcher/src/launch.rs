@@ -4,7 +4,7 @@ use crate::beneath::Below;
 use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time};
 use crate::oci::{Oci, Order, Programs, Runtime};
 use crate::options::Options;
-use crate::supervise::{Setting, Supervisor};
+use bulkhead_supervise::{Setting, Supervisor};
 use crate::supervisors::{self, Standing};
 use crate::task::Teller;
 use bulkhead_cgroup::Layout;
@@ -174,7 +174,12 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
             engine: *engine,
         })),
     };
-    let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, run: &run };
+    let start_mark = supervisors::start_mark(&run, &plan.workload);
+    let unmade = {
+        let workload = plan.workload.clone();
+        Box::new(move || supervisors::leave(&run, &workload))
+    };
+    let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, start_mark, unmade };
     let mut supervisor = Supervisor::new(setting, listener, boundary, poller).map_err(fault("open the workload's log"))?;
     let raised = supervisor.boundary().raise(&mut |phase| teller.progress(&json!({ "phase": phase })));
     match raised {

@@ -9,7 +9,6 @@
 
 mod apparmor;
 mod beneath;
-mod connection;
 mod detached;
 mod foreign;
 mod instance;
@@ -25,7 +24,6 @@ mod programs;
 mod readiness;
 mod removal;
 mod server;
-mod supervise;
 mod supervisors;
 mod task;
 mod teardown;

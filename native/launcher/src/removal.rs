@@ -3,7 +3,7 @@
 use crate::beneath::Below;
 use crate::detached::{send_signal, wait_ended};
 use crate::launch::Place;
-use crate::supervise::record;
+use bulkhead_supervise::record;
 use crate::supervisors::{self, Standing};
 use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};

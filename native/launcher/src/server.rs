@@ -1,6 +1,6 @@
 //! The launcher's loop: connections, children, supervisors' ends.
 
-use crate::connection::Connection;
+use bulkhead_wire::connection::Connection;
 use crate::detached::signal_descriptor;
 use crate::launch::Place;
 use crate::layers::Unfinished;

@@ -10,7 +10,6 @@
 //! Everything from the agent is a hostile guest's word. `agent` checks it; the first word that cannot be true ends the machine.
 
 mod agent;
-mod confine;
 mod disk;
 mod process;
 mod raise;

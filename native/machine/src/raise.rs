@@ -1,7 +1,7 @@
 //! Raising a machine, in call order. Nothing of the run is in the boot: it all comes with `configure`, once the agent waits.
 
 use crate::agent::{Agent, Asked, Broken};
-use crate::confine::{self, Confinement, FIRST_KEPT, Seen};
+use bulkhead_confine::{self as confine, Confinement, FIRST_KEPT, Seen};
 use crate::disk::{self, Disk};
 use crate::vmm::{self, Vmm};
 use crate::words::{check_hello, read_failure};

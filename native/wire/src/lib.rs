@@ -5,6 +5,7 @@
 
 pub mod boundary;
 pub mod clock;
+pub mod connection;
 pub mod failure;
 pub mod frame;
 pub mod greeting;

@@ -1,7 +1,7 @@
 //! One end of a unix stream socket that speaks frames: never blocks, buffers within bounds, tells when it is broken.
 
-use bulkhead_wire::frame::{Decoder, Kind, append};
-use bulkhead_wire::poller::{Interest, Poller};
+use crate::frame::{Decoder, Kind, append};
+use crate::poller::{Interest, Poller};
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;

@@ -111,8 +111,7 @@ impl Supervisor {
         match self.hub.state {
             State::Held => {
                 self.hub.started = true;
-                // For whoever has to tell the end in this supervisor's place.
-                let _ = std::fs::File::create(crate::supervisors::start_mark(&self.run, &self.workload));
+                let _ = std::fs::File::create(&self.start_mark);
                 self.hub.state = State::Starting;
                 self.ask(client, id, Asked::Start, Ask::Start)
             }

@@ -12,7 +12,7 @@ mod process;
 pub mod record;
 mod requests;
 
-use crate::connection::Connection;
+use bulkhead_wire::connection::Connection;
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::frame::Kind;
@@ -25,7 +25,7 @@ use process::{Process, STREAMS};
 use serde_json::json;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::UnixListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::rc::Rc;
 
 const LISTENER: u64 = 0;
@@ -48,7 +48,8 @@ pub struct Supervisor {
     listener: Option<UnixListener>,
     socket: String,
     terminations: OwnedFd,
-    run: PathBuf,
+    start_mark: PathBuf,
+    unmade: Option<Box<dyn FnOnce()>>,
     next_token: u64,
     next_ticket: u64,
     next_process: u32,
@@ -63,9 +64,12 @@ pub struct Setting<'a> {
     pub socket: &'a str,
     pub log: &'a LogSpec,
     pub main: &'a MainStdio,
-    /// A signalfd on which SIGTERM means `end`.
+    /// Readable when the workload shall end: a signalfd of SIGTERM, or an eventfd where many share a process.
     pub terminations: OwnedFd,
-    pub run: &'a Path,
+    /// Made once `start` is asked for, for whoever has to tell the end in this supervisor's place.
+    pub start_mark: PathBuf,
+    /// Called once nothing of the workload stands any more, before slow readers are waited for.
+    pub unmade: Box<dyn FnOnce()>,
 }
 
 impl Supervisor {
@@ -85,7 +89,8 @@ impl Supervisor {
             hub: Hub::new(log, main),
             listener: Some(listener),
             terminations: setting.terminations,
-            run: setting.run.to_path_buf(),
+            start_mark: setting.start_mark,
+            unmade: Some(setting.unmade),
             next_token: FIRST_CLIENT,
             next_ticket: 0,
             next_process: 1,
@@ -323,7 +328,9 @@ impl Supervisor {
         self.answer_late();
         let _ = std::fs::remove_file(&self.socket);
         // Nothing stands any more: whoever removes the workload need not wait for slow readers.
-        crate::supervisors::leave(&self.run, &self.workload);
+        if let Some(unmade) = self.unmade.take() {
+            unmade();
+        }
         self.linger();
     }
 

@@ -1,4 +1,4 @@
-//! The machine monitor without root power: own user, own pid, mount, network, ipc and uts namespaces, own control group, a root that
+//! A program without root power (a machine monitor, a wasm runner): own user, own pid, mount, network, ipc and uts namespaces, own control group, a root that
 //! holds the files it was given and nothing else, no descriptors but those it was given, no way to gain privileges. Its own
 //! seccomp filter comes on top (`-sandbox` in its arguments). It dies with its supervisor.
 

@@ -1,6 +1,6 @@
 //! One connection to the supervisor, and the processes that it joined.
 
-use crate::connection::Connection;
+use bulkhead_wire::connection::Connection;
 use bulkhead_wire::boundary::Stream;
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::frame::Kind;

@@ -3,7 +3,7 @@
 use super::client::Client;
 use super::log::Log;
 use super::process::{Process, STREAMS};
-use crate::connection::Connection;
+use bulkhead_wire::connection::Connection;
 use bulkhead_wire::boundary::{Reply, Sink, Stream, Ticket};
 use bulkhead_wire::frame::Kind;
 use bulkhead_wire::message::{append_answer, append_message};
