@@ -1,11 +1,11 @@
 import { expect, test } from "vitest";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../contract/spec.ts";
-import { parseAccounts } from "./accounts.ts";
+import { parseAccounts } from "../oci/accounts.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf } from "./bundle.ts";
-import type { OciConfig, OciMount } from "./oci-config.ts";
+import type { OciConfig, OciMount } from "../oci/oci-config.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
-import { composeExec, guardsOf } from "./process.ts";
+import { composeExec, guardsOf } from "../oci/process.ts";
 
 const HOST = { architecture: "amd64", kernelMajor: 6, kernelMinor: 1 };
 const SECURITY: SecuritySpec = {

@@ -6,10 +6,11 @@ import { Failure, quote } from "../../contract/failure.ts";
 import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
-import type { Accounts } from "./accounts.ts";
-import { type BundleFiles, composeMounts, rootPropagation } from "./mounts.ts";
-import type { OciConfig, OciDevice, OciNamespace, OciSeccomp } from "./oci-config.ts";
-import { composeExecDefaults, composeProcess, guardsOf } from "./process.ts";
+import type { Accounts } from "../oci/accounts.ts";
+import { kernelMounts } from "./kernel-mounts.ts";
+import { type BundleFiles, composeMounts, rootPropagation } from "../oci/mounts.ts";
+import type { OciConfig, OciDevice, OciNamespace, OciSeccomp } from "../oci/oci-config.ts";
+import { composeExecDefaults, composeProcess, guardsOf } from "../oci/process.ts";
 import { parseProfile, resolveDefaultProfile, type SeccompHost, seccompKey } from "./seccomp.ts";
 
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
@@ -73,7 +74,7 @@ export function composeConfig(
     process: composeProcess(main, guardsOf(spec, bundle.hostCapabilities), given.accounts),
     root: { path: "rootfs", readonly: spec.security.readOnlyRoot },
     ...(spec.security.hostNamespaces.includes("uts") ? {} : { hostname: spec.hostname }),
-    mounts: composeMounts(spec, given.files, bundle.fileSources),
+    mounts: composeMounts(spec, kernelMounts(spec), given.files, bundle.fileSources),
     linux: {
       namespaces: composeNamespaces(spec),
       devices: bundle.devices,

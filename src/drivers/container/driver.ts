@@ -26,9 +26,10 @@ import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFil
 import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
-import type { OciDevice } from "./oci-config.ts";
+import { readAccounts } from "../oci/image-accounts.ts";
+import type { OciDevice } from "../oci/oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
-import { readAccounts, sandboxOptions } from "./sandbox.ts";
+import { sandboxOptions } from "./sandbox.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 const INIT_PROGRAMS = ["/usr/bin/tini-static", "/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/sbin/tini", "/sbin/docker-init"];
@@ -90,7 +91,7 @@ class ContainerDriver implements BoundaryDriver {
     removeFile(places.startMark);
     const seccomp = composeSeccomp(held.spec, this.#host);
     const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
-    const config = composeConfig(held, main, { files, accounts: readAccounts(held, places.upper), seccomp });
+    const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper), seccomp });
     writeWhole(places.config, JSON.stringify(config), 0o600);
     call.reached("bundle-written");
     try {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import type { OciSeccomp } from "./oci-config.ts";
+import type { OciSeccomp } from "../oci/oci-config.ts";
 import { parseProfile, resolveDefaultProfile, seccompKey } from "./seccomp.ts";
 
 const HOST = { architecture: "amd64", kernelMajor: 6, kernelMinor: 1 };

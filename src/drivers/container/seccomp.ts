@@ -7,7 +7,7 @@
 import { createHash } from "node:crypto";
 import { Failure } from "../../contract/failure.ts";
 import defaultProfile from "./data/seccomp-default.json" with { type: "json" };
-import type { OciSeccomp, OciSyscall } from "./oci-config.ts";
+import type { OciSeccomp, OciSyscall } from "../oci/oci-config.ts";
 
 /** The host's facts that conditions look at. */
 export interface SeccompHost {

@@ -1,4 +1,4 @@
-/** What a container sees mounted: Docker's defaults, our three files, then the workload's own, outermost first. Pure. */
+/** What a workload of an OCI runtime sees mounted: the kernel's own, our three files, then the workload's, outermost first. Pure. */
 
 import { Failure, quote } from "../../contract/failure.ts";
 import type { MountSpec, SandboxSpec } from "../../contract/spec.ts";
@@ -16,32 +16,17 @@ export interface BundleFiles {
 /** Where the init is shown inside, as Docker does. */
 export const INIT_TARGET = "/sbin/docker-init";
 
-export function composeMounts(spec: SandboxSpec, files: BundleFiles, fileSources: readonly string[] = []): OciMount[] {
+/** Where a runtime lets nothing set-uid, executable or a device appear. */
+export const QUIET: readonly string[] = ["nosuid", "noexec", "nodev"];
+
+/** `kernel`: what the boundary mounts of its kernel; a mount of the workload's own takes its place. */
+export function composeMounts(spec: SandboxSpec, kernel: readonly OciMount[], files: BundleFiles, fileSources: readonly string[] = []): OciMount[] {
   const own = spec.mounts.map((mount) => toOciMount(mount, fileSources));
   const taken = new Set(own.map((mount) => mount.destination));
   // A /dev of the workload's own is left as it is; our files are shown even in an /etc of its own.
   const free = ({ destination }: OciMount) => !taken.has(destination) && !(taken.has("/dev") && destination.startsWith("/dev/"));
   const above = [...own, ...fileMounts(files).filter(free)].sort((a, b) => depth(a.destination) - depth(b.destination));
-  return [...kernelMounts(spec).filter(free), ...above];
-}
-
-function kernelMounts(spec: SandboxSpec): OciMount[] {
-  const { privileged, hostNamespaces } = spec.security;
-  const access = privileged ? "rw" : "ro";
-  const quiet = ["nosuid", "noexec", "nodev"];
-  const hostIpc = hostNamespaces.includes("ipc");
-  return [
-    { destination: "/proc", type: "proc", source: "proc", options: quiet },
-    { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
-    { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
-    { destination: "/sys", type: "sysfs", source: "sysfs", options: [...quiet, access] },
-    { destination: "/sys/fs/cgroup", type: "cgroup", source: "cgroup", options: [access, ...quiet, "relatime"] },
-    // Shows the queues of whichever ipc namespace it is mounted in.
-    { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: quiet },
-    hostIpc
-      ? bindOf("/dev/shm", "/dev/shm", quiet)
-      : { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...quiet, "mode=1777", `size=${spec.shmBytes}`] },
-  ];
+  return [...kernel.filter(free), ...above];
 }
 
 function fileMounts(files: BundleFiles): OciMount[] {
@@ -53,7 +38,7 @@ function fileMounts(files: BundleFiles): OciMount[] {
   ];
 }
 
-function bindOf(source: string, destination: string, options: readonly string[]): OciMount {
+export function bindOf(source: string, destination: string, options: readonly string[]): OciMount {
   return { destination, type: "bind", source, options: ["rbind", "rprivate", ...options] };
 }
 
