@@ -13,6 +13,9 @@ failed=0
 step "A Debian under systemd with control groups v2 and AppArmor, emulated (about 8 minutes on an idle host)"
 node test/full/machine/run.ts --keep docs/series/test-full-v2.txt || failed=1
 
+step "The container driver's conformance on runc, as on a host without crun"
+BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/container-conformance.test.ts || failed=1
+
 step "Every point of the tables of kills"
 BULKHEAD_FULL=1 vitest run --project integration test/integration/engine-kill || failed=1
 

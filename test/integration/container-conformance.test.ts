@@ -1,21 +1,33 @@
-/** The conformance suite on real containers. */
+/**
+ * The conformance suite on real containers. With `BULKHEAD_TEST_RUNTIME=runc` it hides crun from the driver, as a host without it would
+ * (`npm run test:full` runs it so): the fallback is held to the same promises.
+ */
 
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdtempSync } from "node:fs";
 import { join } from "node:path";
 import { createContainerDriver } from "../../src/drivers/container/driver.ts";
+import { findProgram } from "../../src/host/host-facts.ts";
 import { describeConformance } from "../../src/contract/testkit/conformance.ts";
 import type { ConformanceHarness, Unavailable } from "../../src/contract/testkit/harness.ts";
 import { busyboxVocabulary } from "../../src/contract/testkit/vocabulary.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
 
+const runtime = process.env["BULKHEAD_TEST_RUNTIME"];
+
 async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
   if (!existsSync(BUSYBOX)) return { unavailable: "busybox-static is not installed" };
   const launcher = await openOwnLauncher("conformance");
   if ("unavailable" in launcher) return launcher;
   const layer = makeBusyboxLayer(launcher.root);
-  const open = (client: OwnLauncher["client"]) => createContainerDriver({ launcher: client, root: launcher.root, sockets: launcher.sockets });
+  const open = (client: OwnLauncher["client"]) =>
+    createContainerDriver({
+      launcher: client,
+      root: launcher.root,
+      sockets: launcher.sockets,
+      findProgram: (name) => (runtime === undefined || name === runtime ? findProgram(name) : undefined),
+    });
   let driver = open(launcher.client);
   const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
   return {
@@ -34,4 +46,4 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
 }
 
 // An emulated machine beside other work (test/full) needs more than a host does.
-describeConformance("the container driver", makeHarness, { timeoutMs: 240_000 });
+describeConformance(runtime === undefined ? "the container driver" : `the container driver on ${runtime}`, makeHarness, { timeoutMs: 240_000 });

@@ -43,8 +43,9 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
     connect,
     traces: async () => {
       const { pid: launcher } = await client.hello();
-      // A task that has answered may take a moment to be gone; only one that stays is a trace.
-      for (let waited = 0; childrenOf(launcher).some((name) => name.endsWith(" bulkhead-task")) && waited < 50; waited++) await pause(20);
+      // A task that has answered, and a supervisor that took its own note away, may take a moment to be gone: its mounts wait for the
+      // disk. Only one that stays is a trace.
+      for (let waited = 0; isLeaving(root, launcher) && waited < 150; waited++) await pause(20);
       return findTraces(root, rootId, launcher);
     },
     close: async () => {
@@ -58,6 +59,13 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
 }
 
 const pause = (ms: number) => new Promise<void>((resolve) => void setTimeout(resolve, ms));
+
+function isLeaving(root: string, launcher: number): boolean {
+  const children = childrenOf(launcher);
+  const supervisors = children.filter((name) => name.endsWith(" bulkhead-super")).length;
+  const notes = list(join(root, "run/supervisors")).filter((name) => name.endsWith(".json")).length;
+  return supervisors > notes || children.some((name) => name.endsWith(" bulkhead-task"));
+}
 
 function findTraces(root: string, rootId: string, launcher: number): Record<string, readonly string[]> {
   return {
