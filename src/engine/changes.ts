@@ -6,6 +6,7 @@ import type { LimitsSpec } from "../contract/spec.ts";
 import { announceWorkload } from "./announcement.ts";
 import type { Context } from "./context.ts";
 import type { RestartPolicy } from "./index.ts";
+import { askRunning } from "./meanwhile.ts";
 import { checkName } from "./names.ts";
 import type { Raising } from "./raising.ts";
 import { checkLimits } from "./validation.ts";
@@ -61,7 +62,8 @@ export class Changes {
   private async resize(workload: Workload, limits: LimitsSpec, call: Call): Promise<void> {
     const sandbox = workload.run?.sandbox;
     if (sandbox === undefined || Object.keys(limits).length === 0) return;
-    if (sandbox.resize !== undefined) return sandbox.resize.update(limits, call);
+    const { resize } = sandbox;
+    if (resize !== undefined) return askRunning(this.context, workload, () => resize.update(limits, call));
     const { kind } = sandbox.identity;
     throw new Failure("UNSUPPORTED", `${kind} cannot change limits while a workload runs`, {
       workload: workload.id,

@@ -7,9 +7,8 @@ import type { BoundaryKind } from "../contract/boundary.ts";
 import type { Call, Log } from "../contract/call.ts";
 import { plainCall } from "../contract/call.ts";
 import type { BoundaryDriver } from "../contract/driver.ts";
-import { Failure } from "../contract/failure.ts";
+import { Failure, toFailure } from "../contract/failure.ts";
 import type { AttachOptions, Attachment } from "../contract/process.ts";
-import type { Sandbox } from "../contract/sandbox.ts";
 import type { Images } from "../images/index.ts";
 import type { Networks } from "../networks/index.ts";
 import type { StateStore } from "../state/index.ts";
@@ -26,6 +25,7 @@ import { HealthChecks } from "./health.ts";
 import type { Engine, LogQuery, WaitCondition, WorkloadView } from "./index.ts";
 import { Life } from "./life.ts";
 import { readLog } from "./log-reader.ts";
+import { askRunning } from "./meanwhile.ts";
 import { Probes } from "./probes.ts";
 import { LAUNCH_AHEAD, Raising, type LaunchAheadOptions } from "./raising.ts";
 import type { ExecRecord, WorkloadRecord } from "./record.ts";
@@ -93,8 +93,9 @@ export function createEngine(options: EngineOptions): Engine {
       const workload = get(reference);
       workload.keptAtEnd = true;
       try {
-        if (workload.isLive) await stopping.stop(workload, how, call);
-        await life.start(workload, call);
+        // Whoever stops or starts it in the same moment has done what this would do.
+        if (workload.isLive) await stopping.stop(workload, how, call).catch(acceptUnchanged);
+        await life.start(workload, call).catch(acceptUnchanged);
       } finally {
         workload.keptAtEnd = false;
       }
@@ -110,16 +111,17 @@ export function createEngine(options: EngineOptions): Engine {
     attach: async (reference, how, call) => attach(context, get(reference), how, call),
     resizeTerminal: async (reference, size, call) => {
       const workload = get(reference);
-      await runningSandbox(workload).main.resizeTerminal(size, call);
+      // Clients resize without looking; where there is no terminal there is nothing to do, as in Docker.
+      await askRunning(context, workload, async ({ main }) => (workload.record.main.terminal ? main.resizeTerminal(size, call) : undefined));
       announceWorkload(context, workload, "resized", { height: String(size.rows), width: String(size.columns) });
     },
     logs: (reference, query, call) => openLog(context, get(reference), query, call),
-    stats: async (reference, call) => runningSandbox(get(reference)).stats(call),
-    top: async (reference, call) => {
-      const { top, identity } = runningSandbox(get(reference));
-      if (top === undefined) throw new Failure("UNSUPPORTED", `${identity.kind} cannot list the processes inside`, { boundary: identity.kind });
-      return top.processes(call);
-    },
+    stats: async (reference, call) => askRunning(context, get(reference), (sandbox) => sandbox.stats(call)),
+    top: async (reference, call) =>
+      askRunning(context, get(reference), async ({ top, identity }) => {
+        if (top === undefined) throw new Failure("UNSUPPORTED", `${identity.kind} cannot list the processes inside`, { boundary: identity.kind });
+        return top.processes(call);
+      }),
     inspect: (reference) => view(get(reference)),
     list: () => roster.all().toReversed().map(view),
     diskUse: (ids) => diskUse(context, ids),
@@ -149,9 +151,8 @@ function viewOf(context: Context, workload: Workload): WorkloadView {
   return viewWorkload(workload, workloadDirectory(context, workload.id));
 }
 
-function runningSandbox(workload: Workload): Sandbox {
-  if (workload.run !== undefined) return workload.run.sandbox;
-  throw new Failure("WRONG_STATE", `container ${workload.id} is not running`, { workload: workload.id, remedy: "Start it first." });
+function acceptUnchanged(thrown: unknown): void {
+  if (toFailure(thrown).code !== "UNCHANGED") throw thrown;
 }
 
 /** The registration is made before anything is awaited. */
@@ -167,7 +168,10 @@ async function attach(context: Context, workload: Workload, how: AttachOptions, 
   if (state === "removing" || state === "dead") throw new Failure("WRONG_STATE", `Container ${id} is marked for removal`, { workload: id });
   if (state === "paused")
     throw new Failure("WRONG_STATE", `Container ${id} is paused, unpause the container before attach`, { workload: id, remedy: "Resume it." });
-  const attachment = workload.run === undefined ? workload.attachments.add(how, workload.raise?.held) : await workload.run.sandbox.main.attach(how, call);
+  const attachment =
+    workload.run === undefined
+      ? workload.attachments.add(how, workload.raise?.held)
+      : await askRunning(context, workload, ({ main }) => main.attach(how, call));
   announceWorkload(context, workload, "attached");
   return attachment;
 }

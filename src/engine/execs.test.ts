@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { plainCall } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
 import type { ExecRequest } from "./index.ts";
 import { settle } from "./testkit/manual-clock.ts";
 import { makeRequest, makeWorld, type World } from "./testkit/world.ts";
@@ -124,10 +125,27 @@ describe("exec", () => {
     expect(text).toBe("10 20\r\n30 40\r\n");
   });
 
+  it("that a boundary broke off is told as the workload's end where that follows within a moment, and as the fault where not", async () => {
+    const broken = new Failure("INTERNAL", "crun could not run the command: setns `mnt`: Bad file descriptor");
+    for (const ends of [true, false]) {
+      const { id } = await world.engine.createExec(workload, request(["true"]), call);
+      world.host.failNext("exec", broken);
+      const started = world.engine.startExec(id, { detach: false }, call).catch((thrown: unknown) => thrown);
+      await settle();
+      if (ends) for (const supervisor of world.host.standing.values()) supervisor.main.kill("SIGKILL");
+      await world.clock.pass(1000);
+      expect(await started).toMatchObject({ code: ends ? "WRONG_STATE" : "INTERNAL" });
+      if (ends) await world.engine.start(workload, call);
+    }
+  });
+
   it("is listed with its workload, forgotten after many, and gone with it", async () => {
     const { id } = await run(["true"]);
     expect(world.engine.inspect(workload).execs).toContain(id);
     for (let count = 0; count < 70; count++) await run(["true"]);
+    expect(world.engine.inspectExec(id), "its client may be about to ask for the exit").toMatchObject({ running: false });
+    await world.clock.pass(61_000);
+    await run(["true"]);
     expect(world.engine.inspect(workload).execs.length).toBeLessThan(70);
     expect(() => world.engine.inspectExec(id)).toThrow("No such exec instance");
     await world.engine.remove(workload, { force: true, volumes: false }, call);

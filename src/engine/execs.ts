@@ -12,13 +12,17 @@ import { announceWorkload } from "./announcement.ts";
 import { formatInstant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import type { ExecRequest, ExecView } from "./index.ts";
+import { askRunning, notRunning } from "./meanwhile.ts";
 import { mergeEnvironment } from "./merge.ts";
 import type { ExecRecord } from "./record.ts";
 import { parseSignal } from "./signals.ts";
 import type { Workload } from "./workload.ts";
 
-/** Ended execs that are remembered per workload. */
+/** Ended execs that are remembered per workload; those that ended just now as well, because their clients are about to ask for the exit. */
 const REMEMBERED = 64;
+const REMEMBERED_NS = 60_000_000_000n;
+/** However fast they come. */
+const MOST_REMEMBERED = 4096;
 
 interface Exec {
   readonly id: string;
@@ -27,6 +31,7 @@ interface Exec {
   state: "created" | "running" | "ended";
   process: Process | undefined;
   exit: ExitStatus | undefined;
+  endedNs: bigint;
 }
 
 export class Execs {
@@ -42,7 +47,7 @@ export class Execs {
     if (request.command.length === 0 || request.command[0] === "")
       throw new Failure("INVALID_SPEC", "No exec command specified", { remedy: "Name a command." });
     const id = randomBytes(32).toString("hex");
-    this.add({ id, workload, request, state: "created", process: undefined, exit: undefined });
+    this.add({ id, workload, request, state: "created", process: undefined, exit: undefined, endedNs: 0n });
     announceWorkload(this.context, workload, "exec-created", { execId: id, command: request.command.join(" ") });
     return { id };
   }
@@ -61,7 +66,8 @@ export class Execs {
     const record: ExecRecord = { version: 1, id, workload: workload.id, request };
     try {
       this.context.execRecords.put(id, record);
-      const { process, attachment } = await execFacet(sandbox, workload).run(execProcess(workload, request, options), attach, call);
+      const facet = execFacet(sandbox, workload);
+      const { process, attachment } = await askRunning(this.context, workload, () => facet.run(execProcess(workload, request, options), attach, call));
       this.follow(exec, process);
       this.context.execRecords.put(id, { ...record, number: process.number });
       announceWorkload(this.context, workload, "exec-started", { execId: id, command: request.command.join(" ") });
@@ -76,8 +82,9 @@ export class Execs {
 
   async resize(id: string, size: TerminalSize, call: Call): Promise<void> {
     const exec = this.get(id);
-    if (exec.process === undefined) throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: exec.workload.id });
-    await exec.process.resizeTerminal(size, call);
+    const { process, workload, request } = exec;
+    if (process === undefined || exec.state === "ended") throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: workload.id });
+    if (request.terminal) await askRunning(this.context, workload, () => process.resizeTerminal(size, call));
   }
 
   /** False where it has ended already. The process itself, not what it started. */
@@ -86,7 +93,8 @@ export class Execs {
     const signal = parseSignal(name);
     if (exec.state === "ended") return false;
     if (exec.process === undefined) throw new Failure("WRONG_STATE", `exec ${id} does not run`, { workload: exec.workload.id, remedy: "Start it first." });
-    return await exec.process.signal(signal, call);
+    const { process } = exec;
+    return await askRunning(this.context, exec.workload, () => process.signal(signal, call));
   }
 
   view(id: string): ExecView {
@@ -113,7 +121,7 @@ export class Execs {
       this.context.log.warn({ workload: workload.id, exec: record.id }, "the daemon before this one died while an exec began: whether it runs is not known");
     const process = record.number === undefined ? undefined : sandbox.exec?.find(record.number);
     if (process === undefined) return this.context.execRecords.delete(record.id);
-    const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined };
+    const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined, endedNs: 0n };
     this.add(exec);
     this.follow(exec, process);
   }
@@ -122,8 +130,11 @@ export class Execs {
     const { workload } = exec;
     this.execs.set(exec.id, exec);
     workload.execs.add(exec.id);
-    const ended = [...workload.execs].filter((id) => this.execs.get(id)?.state === "ended");
-    for (const id of ended.slice(0, Math.max(0, ended.length - REMEMBERED))) {
+    const ended = [...workload.execs].flatMap((id) => this.execs.get(id) ?? []).filter(({ state }) => state === "ended");
+    const recently = this.context.clock.nowNs() - REMEMBERED_NS;
+    for (const [at, { id, endedNs }] of ended.entries()) {
+      const newer = ended.length - at - 1;
+      if (newer < REMEMBERED || (newer < MOST_REMEMBERED && endedNs > recently)) continue;
       this.execs.delete(id);
       workload.execs.delete(id);
     }
@@ -137,6 +148,7 @@ export class Execs {
   private end(exec: Exec, exit: ExitStatus): void {
     exec.state = "ended";
     exec.exit = exit;
+    exec.endedNs = this.context.clock.nowNs();
     try {
       this.context.execRecords.delete(exec.id);
     } catch (thrown) {
@@ -156,8 +168,7 @@ export class Execs {
     const { state, id } = workload.record;
     if (state === "paused")
       throw new Failure("WRONG_STATE", `Container ${id} is paused, unpause the container before exec`, { workload: id, remedy: "Resume it first." });
-    if (workload.run === undefined || state !== "running")
-      throw new Failure("WRONG_STATE", `container ${id} is not running`, { workload: id, remedy: "Start it first." });
+    if (workload.run === undefined || state !== "running") throw notRunning(workload);
     return workload.run.sandbox;
   }
 }

@@ -111,8 +111,7 @@ export class Life {
     const { state, id } = workload.record;
     if (state === "running") throw new Failure("UNCHANGED", "the workload runs already", { workload: id });
     if (state === "paused") throw new Failure("WRONG_STATE", "cannot start a paused container, try unpause instead", { workload: id, remedy: "Resume it." });
-    if (state === "removing" || state === "dead")
-      throw new Failure("WRONG_STATE", "container is marked for removal and cannot be started", { workload: id, remedy: "Create another." });
+    if (state === "removing" || state === "dead") throw removed(workload);
   }
 
   private async letGo(workload: Workload, signal: AbortSignal): Promise<void> {
@@ -124,7 +123,7 @@ export class Life {
       await sandbox.start(plainCall());
     } catch (thrown) {
       await this.startFailed(workload, sandbox, toFailure(thrown));
-      throw thrown;
+      throw this.whyNotStarted(workload, toFailure(thrown), signal);
     }
     this.raising.letGo(workload);
     this.context.roster.change(workload, {
@@ -139,6 +138,12 @@ export class Life {
     workload.attachments.confirm(sandbox);
     this.tell(workload, "started");
     this.follow(workload, sandbox);
+  }
+
+  /** Its caller is still there: then it was given up for somebody else's sake. */
+  private whyNotStarted(workload: Workload, failure: Failure, signal: AbortSignal): Failure {
+    if (failure.code !== "CANCELLED" || signal.aborted) return failure;
+    return this.closed ? new Failure("UNAVAILABLE", "the daemon is stopping", { workload: workload.id, remedy: "Ask again once it runs." }) : removed(workload);
   }
 
   private async startFailed(workload: Workload, sandbox: Sandbox | undefined, failure: Failure): Promise<void> {
@@ -176,6 +181,10 @@ export class Life {
   private tell(workload: Workload, name: string, attributes: Readonly<Record<string, string>> = {}): void {
     announceWorkload(this.context, workload, name, attributes);
   }
+}
+
+function removed({ id }: Workload): Failure {
+  return new Failure("WRONG_STATE", "container is marked for removal and cannot be started", { workload: id, remedy: "Create another." });
 }
 
 function endedFields(status: ExitStatus, error: string | undefined): Partial<WorkloadRecord> {

@@ -77,7 +77,10 @@ describe("remove", () => {
     hanging.host.expect("launch", { act: "hang" });
     const starting = hanging.engine.start(id, call);
     await settle();
-    await Promise.all([expect(starting).rejects.toMatchObject({ code: "CANCELLED" }), hanging.engine.remove(id, BY_FORCE, call)]);
+    await Promise.all([
+      expect(starting).rejects.toMatchObject({ code: "WRONG_STATE", message: expect.stringContaining("marked for removal") }),
+      hanging.engine.remove(id, BY_FORCE, call),
+    ]);
     expect(hanging.engine.list()).toEqual([]);
     expect(hanging.host.snapshot()).toEqual({ standing: [], places: [] });
     hanging.dispose();

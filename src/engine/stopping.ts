@@ -1,10 +1,11 @@
 /** The stop ladder: signal, wait, SIGKILL, wait a little, end the boundary. And kill, pause, resume. */
 
 import { plainCall, type Call } from "../contract/call.ts";
-import { Failure } from "../contract/failure.ts";
+import { Failure, toFailure } from "../contract/failure.ts";
 import type { Sandbox } from "../contract/sandbox.ts";
 import { announceWorkload } from "./announcement.ts";
 import type { Context } from "./context.ts";
+import { askRunning, endsMeanwhile, within } from "./meanwhile.ts";
 import { parseSignal } from "./signals.ts";
 import type { Run, Workload } from "./workload.ts";
 
@@ -39,10 +40,10 @@ export class Stopping {
     const run = this.runOf(workload, "kill");
     const ends = signal === "SIGKILL" || signal === workload.record.stopSignal;
     if (ends && !workload.record.stoppedByHand) this.context.roster.change(workload, { stoppedByHand: true });
-    await run.sandbox.main.signal(signal, call);
+    await askRunning(this.context, workload, ({ main }) => main.signal(signal, call));
     announceWorkload(this.context, workload, "killed", { signal });
-    if (ends && workload.record.state === "paused") await this.thaw(workload, run);
-    if (signal !== "SIGKILL" || (await this.within(run.over, KILL_GRACE_MS))) return;
+    if (ends && workload.record.state === "paused") await this.unlessOver(run, this.thaw(workload, run));
+    if (signal !== "SIGKILL" || (await within(this.context, run.over, KILL_GRACE_MS))) return;
     await run.sandbox.end(plainCall());
     await run.over;
   }
@@ -54,7 +55,7 @@ export class Stopping {
       const run = this.runOf(workload, "pause");
       const facet = run.sandbox.pause;
       if (facet === undefined) throw this.unsupported(workload, run.sandbox, "be paused");
-      await facet.pause(call);
+      await askRunning(this.context, workload, () => facet.pause(call));
       if (workload.run !== run) throw new Failure("WRONG_STATE", `container ${id} ended while it was paused`, { workload: id });
       this.context.roster.change(workload, { state: "paused" });
       announceWorkload(this.context, workload, "paused");
@@ -65,12 +66,18 @@ export class Stopping {
     return workload.mutex.run(async () => {
       const { id, state } = workload.record;
       if (state !== "paused" || workload.run === undefined) throw new Failure("WRONG_STATE", `Container ${id} is not paused`, { workload: id });
-      await this.thaw(workload, workload.run);
+      const { run } = workload;
+      await askRunning(this.context, workload, () => this.thaw(workload, run));
     }, call.signal);
   }
 
   private async thaw(workload: Workload, run: Run): Promise<void> {
-    await run.sandbox.pause?.resume(plainCall());
+    try {
+      await run.sandbox.pause?.resume(plainCall());
+    } catch (thrown) {
+      // A kill and a resume in one moment: the other one was faster.
+      if (toFailure(thrown).code !== "UNCHANGED") throw thrown;
+    }
     if (workload.run !== run || workload.record.state !== "paused") return;
     this.context.roster.change(workload, { state: "running" });
     announceWorkload(this.context, workload, "resumed");
@@ -94,24 +101,23 @@ export class Stopping {
 
   private async climb(workload: Workload, run: Run, signal: string, seconds: number): Promise<void> {
     const call = plainCall();
-    await run.sandbox.main.signal(signal, call);
-    if (workload.record.state === "paused") await this.thaw(workload, run);
+    await this.unlessOver(run, run.sandbox.main.signal(signal, call));
+    if (workload.record.state === "paused") await this.unlessOver(run, this.thaw(workload, run));
     if (seconds < 0) return run.over;
-    if (await this.within(run.over, seconds * 1000)) return;
-    await run.sandbox.main.signal("SIGKILL", call);
-    if (await this.within(run.over, KILL_GRACE_MS)) return;
+    if (await within(this.context, run.over, seconds * 1000)) return;
+    await this.unlessOver(run, run.sandbox.main.signal("SIGKILL", call));
+    if (await within(this.context, run.over, KILL_GRACE_MS)) return;
     await run.sandbox.end(call);
     await run.over;
   }
 
-  private within(over: Promise<void>, ms: number): Promise<boolean> {
-    const { promise, resolve } = Promise.withResolvers<boolean>();
-    const cancel = this.context.clock.after(ms, () => resolve(false));
-    void over.then(() => {
-      cancel();
-      resolve(true);
-    });
-    return promise;
+  /** What comes too late for a run that ends by itself is no failure: the run has what was wanted of it. */
+  private async unlessOver(run: Run, deed: Promise<unknown>): Promise<void> {
+    try {
+      await deed;
+    } catch (thrown) {
+      if (!(await endsMeanwhile(this.context, run))) throw thrown;
+    }
   }
 
   private runOf(workload: Workload, verb: string): Run {

@@ -2,7 +2,7 @@
 
 import type { ExitStatus } from "../contract/process.ts";
 
-/** Ended execs that stay findable; older ones are forgotten. */
+/** Ended execs that stay findable; older ones are forgotten, but never one whose beginning has not been heard of yet. */
 const REMEMBERED = 64;
 
 export interface ProcessEntry {
@@ -13,8 +13,34 @@ export interface ProcessEntry {
   readonly exited: Promise<ExitStatus>;
 }
 
+interface Entry extends ProcessEntry {
+  readonly settle: (status: ExitStatus) => void;
+  /** Its beginning was answered. */
+  known: boolean;
+}
+
 export class ProcessTable {
-  readonly #entries = new Map<number, ProcessEntry & { settle: (status: ExitStatus) => void }>();
+  readonly #entries = new Map<number, Entry>();
+  #beginning = 0;
+
+  /** An exec was asked for: its end may be told, on another connection, before its beginning is answered here. */
+  begin(): void {
+    this.#beginning++;
+  }
+
+  /** It began. */
+  begun(number: number): ProcessEntry {
+    const entry = this.#entry(number);
+    entry.known = true;
+    this.failed();
+    return entry;
+  }
+
+  /** It did not begin. */
+  failed(): void {
+    this.#beginning--;
+    this.#forget();
+  }
 
   find(number: number): ProcessEntry | undefined {
     return this.#entries.get(number);
@@ -30,7 +56,7 @@ export class ProcessTable {
     if (entry.status !== undefined) return;
     entry.status = status;
     entry.settle(status);
-    if (this.#entries.size > REMEMBERED) this.#forget();
+    this.#forget();
   }
 
   /** The sandbox is no more: what still ran was killed. */
@@ -40,11 +66,11 @@ export class ProcessTable {
     for (const number of this.#entries.keys()) this.settle(number, killed);
   }
 
-  #entry(number: number): ProcessEntry & { settle: (status: ExitStatus) => void } {
+  #entry(number: number): Entry {
     let entry = this.#entries.get(number);
     if (entry === undefined) {
       const { promise, resolve } = Promise.withResolvers<ExitStatus>();
-      entry = { number, hostPid: undefined, terminal: false, status: undefined, exited: promise, settle: resolve };
+      entry = { number, hostPid: undefined, terminal: false, status: undefined, exited: promise, settle: resolve, known: false };
       this.#entries.set(number, entry);
     }
     return entry;
@@ -53,7 +79,8 @@ export class ProcessTable {
   #forget(): void {
     for (const entry of this.#entries.values()) {
       if (this.#entries.size <= REMEMBERED) return;
-      if (entry.number !== 0 && entry.status !== undefined) this.#entries.delete(entry.number);
+      const held = this.#beginning > 0 && !entry.known;
+      if (entry.number !== 0 && entry.status !== undefined && !held) this.#entries.delete(entry.number);
     }
   }
 }

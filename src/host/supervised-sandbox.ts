@@ -156,9 +156,13 @@ class SupervisedSandbox {
   async #exec(spec: GuestProcess, options: AttachOptions, call: Call): Promise<{ process: Process; attachment: Attachment }> {
     this.#refuseEnded();
     const attachment = this.#join(options, call);
-    const answer = (await this.#joined(attachment, "exec", { spec, attach: options })) as SupervisorOk<"exec">;
+    this.processes.begin();
+    const answer = (await this.#joined(attachment, "exec", { spec, attach: options }).catch((thrown: unknown) => {
+      this.processes.failed();
+      throw thrown;
+    })) as SupervisorOk<"exec">;
     attachment.follow(answer.process);
-    const entry = this.processes.get(answer.process);
+    const entry = this.processes.begun(answer.process);
     entry.hostPid = answer.hostPid ?? undefined;
     entry.terminal = spec.terminal;
     return { process: this.#process(entry), attachment };

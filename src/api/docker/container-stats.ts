@@ -2,7 +2,7 @@
 
 import { cpus, totalmem } from "node:os";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Failure } from "../../contract/failure.ts";
+import { Failure, toFailure } from "../../contract/failure.ts";
 import type { ResourceUse } from "../../contract/sandbox.ts";
 import type { WorkloadView } from "../../engine/index.ts";
 import type { Exchange } from "../exchange.ts";
@@ -41,10 +41,10 @@ async function stats(parts: DockerParts, exchange: Exchange): Promise<void> {
     exchange.json(200, sampleJson(view, undefined, undefined));
     return;
   }
-  let before = query.flag("one-shot") ? undefined : await sample(parts, view, exchange);
+  let before = query.flag("one-shot") ? undefined : await sample(parts, view, exchange).catch(noneOfEnded);
   if (!stream) {
     if (before !== undefined) await sleep(INTERVAL_MS, undefined, { signal: call.signal });
-    exchange.json(200, sampleJson(view, await sample(parts, view, exchange), before));
+    exchange.json(200, sampleJson(view, await sample(parts, view, exchange).catch(noneOfEnded), before));
     return;
   }
   exchange.begin(200, "application/json");
@@ -64,6 +64,11 @@ async function stats(parts: DockerParts, exchange: Exchange): Promise<void> {
 
 async function sample(parts: DockerParts, view: WorkloadView, { call }: Exchange): Promise<Sample> {
   return { use: await parts.engine.stats(view.id, call), hostCpuNs: hostCpuNs() };
+}
+
+/** One that ended while it was asked is answered like one that had ended before. */
+function noneOfEnded(thrown: unknown): undefined {
+  if (toFailure(thrown).code !== "WRONG_STATE") throw thrown;
 }
 
 /** Processor time of the whole host, idle included, in nanoseconds: Docker's `system_cpu_usage`. */

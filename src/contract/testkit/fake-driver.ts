@@ -44,6 +44,11 @@ export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
     const fault = host.takeFault(name);
     if (fault?.act === "fail") throw fault.failure;
     if (fault?.act === "hang") return cancelled(call, name);
+    if (fault?.act === "wait") {
+      await fault.open;
+      const failure = fault.failure();
+      if (failure !== undefined) throw failure;
+    }
     if (fault?.act === "die" && fault.when === "before") dead = true;
     if (dead) return never;
     host.journal.push(name);

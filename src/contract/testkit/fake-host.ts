@@ -21,12 +21,15 @@ export type FakeStep =
   | "resume"
   | "end"
   | "stats"
+  | "top"
   | "update"
   | "adopt"
   | "remove";
 
 export type FakeFault =
   | { readonly act: "fail"; readonly failure: Failure }
+  /** Waits until the gate is open, then fails with what `failure` gives, and goes on where it gives nothing. */
+  | { readonly act: "wait"; readonly open: Promise<void>; readonly failure: () => Failure | undefined }
   /** Never answers; an aborted call rejects CANCELLED. */
   | { readonly act: "hang" }
   /** The daemon dies before or after the effect: nothing answers any more. */

@@ -89,14 +89,15 @@ function resizeFacet(supervisor: FakeSupervisor, step: Step): ResizeFacet {
   return { update: (limits, call) => step("update", call, () => void (supervisor.limits = { ...supervisor.limits, ...limits })) };
 }
 
-function topFacet(supervisor: FakeSupervisor): TopFacet {
+function topFacet(supervisor: FakeSupervisor, step: Step): TopFacet {
   return {
-    processes: async () => ({
-      titles: ["PID", "CMD"],
-      rows: [...supervisor.processes.values()]
-        .filter(({ status }) => status === undefined)
-        .map(({ number, spec }) => [String(1000 + number), spec.command.join(" ")]),
-    }),
+    processes: (call) =>
+      step("top", call, () => ({
+        titles: ["PID", "CMD"],
+        rows: [...supervisor.processes.values()]
+          .filter(({ status }) => status === undefined)
+          .map(({ number, spec }) => [String(1000 + number), spec.command.join(" ")]),
+      })),
   };
 }
 
@@ -132,7 +133,7 @@ export function fakeSandbox(supervisor: FakeSupervisor, identity: BoundaryIdenti
     ...(has("exec") ? { exec: execFacet(supervisor, step) } : {}),
     ...(has("pause") ? { pause: pauseFacet(supervisor, step) } : {}),
     ...(has("resize") ? { resize: resizeFacet(supervisor, step) } : {}),
-    ...(has("top") ? { top: topFacet(supervisor) } : {}),
+    ...(has("top") ? { top: topFacet(supervisor, step) } : {}),
     ...(has("snapshot") ? { snapshot: snapshotFacet } : {}),
   };
 }
