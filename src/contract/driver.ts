@@ -96,21 +96,34 @@ export interface BoundaryDriver {
   /** Ends what stands and removes every trace, the directory included. Idempotent; right after a crash at any earlier step, within `prepare` too. */
   remove(place: BundlePlace, call: Call): Promise<void>;
 
-  /** Bake a booted sandbox once, launch from it many times. */
+  /** Save a booted machine once, launch from it many times. */
   readonly templates?: TemplateFacet;
 }
 
-/** A template is a raised boundary in which nothing of any run has happened yet. */
+/**
+ * A template is a machine saved at the point where its agent waits: nothing of any run has happened in it, so that any run may begin from
+ * it whose machine has the same shape. What clones of one template share is what their kernel booted into; random numbers, names, clock
+ * and addresses are each one's own.
+ */
 export interface TemplateFacet {
-  /** Raises a boundary of this size for this root, stops it at the point where its agent waits, and saves it. */
-  bake(spec: SandboxSpec, directory: string, call: Call): Promise<Template>;
-  /** As `launch`, from the template's saved state. Spec and main are wholly the run's own. */
+  /**
+   * Names the templates that this bundle can be launched from: all that a saved state depends on (the shape of the machine, its kernel and init,
+   * the engine, the processor, how it is accelerated) and nothing of the run. Undefined: this one can only be launched cold.
+   */
+  keyOf(bundle: Bundle): string | undefined;
+  /** Boots a machine of the bundle's shape under the place's workload, and saves it in the place's directory, which `remove` takes away again. */
+  bake(bundle: Bundle, place: BundlePlace, call: Call): Promise<Template>;
+  /** The template that lies in a directory, also from an earlier daemon; undefined where it is not whole, or could not be begun from any more. */
+  find(directory: string): Template | undefined;
+  /** As `BoundaryDriver.launch`. When it rejects, nothing stands, and the same bundle can be launched cold: behind the same wall. */
   launch(template: Template, bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox>;
 }
 
+/** Read by this program alone: another version bakes its own. */
 export interface Template {
   readonly version: 1;
   readonly kind: BoundaryKind;
   readonly directory: string;
+  readonly key: string;
   readonly driver: unknown;
 }

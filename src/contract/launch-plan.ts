@@ -57,7 +57,7 @@ export interface OciEngine {
 /** A virtual machine with our agent inside. */
 export interface MachineEngine {
   readonly kind: "machine";
-  /** Absolute path and arguments of the VMM. `{agent}` and `{console}`, `{tap}`, `{file:N}` in them are replaced by descriptors that the supervisor opened. */
+  /** Absolute path and arguments of the VMM. `{agent}`, `{tap}`, `{share:N}`, `{control}` in them are replaced by descriptors that the supervisor opened, `{memory}` by a path. */
   readonly program: string;
   readonly arguments: readonly string[];
   /** The VMM runs as this uid and gid, in namespaces of its own, in a root that holds only `files`. */
@@ -75,6 +75,12 @@ export interface MachineEngine {
   readonly mainProcess: GuestProcess;
   /** Host directories served into the machine, in the order of the guest's volume ports. */
   readonly shares: readonly { readonly source: string; readonly readOnly: boolean }[];
+  /**
+   * Present where the machine's memory is a file. `save`: boots placeholders to the agent's first word, is written into two new files below
+   * the workload's directory, and is gone when the launch is answered; nothing of the run is used. `resume`: begins from such files, which
+   * are only read: the monitor gets a sealed copy of the memory, so that no machine can change what the next one begins from.
+   */
+  readonly template?: { readonly mode: "save" | "resume"; readonly memory: string; readonly memoryBytes: number; readonly state: string };
 }
 
 export interface GuestConfiguration {

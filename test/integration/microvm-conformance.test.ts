@@ -1,7 +1,7 @@
 /** The conformance suite on real machines. */
 
 import { randomBytes } from "node:crypto";
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, symlinkSync, writeFileSync } from "node:fs";
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { execFileSync } from "node:child_process";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -46,6 +46,8 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
     vocabulary: busyboxVocabulary,
     smallMemoryBytes: 16 * 1024 * 1024,
     directoryOf,
+    // The state's length stays, its words do not.
+    damageTemplate: async (directory) => writeFileSync(join(directory, "state"), Buffer.alloc(statSync(join(directory, "state")).size, 0x5a)),
     reopen: async () => (driver = open(launcher.connect())),
     makeSpec: async () => machineSpecOf(randomBytes(32).toString("hex"), { path: image, bytes }, directoryOf),
     makeHostDirectory: async () => mkdtempSync(join(launcher.root, "bind-")),

@@ -2,6 +2,7 @@
 
 use crate::beneath::Below;
 use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time};
+use crate::memories::Memories;
 use crate::oci::{Oci, Order, Programs, Runtime};
 use crate::options::Options;
 use bulkhead_supervise::{Setting, Supervisor};
@@ -11,7 +12,7 @@ use bulkhead_cgroup::Layout;
 use bulkhead_machine::Machine;
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec};
+use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, TemplateMode};
 use bulkhead_wire::poller::Poller;
 use serde_json::{Value, json};
 use std::os::fd::{AsRawFd, OwnedFd};
@@ -41,6 +42,8 @@ impl Place {
 pub struct Launch {
     pub plan: LaunchPlan,
     runtime: Option<(Runtime, OwnedFd, String)>,
+    /// The pages of the template that a machine begins from.
+    memory: Option<OwnedFd>,
     /// The workload's earlier supervisor, where it still lives.
     predecessor: Option<OwnedFd>,
 }
@@ -54,7 +57,7 @@ pub fn check_workload(workload: &str) -> Result<(), Failure> {
     if plain { Ok(()) } else { Err(Failure::new(Code::InvalidSpec, format!("{} is not the id of a workload", quote(workload)))) }
 }
 
-pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<Launch, Failure> {
+pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &mut Memories) -> Result<Launch, Failure> {
     let plan = bulkhead_wire::plan::read_plan(value)?;
     check_workload(&plan.workload)?;
     place.below.open(&plan.directory, libc::O_PATH | libc::O_DIRECTORY, 0)?;
@@ -72,6 +75,7 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<L
         return Err(Failure::new(Code::InvalidSpec, what));
     }
     let predecessor = supervisors::find(&place.run, &plan.workload).and_then(|standing| standing.alive());
+    let mut memory = None;
     let runtime = match &plan.engine {
         Engine::Oci(oci) => {
             within(&oci.bundle, "the bundle")?;
@@ -84,10 +88,21 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs) -> Result<L
             for file in machine.files.iter().filter(|file| file.writable) {
                 within(&file.path, "a file that the machine may write")?;
             }
+            match &machine.template {
+                Some(template) if template.mode == TemplateMode::Save => {
+                    within(&template.memory, "the template's memory")?;
+                    within(&template.state, "the template's state")?;
+                }
+                Some(template) => {
+                    place.below.parent(&template.state)?;
+                    memory = Some(memories.get(&place.below, &template.memory)?);
+                }
+                None => {}
+            }
             None
         }
     };
-    Ok(Launch { plan, runtime, predecessor })
+    Ok(Launch { plan, runtime, memory, predecessor })
 }
 
 /// In the fork: raises the workload, answers, and serves until it has ended. Never returns.
@@ -136,7 +151,8 @@ fn await_predecessor(launch: &Launch) -> Result<(), Failure> {
 
 fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
     let fault = |what: &'static str| move |error: std::io::Error| Failure::from_io(what, &error);
-    let Launch { plan, runtime, .. } = launch;
+    let Launch { plan, runtime, memory, .. } = launch;
+    let saves = matches!(&plan.engine, Engine::Machine(machine) if machine.template.as_ref().is_some_and(|template| template.mode == TemplateMode::Save));
     let _ = std::fs::remove_file(&plan.exit_record);
     let terminations = signal_descriptor(libc::SIGTERM).map_err(fault("watch for the end"))?;
     let poller = Rc::new(Poller::new().map_err(fault("make a poller"))?);
@@ -172,6 +188,7 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
             limits: plan.limits,
             network: plan.network,
             engine: *engine,
+            memory,
         })),
     };
     let start_mark = supervisors::start_mark(&run, &plan.workload);
@@ -183,6 +200,14 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
     let mut supervisor = Supervisor::new(setting, listener, boundary, poller).map_err(fault("open the workload's log"))?;
     let raised = supervisor.boundary().raise(&mut |phase| teller.progress(&json!({ "phase": phase })));
     match raised {
+        Ok(_) if saves => {
+            // Nothing of it stays but the template's files.
+            supervisor.boundary().tear_down();
+            let _ = std::fs::remove_file(&socket);
+            supervisors::leave(&run, &plan.workload);
+            teller.ok(json!({ "supervisorPid": std::process::id(), "mainPid": null }));
+            Ok(())
+        }
         Ok(main_pid) => {
             teller.ok(json!({ "supervisorPid": std::process::id(), "mainPid": main_pid }));
             teller.close();
@@ -205,6 +230,7 @@ fn detach(launch: &Launch, teller: &Teller) -> Result<(), Failure> {
     if let Some((_, program, _)) = &launch.runtime {
         keep.push(program.as_raw_fd());
     }
+    keep.extend(launch.memory.as_ref().map(AsRawFd::as_raw_fd));
     keep.extend(launch.predecessor.as_ref().map(AsRawFd::as_raw_fd));
     close_others(&keep);
     silence();

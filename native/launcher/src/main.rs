@@ -14,6 +14,7 @@ mod foreign;
 mod instance;
 mod launch;
 mod layers;
+mod memories;
 mod mounts;
 mod oci;
 mod options;

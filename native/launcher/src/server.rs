@@ -4,6 +4,7 @@ use bulkhead_wire::connection::Connection;
 use crate::detached::signal_descriptor;
 use crate::launch::Place;
 use crate::layers::Unfinished;
+use crate::memories::Memories;
 use crate::oci::Programs;
 use crate::options::Options;
 use crate::supervisors;
@@ -76,6 +77,7 @@ pub struct Server {
     next_token: u64,
     pub place: Place,
     pub programs: Programs,
+    pub memories: Memories,
     pub upkeep: Upkeep,
     pub ending: bool,
 }
@@ -94,11 +96,11 @@ impl Server {
         poller.add(signals.as_raw_fd(), CHILDREN, Interest::READ)?;
         poller.add(terminations.as_raw_fd(), TERMINATION, Interest::READ)?;
         let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
-        let programs = Programs::default();
+        let (programs, memories) = (Programs::default(), Memories::default());
         let upkeep = Upkeep::open(&place.run)?;
         poller.add(upkeep.descriptor(), UPKEEP, Interest::READ)?;
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, upkeep, ending: false })
+        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, memories, upkeep, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.

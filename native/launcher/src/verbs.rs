@@ -144,7 +144,7 @@ impl Server {
 
     fn launch(&mut self, asker: Asker, request: Request) -> Answer {
         let plan = request.arguments::<Launch>()?.plan;
-        let launch = launch::prepare(plan, &self.place, &mut self.programs)?;
+        let launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
         let workload = launch.plan.workload.clone();
         let place = self.place.clone();
         self.upkeep.expect_ports(&launch.plan);
@@ -157,6 +157,7 @@ impl Server {
     fn remove(&mut self, asker: Asker, request: Request) -> Answer {
         let Remove { workload, directory, keep_directory } = request.arguments()?;
         check_workload(&workload)?;
+        self.memories.forget(&directory);
         // Checked before anything is ended: a wrong path must not cost a workload.
         self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
         let raising = self.raising(&workload);

@@ -10,10 +10,14 @@
 //! Everything from the agent is a hostile guest's word. `agent` checks it; the first word that cannot be true ends the machine.
 
 mod agent;
+mod control;
 mod disk;
+mod kept;
+pub mod memory;
 mod process;
 mod raise;
 mod share;
+mod template;
 mod tsc;
 mod vmm;
 mod words;
@@ -28,7 +32,7 @@ use bulkhead_wire::poller::{BOUNDARY, Poller, Ready};
 use bulkhead_wire::process::{ExitStatus, ResourceUse};
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::rc::Rc;
 use vmm::Vmm;
 
@@ -53,6 +57,8 @@ pub struct Setting {
     pub limits: LimitsSpec,
     pub network: NetworkSpec,
     pub engine: MachineEngine,
+    /// The pages of the template that it begins from: see `memory`.
+    pub memory: Option<OwnedFd>,
 }
 
 pub struct Machine {
@@ -172,7 +178,7 @@ impl Machine {
 
 impl Boundary for Machine {
     fn raise(&mut self, reached: &mut dyn FnMut(&str)) -> Result<Option<i32>, Failure> {
-        raise::raise(self, reached).map(Some)
+        raise::raise(self, reached)
     }
 
     fn ask(&mut self, ticket: Ticket, ask: Ask, sink: &mut dyn Sink) {

@@ -1,15 +1,16 @@
 //! Raising a machine, in call order. Nothing of the run is in the boot: it all comes with `configure`, once the agent waits.
 
 use crate::agent::{Agent, Asked, Broken};
-use bulkhead_confine::{self as confine, Confinement, FIRST_KEPT, Seen};
+use bulkhead_confine::{self as confine, Confinement, Seen};
 use crate::disk::{self, Disk};
+use crate::kept::Kept;
 use crate::vmm::{self, Vmm};
 use crate::words::{check_hello, read_failure};
-use crate::{AGENT, CONSOLE, Machine, Setting, share};
-use bulkhead_cgroup::Group;
+use crate::{AGENT, CONSOLE, Machine, Setting, share, template};
+use bulkhead_cgroup::{Attach, Group};
 use bulkhead_network as network;
 use bulkhead_wire::clock::{monotonic_ns, now_ns};
-use bulkhead_wire::plan::{DeviceSpec, NetworkSpec};
+use bulkhead_wire::plan::{DeviceSpec, NetworkSpec, TemplateMode};
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
@@ -26,54 +27,103 @@ pub fn stage(directory: &str) -> String {
     format!("{directory}/vmm")
 }
 
-pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<i32, Failure> {
-    let Setting { engine, workload, layout, limits, directory, .. } = &machine.setting;
-    let group = Group::make(Rc::clone(layout), workload, limits, &devices(engine.kvm), false)?;
-    let attach = group.attach().map_err(|error| Failure::from_io("open the machine's control group", &error))?;
-    machine.group = Some(group);
+/// Gives the main process's pid on the host: the monitor's. None where the machine was only to be saved, and is gone again.
+pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Option<i32>, Failure> {
+    if let Some(wanted) = template::wanted(&machine.setting, TemplateMode::Save).cloned() {
+        return template::save(machine, &wanted, reached).map(|()| None);
+    }
+    let attach = make_group(machine)?;
+    let engine = &machine.setting.engine;
     let tap = raise_network(&machine.setting).map(|(tap, network)| {
         machine.network = network;
         tap
     })?;
     let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, engine.uid, engine.gid)?;
-    let stage = stage(directory);
-    match std::fs::create_dir(&stage) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(Failure::from_io("make the machine's stage", &error)),
-        _ => reached("resources-made"),
-    }
+    reached("resources-made");
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::from_io("make the agent's channel", &error))?;
     let console = pipe()?;
-    let shares = engine.shares.iter().map(|wanted| share::start(wanted, &attach)).collect::<Result<Vec<_>, _>>()?;
-    let descriptors = Descriptors { tap: tap.is_some(), shares: shares.len() };
-    let mut kept: Vec<RawFd> = vec![theirs.as_raw_fd()];
-    kept.extend(tap.iter().chain(&shares).map(AsRawFd::as_raw_fd));
-    let confinement = Confinement {
-        program: &engine.program,
-        arguments: &arguments(&engine.arguments, &descriptors)?,
-        uid: engine.uid,
-        gid: engine.gid,
-        stage: &stage,
-        files: &files(&machine.setting, &disk),
-        kept: &kept,
-        console: console.1.as_raw_fd(),
-        attach: &attach,
-    };
-    let (pid, pidfd) = confine::start(&confinement)?;
-    machine.vmm = Some(Vmm::new(pid, pidfd, console.0));
-    drop((console.1, theirs, tap, shares));
+    let mut kept = Kept::default();
+    kept.add("agent", theirs);
+    if let Some(tap) = tap {
+        kept.add("tap", tap);
+    }
+    for (number, wanted) in engine.shares.iter().enumerate() {
+        kept.add(format!("share:{number}"), share::start(wanted, &attach)?);
+    }
+    let resume = template::prepare_resume(&machine.setting, &mut kept)?;
+    let mut more = disk_files(&machine.setting, &disk);
+    more.extend(resume.is_some().then(template::descriptors_by_path));
+    let words = engine.arguments.clone();
+    let pid = start_monitor(machine, Monitor { words: &words, kept, more, console, attach: &attach })?;
     reached("vmm-started");
     machine.agent = Some(Agent::new(ours).map_err(|error| Failure::from_io("open the agent's channel", &error))?);
 
-    let deadline_ms = machine.setting.engine.boot_deadline_ms;
-    let hello = await_message(machine, deadline_ms, "its agent's first word")?;
-    check_hello(&hello).map_err(|broken| explain(machine, broken))?;
-    reached("kernel-up");
+    if let Some(resume) = resume {
+        template::resume(machine, resume)?;
+        reached("template-resumed");
+    } else {
+        await_hello(machine)?;
+        reached("kernel-up");
+    }
     disk.finish()?;
     configure(machine)?;
     reached("agent-ready");
     watch(machine)?;
+    Ok(Some(pid))
+}
+
+pub fn make_group(machine: &mut Machine) -> Result<Attach, Failure> {
+    let Setting { engine, workload, layout, limits, .. } = &machine.setting;
+    let group = Group::make(Rc::clone(layout), workload, limits, &devices(engine.kvm), false)?;
+    let attach = group.attach().map_err(|error| Failure::from_io("open the machine's control group", &error))?;
+    machine.group = Some(group);
+    Ok(attach)
+}
+
+fn make_stage(directory: &str) -> Result<(), Failure> {
+    match std::fs::create_dir(stage(directory)) {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Failure::from_io("make the machine's stage", &error)),
+        _ => Ok(()),
+    }
+}
+
+/// What a monitor is started with beside what its plan says.
+pub struct Monitor<'a> {
+    pub words: &'a [String],
+    pub kept: Kept,
+    /// Files that it sees beside the plan's.
+    pub more: Vec<Seen>,
+    pub console: (OwnedFd, OwnedFd),
+    pub attach: &'a Attach,
+}
+
+/// Confined and running; what it was handed is its alone from now on.
+pub fn start_monitor(machine: &mut Machine, given: Monitor) -> Result<i32, Failure> {
+    let Setting { engine, directory, .. } = &machine.setting;
+    make_stage(directory)?;
+    let mut files = files(&machine.setting);
+    files.extend(given.more);
+    let confinement = Confinement {
+        program: &engine.program,
+        arguments: &given.kept.arguments(given.words)?,
+        uid: engine.uid,
+        gid: engine.gid,
+        stage: &stage(directory),
+        files: &files,
+        kept: &given.kept.descriptors(),
+        console: given.console.1.as_raw_fd(),
+        attach: given.attach,
+    };
+    let (pid, pidfd) = confine::start(&confinement)?;
+    machine.vmm = Some(Vmm::new(pid, pidfd, given.console.0));
     Ok(pid)
+}
+
+pub fn await_hello(machine: &mut Machine) -> Result<(), Failure> {
+    let deadline_ms = machine.setting.engine.boot_deadline_ms;
+    let hello = await_message(machine, deadline_ms, "its agent's first word")?;
+    check_hello(&hello).map_err(|broken| explain(machine, broken))
 }
 
 fn devices(kvm: bool) -> Vec<DeviceSpec> {
@@ -88,55 +138,23 @@ fn raise_network(setting: &Setting) -> Result<(Option<OwnedFd>, Option<network::
     Ok((Some(tap), Some(network)))
 }
 
-/// What the monitor is handed beside the agent's channel, in this order.
-struct Descriptors {
-    tap: bool,
-    shares: usize,
-}
-
-/// Placeholders become the numbers that the descriptors have in the monitor.
-fn arguments(wanted: &[String], given: &Descriptors) -> Result<Vec<String>, Failure> {
-    let first_share = FIRST_KEPT + 1 + RawFd::from(given.tap);
-    wanted.iter().map(|text| {
-        let mut done = text.replace("{agent}", &FIRST_KEPT.to_string());
-        if given.tap {
-            done = done.replace("{tap}", &(FIRST_KEPT + 1).to_string());
-        }
-        for share in 0..given.shares {
-            done = done.replace(&format!("{{share:{share}}}"), &(first_share + share as RawFd).to_string());
-        }
-        if done.contains("{tap}") || done.contains("{share:") {
-            return Err(Failure::new(Code::InvalidSpec, "the launch plan's arguments name a descriptor that the machine does not have"));
-        }
-        Ok(clock_words(&done))
-    }).collect()
-}
-
-/// Words of the guest's command line that name the host's counter; where that is not known they go.
-fn clock_words(text: &str) -> String {
-    if !text.contains("{tscKhz}") {
-        return text.to_owned();
-    }
-    match crate::tsc::khz() {
-        Some(khz) => text.replace("{tscKhz}", &khz.to_string()),
-        None => text.split(' ').filter(|word| !word.contains("{tscKhz}")).collect::<Vec<_>>().join(" "),
-    }
-}
-
-fn files(setting: &Setting, disk: &Disk) -> Vec<Seen> {
+fn files(setting: &Setting) -> Vec<Seen> {
     let engine = &setting.engine;
     let given = engine.files.iter().filter(|file| file.path != engine.scratch.path);
     let mut files: Vec<Seen> = given.map(|file| Seen { source: file.path.clone(), target: file.path.clone(), writable: file.writable }).collect();
-    files.push(Seen { source: disk.path.clone(), target: engine.scratch.path.clone(), writable: true });
-    // The monitor tries its file locks on it; without it two machines could open one disk.
-    files.push(Seen { source: "/dev/null".into(), target: "/dev/null".into(), writable: true });
     if engine.kvm {
         files.push(Seen { source: "/dev/kvm".into(), target: "/dev/kvm".into(), writable: true });
     }
     files
 }
 
-fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
+fn disk_files(setting: &Setting, disk: &Disk) -> Vec<Seen> {
+    let scratch = Seen { source: disk.path.clone(), target: setting.engine.scratch.path.clone(), writable: true };
+    // The monitor tries its file locks on it; without it two machines could open one disk.
+    vec![scratch, Seen { source: "/dev/null".into(), target: "/dev/null".into(), writable: true }]
+}
+
+pub fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
     let mut ends = [0; 2];
     if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
         return Err(Failure::system("make the machine's console"));
@@ -173,7 +191,7 @@ fn await_message(machine: &mut Machine, patience_ms: u64, what: &str) -> Result<
 }
 
 /// Why a machine that is being raised is none.
-fn explain(machine: &mut Machine, broken: Broken) -> Failure {
+pub fn explain(machine: &mut Machine, broken: Broken) -> Failure {
     if let Broken::Lied(what) = broken {
         return Failure::new(Code::CorruptData, format!("the agent in the machine broke the protocol: {what}"));
     }
@@ -241,13 +259,5 @@ mod tests {
         assert_eq!(base64(b"hell"), "aGVsbA==");
         assert_eq!(base64(&[0xff, 0xef, 0]), "/+8A");
         assert_eq!(base64(b""), "");
-    }
-
-    #[test]
-    fn placeholders_become_descriptor_numbers() {
-        let wanted = ["socket,fd={agent}", "tap,fd={tap}", "fd={share:0}", "fd={share:1}"].map(str::to_owned);
-        let given = |tap, shares| Descriptors { tap, shares };
-        assert_eq!(arguments(&wanted, &given(true, 2)).unwrap(), ["socket,fd=3", "tap,fd=4", "fd=5", "fd=6"]);
-        assert!(arguments(&wanted, &given(false, 2)).is_err() && arguments(&wanted, &given(true, 1)).is_err());
     }
 }

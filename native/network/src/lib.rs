@@ -41,7 +41,7 @@ mod tap;
 pub use bridge::{bridge_ensure, bridge_remove, remove_all, table_stands};
 pub use failure::Failure;
 pub use flows::forget_flows;
-pub use network::{Network, raise_for_process, raise_tap};
+pub use network::{Network, raise_for_process, raise_tap, spare_tap};
 pub use probe::{probe_bridge, probe_nftables, probe_tun};
 pub use spec::{BridgeSpec, BridgeWish, NetworkSpec, PortSpec, Probe, Protocol, Traffic};
 pub use sweep::{ports_remove_for, sweep};

@@ -140,6 +140,13 @@ pub fn raise_tap(spec: &NetworkSpec, root_id: &str, workload: &str, uid: u32) ->
     Ok((descriptor, network))
 }
 
+/// A tap that leads nowhere, with the abilities of `raise_tap`'s: what a machine that is only saved has for its card. Gone with its descriptor.
+pub fn spare_tap(root_id: &str, workload: &str, uid: u32) -> Result<OwnedFd, Failure> {
+    names::check_root(root_id)?;
+    names::check_workload(workload)?;
+    tap::open(names::interface_names("bt", root_id, workload), uid).map(|(descriptor, _)| descriptor)
+}
+
 fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Network, Failure> {
     names::check_bridge(root_id, &spec.bridge)?;
     names::check_interface(&spec.interface_name)?;

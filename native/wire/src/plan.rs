@@ -148,6 +148,24 @@ pub struct MachineEngine {
     pub guest: GuestConfiguration,
     pub main_process: GuestProcess,
     pub shares: Vec<Share>,
+    pub template: Option<MachineTemplate>,
+}
+
+/// Where a machine's memory is a file: one that is saved there, or one that begins from there.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct MachineTemplate {
+    pub mode: TemplateMode,
+    pub memory: String,
+    pub memory_bytes: u64,
+    pub state: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum TemplateMode {
+    Save,
+    Resume,
 }
 
 #[derive(Debug, Deserialize)]

@@ -5,7 +5,7 @@
 
 import type { BoundaryIdentity, BoundaryKind, BoundaryTraits } from "../boundary.ts";
 import type { Call } from "../call.ts";
-import type { Adoption, BoundaryDriver, Bundle, FacetName, Finding, TemplateFacet } from "../driver.ts";
+import type { Adoption, BoundaryDriver, Bundle, FacetName, Finding, Template, TemplateFacet } from "../driver.ts";
 import { Failure } from "../failure.ts";
 import type { ProcessSpec } from "../process.ts";
 import type { SandboxSpec } from "../spec.ts";
@@ -83,9 +83,20 @@ export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
     });
   }
 
+  const templateIn = (directory: string): Template => ({ version: 1, kind, directory, key: "fake", driver: {} });
   const templates: TemplateFacet = {
-    bake: async (_spec, directory) => ({ version: 1, kind, directory, driver: {} }),
-    launch: (_template, bundle, main, call) => launch(bundle, main, call),
+    keyOf: () => "fake",
+    bake: (_bundle, { directory }, call) =>
+      step("bake", call, () => {
+        host.place(directory).template = "whole";
+        return templateIn(directory);
+      }),
+    find: (directory) => (host.places.get(directory)?.template === undefined ? undefined : templateIn(directory)),
+    launch: (template, bundle, main, call) =>
+      step("launch-template", call, () => {
+        if (host.places.get(template.directory)?.template !== "whole") throw new Failure("CORRUPT_DATA", "nothing can begin from this template");
+        return launch(bundle, main, call);
+      }),
   };
 
   return {

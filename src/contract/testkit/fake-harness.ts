@@ -25,6 +25,9 @@ export async function makeFakeHarness(sabotage: (driver: BoundaryDriver) => Boun
     vocabulary: fakeVocabulary,
     smallMemoryBytes: 64 * 1024 * 1024,
     directoryOf,
+    damageTemplate: async (directory) => {
+      host.place(directory).template = "damaged";
+    },
     reopen: async () => {
       fake.die();
       fake = createFakeDriver({ host });

@@ -13,6 +13,8 @@ export type FakeStep =
   | "probe"
   | "prepare"
   | "launch"
+  | "bake"
+  | "launch-template"
   | "start"
   | "attach"
   | "exec"
@@ -38,6 +40,8 @@ export type FakeFault =
 interface Place {
   readonly root: Map<string, string>;
   prepared: boolean;
+  /** Where a template lies. */
+  template?: "whole" | "damaged";
   record: { readonly reason: EndReason; readonly started: boolean } | undefined;
 }
 

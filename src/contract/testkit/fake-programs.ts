@@ -1,5 +1,6 @@
 /** The programs that a fake image holds: each a few lines of script over the process's own system calls. */
 
+import { randomBytes } from "node:crypto";
 import type { TerminalSize } from "../process.ts";
 import type { FakeFiles } from "./fake-files.ts";
 
@@ -101,6 +102,10 @@ export const FAKE_PROGRAMS: Readonly<Record<string, FakeProgram>> = {
   forks: async (system, [count = "0"]) => {
     for (let made = 0; made < Number(count); made++) if (!system.fork()) return 2;
     return put(system, `made ${count}\n`);
+  },
+  random: async (system, [bytes = "0"]) => {
+    await system.write("stdout", randomBytes(Number(bytes)));
+    return 0;
   },
   hog: async (system) => {
     for (;;) await system.allocate(16 * 1024 * 1024);

@@ -22,6 +22,8 @@ export interface ConformanceHarness {
   readonly smallMemoryBytes: number;
   /** Resident bytes of what stands between the workload and its reader, for the back-pressure case; absent where it cannot be told apart. */
   bufferedBytes?(workload: string): Promise<number>;
+  /** Damages a template where its directory is, so that nothing can begin from it any more. For drivers with templates. */
+  damageTemplate?(directory: string): Promise<void>;
   close(): Promise<void>;
 }
 

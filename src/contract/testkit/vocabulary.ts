@@ -38,6 +38,8 @@ export interface Vocabulary {
   forks(count: number): readonly string[];
   /** Takes memory without end. */
   hog(): readonly string[];
+  /** Writes so many random bytes to stdout. */
+  random(bytes: number): readonly string[];
   /** A file that is there and cannot be executed. */
   notExecutable(): readonly string[];
 }
@@ -64,6 +66,7 @@ export const fakeVocabulary: Vocabulary = {
   fill: (path, bytes) => ["fill", path, String(bytes)],
   forks: (count) => ["forks", String(count)],
   hog: () => ["hog"],
+  random: (bytes) => ["random", String(bytes)],
   notExecutable: () => ["not-executable"],
 };
 
@@ -93,5 +96,6 @@ export const busyboxVocabulary: Vocabulary = {
   fill: (path, bytes) => shell(`head -c ${bytes} /dev/zero > "$1"`, path),
   forks: (count) => shell(`i=0; while [ $i -lt ${count} ]; do sleep 20 & i=$((i+1)); done; echo made ${count}`),
   hog: () => ["tail", "/dev/zero"],
+  random: (bytes) => ["head", "-c", String(bytes), "/dev/urandom"],
   notExecutable: () => ["/etc/passwd"],
 };

@@ -26,6 +26,15 @@ export interface MicrovmBundle {
   readonly socket: string;
   /** Which binds show a single file, by their position in the spec's mounts. */
   readonly fileBinds: readonly number[];
+  /** Everything of the host that a saved machine depends on; absent in bundles that cannot be launched from templates. */
+  readonly fingerprint?: string;
+}
+
+/** How a launch uses a template: it makes one, or begins from it. */
+export interface TemplateUse {
+  readonly mode: "save" | "resume";
+  /** The template's own. */
+  readonly directory: string;
 }
 
 /** Places below the workload's directory. */
@@ -36,6 +45,11 @@ export function placesOf(directory: string) {
     launchMark: `${directory}/launch-asked`,
     startMark: `${directory}/start-asked`,
   } as const;
+}
+
+/** Places below a template's directory. The description is written last: without it the rest is nothing. */
+export function templatePlaces(directory: string) {
+  return { memory: `${directory}/memory`, state: `${directory}/state`, description: `${directory}/template.json` } as const;
 }
 
 /** The driver's part of a bundle. Rejects UNSUPPORTED for one that this program cannot read. */
@@ -70,7 +84,7 @@ export function checkSpec(spec: SandboxSpec): Extract<RootSource, { form: "block
   return spec.root;
 }
 
-export function composePlan(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): LaunchPlan {
+export function composePlan(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec, template?: TemplateUse): LaunchPlan {
   const { spec } = held;
   return {
     version: 1,
@@ -89,11 +103,11 @@ export function composePlan(bundle: Bundle, held: MicrovmBundle, main: ProcessSp
       stdin: main.stdin,
       stdinOnce: main.stdinOnce,
     },
-    engine: composeEngine(bundle, held, main),
+    engine: composeEngine(bundle, held, main, template),
   };
 }
 
-function composeEngine(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): MachineEngine {
+function composeEngine(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec, template: TemplateUse | undefined): MachineEngine {
   const { spec, kernel, size } = held;
   const { scratch } = placesOf(bundle.directory);
   const root = checkSpec(spec);
@@ -103,7 +117,7 @@ function composeEngine(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): 
   return {
     kind: "machine",
     program: held.program,
-    arguments: machineArguments({ kernel, root: root.drive, scratch, size, network: spec.network.kind === "bridge", shares: binds.length, kvm: held.kvm }),
+    arguments: composeArguments(bundle.directory, held, template?.mode),
     uid: id,
     gid: id,
     files: [...new Set(seen)].map((path) => ({ path, writable: false })),
@@ -113,7 +127,31 @@ function composeEngine(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec): 
     guest: composeGuest(held, root),
     mainProcess: composeProcess(main, spec, "main"),
     shares: binds.map(({ source, readOnly }) => ({ source, readOnly })),
+    ...(template === undefined ? {} : { template: composeTemplate(template, size.memoryMib) }),
   };
+}
+
+function composeTemplate({ mode, directory }: TemplateUse, memoryMib: number): NonNullable<MachineEngine["template"]> {
+  const { memory, state } = templatePlaces(directory);
+  return { mode, memory, memoryBytes: memoryMib * 1024 * 1024, state };
+}
+
+export function composeArguments(directory: string, held: MicrovmBundle, template: TemplateUse["mode"] | undefined): string[] {
+  const { spec, kernel, size, kvm } = held;
+  return machineArguments({
+    kernel,
+    root: checkSpec(spec).drive,
+    scratch: placesOf(directory).scratch,
+    size,
+    network: spec.network.kind === "bridge",
+    shares: countShares(spec),
+    kvm,
+    ...(template === undefined ? {} : { template }),
+  });
+}
+
+export function countShares(spec: SandboxSpec): number {
+  return spec.mounts.filter(({ kind }) => kind === "bind").length;
 }
 
 /** A user for this machine alone, above every range that distributions hand out (and below 2^31, where some programs stop). */

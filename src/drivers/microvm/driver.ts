@@ -11,7 +11,7 @@
 import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Call } from "../../contract/call.ts";
-import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
+import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport, TemplateFacet } from "../../contract/driver.ts";
 import { Failure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
@@ -20,10 +20,11 @@ import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isThere, placeMark, removeFile } from "../../host/workload-files.ts";
-import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle } from "./bundle.ts";
+import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle, type TemplateUse } from "./bundle.ts";
 import { type Probed, probeMachines, type UsableMachines } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { sizeOf } from "./size.ts";
+import { createTemplates } from "./templates.ts";
 import { MICROVM_TRAITS, microvmTraitNames } from "./traits.ts";
 
 export interface MicrovmDriverOptions {
@@ -50,16 +51,25 @@ class MicrovmDriver implements BoundaryDriver {
   readonly kind = "microvm";
   readonly traits = MICROVM_TRAITS;
   readonly #options: MicrovmDriverOptions;
+  readonly templates: TemplateFacet;
   #probed: Promise<Probed> | undefined;
+  #fingerprint: string | undefined;
 
   constructor(options: MicrovmDriverOptions) {
     this.#options = options;
+    this.templates = createTemplates({
+      launcher: options.launcher,
+      fingerprint: () => this.#fingerprint,
+      launch: (bundle, main, template, call) => this.#launch(bundle, main, call, template),
+    });
   }
 
   async probe(call: Call): Promise<ProbeReport> {
     const probed = probeMachines({ ...this.#options, driver: this, bundleFor: (machines, spec, directory) => this.#bundle(machines, spec, directory) }, call);
     this.#probed = probed;
-    return (await probed).report;
+    const { report, machines } = await probed;
+    this.#fingerprint = machines?.fingerprint;
+    return report;
   }
 
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
@@ -77,14 +87,18 @@ class MicrovmDriver implements BoundaryDriver {
     return this.#bundle(machines, spec, directory);
   }
 
-  async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
+  launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
+    return this.#launch(bundle, main, call);
+  }
+
+  async #launch(bundle: Bundle, main: ProcessSpec, call: Call, template?: TemplateUse): Promise<Sandbox> {
     const held = readBundle(bundle);
     const places = placesOf(bundle.directory);
     removeFile(places.exitRecord);
     removeFile(places.startMark);
     placeMark(places.launchMark);
     try {
-      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main), call);
+      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main, template), call);
       call.reached("boundary-raised");
       return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
     } catch (thrown) {
@@ -118,6 +132,7 @@ class MicrovmDriver implements BoundaryDriver {
       size,
       bootDeadlineMs: machines.bootDeadlineMs,
       socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      ...(machines.fingerprint === undefined ? {} : { fingerprint: machines.fingerprint }),
       fileBinds: spec.mounts.flatMap((mount, at) => (mount.kind === "bind" && !statSync(mount.source).isDirectory() ? [at] : [])),
     };
     ensureDirectory(directory, 0o711);

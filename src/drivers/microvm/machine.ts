@@ -21,28 +21,57 @@ export interface MachineParts {
   readonly network: boolean;
   readonly shares: number;
   readonly kvm: boolean;
+  /** Its memory is a template's: saved there, with placeholders for every device, or begun from there. */
+  readonly template?: "save" | "resume";
 }
+
+/** Ports for shares in machines of templates, used or not: what is saved must have what each machine that begins from it may need. */
+export const TEMPLATE_SHARES = 4;
+/** Drives of a template are this long, which no image and no disk is. The guest asks once; the monitor still refuses what lies beyond the real end. */
+const PLACEHOLDER_BYTES = 2 ** 50;
 
 /** Translations of emulated code; QEMU's default is a quarter of the guest's memory, on top of it. */
 const TRANSLATION_MIB = 64;
 
 export function machineArguments(parts: MachineParts): string[] {
   const { kernel, root, size } = parts;
+  const { template } = parts;
+  const shares = template === undefined ? parts.shares : TEMPLATE_SHARES;
+  const served = template === "save" ? shares : parts.shares;
   return [
-    ["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on`],
+    ["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on${memoryBackend(parts)}`],
+    template === undefined ? [] : memoryArguments(size.memoryMib, template),
     ["-accel", parts.kvm ? "kvm" : `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", parts.kvm ? "host" : "max"],
     ["-smp", String(size.processors), "-m", `${size.memoryMib}M`],
     ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
     ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
     ["-global", "virtio-mmio.force-legacy=false"],
     ["-kernel", kernel.vmlinux, "-initrd", kernel.initrd, "-append", commandLine(parts)],
-    drive("root", `file=${escape(root.path)},format=${root.format},readonly=on`),
-    drive("scratch", `file=${escape(parts.scratch)},format=raw,discard=unmap`),
-    ["-device", `virtio-serial-device,max_ports=${2 + parts.shares}`],
-    port("agent", "org.bulkhead.agent", "fd={agent}"),
-    Array.from({ length: parts.shares }, (_, at) => port(`share${at}`, `org.bulkhead.share.${at}`, `fd={share:${at}}`)).flat(),
+    drive("root", `${template === "save" ? PLACEHOLDER : `file=${escape(root.path)},format=${root.format}`},readonly=on`),
+    drive("scratch", template === "save" ? PLACEHOLDER : `file=${escape(parts.scratch)},format=raw,discard=unmap`),
+    ["-device", `virtio-serial-device,max_ports=${2 + shares}`],
+    port("agent", "org.bulkhead.agent", "socket", ",fd={agent}"),
+    Array.from({ length: shares }, (_, at) =>
+      at < served ? port(`share${at}`, `org.bulkhead.share.${at}`, "socket", `,fd={share:${at}}`) : port(`share${at}`, `org.bulkhead.share.${at}`, "null"),
+    ).flat(),
     parts.network ? ["-netdev", "tap,id=network,fd={tap},vhost=off", "-device", "virtio-net-device,netdev=network"] : [],
     ["-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console"],
+  ].flat();
+}
+
+const PLACEHOLDER = `driver=null-co,size=${PLACEHOLDER_BYTES},read-zeroes=on`;
+
+function memoryBackend({ template }: MachineParts): string {
+  return template === undefined ? "" : ",memory-backend=memory";
+}
+
+/** Saved: the guest writes the file itself. Begun from: what it changes is its own. The control channel is held while the machine is raised. */
+function memoryArguments(memoryMib: number, template: "save" | "resume"): string[] {
+  const shared = template === "save" ? "on" : "off";
+  return [
+    ["-object", `memory-backend-file,id=memory,size=${memoryMib}M,mem-path={memory},share=${shared}`],
+    ["-chardev", "socket,id=control,fd={control}", "-mon", "chardev=control,mode=control"],
+    template === "resume" ? ["-S", "-incoming", "defer"] : [],
   ].flat();
 }
 
@@ -50,8 +79,8 @@ function drive(id: string, options: string): string[] {
   return ["-drive", `id=${id},if=none,${options}`, "-device", `virtio-blk-device,drive=${id},serial=${id}`];
 }
 
-function port(id: string, name: string, socket: string): string[] {
-  return ["-chardev", `socket,id=${id},${socket}`, "-device", `virtserialport,chardev=${id},name=${name}`];
+function port(id: string, name: string, backend: string, options = ""): string[] {
+  return ["-chardev", `${backend},id=${id}${options}`, "-device", `virtserialport,chardev=${id},name=${name}`];
 }
 
 /** A comma ends an option, two are one. */

@@ -19,6 +19,7 @@ import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyWhole, ensureDirectory, writeWhole } from "../../host/workload-files.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
+import { fingerprint } from "./fingerprint.ts";
 import { findKernel, type GuestKernel } from "./kernels.ts";
 import { findLibraries } from "./libraries.ts";
 import { MICROVM_FACETS } from "./sandbox.ts";
@@ -31,6 +32,8 @@ export interface UsableMachines {
   readonly kernel: GuestKernel;
   readonly kvm: boolean;
   readonly bootDeadlineMs: number;
+  /** Absent in trials: they are never begun from a template. */
+  readonly fingerprint?: string;
 }
 
 export interface Probed {
@@ -92,7 +95,8 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
   findings.push({ id: "machine-boots", level: "ok", what: `qemu ${version} booted ${search.kernel.vmlinux}, emulated, and ran a program in ${tookMs} ms` });
   const hardware = await tryHardware(context, { ...emulated, kvm: true, bootDeadlineMs: tookMs }, call);
   findings.push(hardware);
-  return conclude(findings, { ...emulated, kvm: hardware.level === "ok", bootDeadlineMs: Math.max(LEAST_DEADLINE_MS, tookMs * 20) });
+  const usable = { ...emulated, kvm: hardware.level === "ok", bootDeadlineMs: Math.max(LEAST_DEADLINE_MS, tookMs * 20) };
+  return conclude(findings, { ...usable, fingerprint: await fingerprint(usable) });
 }
 
 function conclude(findings: readonly Finding[], machines: UsableMachines | undefined): Probed {
