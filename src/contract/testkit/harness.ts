@@ -23,7 +23,7 @@ export interface ConformanceHarness {
   /** Resident bytes of what stands between the workload and its reader, for the back-pressure case; absent where it cannot be told apart. */
   bufferedBytes?(workload: string): Promise<number>;
   /** Damages a template where its directory is, so that nothing can begin from it any more. For drivers with templates. */
-  damageTemplate?(directory: string): Promise<void>;
+  readonly damageTemplate?: (directory: string) => Promise<void>;
   close(): Promise<void>;
 }
 

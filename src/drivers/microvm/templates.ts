@@ -76,7 +76,8 @@ function digest(value: unknown): string {
 async function bake(context: TemplateContext, bundle: Bundle, place: BundlePlace, call: Call): Promise<Template> {
   const held = readBundle(bundle);
   const key = keyOf(held);
-  if (key === undefined || held.fingerprint === undefined) throw new Failure("UNSUPPORTED", "No template can be made for this machine", { boundary: place.kind });
+  if (key === undefined || held.fingerprint === undefined)
+    throw new Failure("UNSUPPORTED", "No template can be made for this machine", { boundary: place.kind });
   const { memory, state, description } = templatePlaces(place.directory);
   ensureDirectory(place.directory, 0o711);
   for (const path of [memory, state, description]) removeFile(path);
