@@ -60,6 +60,8 @@ export interface HostConfig {
   readonly UsernsMode?: string;
   /** The boundary, in Docker's word. */
   readonly Isolation?: string;
+  /** A machine shall boot, though there be a template to begin from. */
+  readonly Cold?: boolean;
   readonly Runtime?: string;
   readonly ConsoleSize?: readonly [number, number];
 }
@@ -111,6 +113,8 @@ export interface BoundaryDocument {
   readonly version: string;
   readonly emulated: boolean;
   readonly traits: readonly string[];
+  /** How a machine came up. */
+  readonly start?: "cold" | "template";
 }
 
 export interface WorkloadSummary {

@@ -23,6 +23,12 @@ export interface ProbeReport {
   readonly facets: readonly string[];
 }
 
+export interface TemplateDocument {
+  readonly kind: string;
+  readonly key: string;
+  readonly directory: string;
+}
+
 export interface DoctorReport {
   readonly schemaVersion: number;
   readonly findings: readonly Finding[];
@@ -80,6 +86,21 @@ export class System {
       signal: options.signal,
     });
     return Array.isArray(answer) ? answer : (answer as { probes: ProbeReport[] }).probes;
+  }
+
+  /** Saved machines that others begin from; the daemon makes them by itself. */
+  async templates(options: Cancellable = {}): Promise<readonly TemplateDocument[]> {
+    const { templates } = await this.transport.json<{ templates: TemplateDocument[] }>({
+      method: "GET",
+      path: "/bulkhead/v1/templates",
+      signal: options.signal,
+    });
+    return templates;
+  }
+
+  /** What began from them goes on; others are made as they are wanted. */
+  async removeTemplates(options: Cancellable = {}): Promise<void> {
+    await this.transport.json({ method: "DELETE", path: "/bulkhead/v1/templates", signal: options.signal });
   }
 
   doctor(options: { readonly fresh?: boolean } & Cancellable = {}): Promise<DoctorReport> {

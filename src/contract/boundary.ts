@@ -36,4 +36,6 @@ export interface BoundaryIdentity {
   readonly emulated: boolean;
   /** Names of the traits that hold for this workload, for floors to compare by inclusion. */
   readonly traits: readonly string[];
+  /** How this sandbox came up: booted, or begun from a template, whose other sandboxes booted into the same state. Absent where nothing boots, and before. */
+  readonly start?: "cold" | "template";
 }

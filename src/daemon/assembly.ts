@@ -79,6 +79,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       root: places.root,
       measureDirectories: async (directories) => (await launcher.request("diskUse", { directories })).bytes,
       defaultIsolation: configuration.defaultIsolation ?? "container",
+      templates: { enabled: configuration.templates ?? true },
       log,
     });
     undo.push(() => engine.close());

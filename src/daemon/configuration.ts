@@ -35,6 +35,7 @@ export const CONFIGURATION_SCHEMA = Type.Object(
       Type.Array(path("A directory with HOST[:PORT]/ca.crt"), { description: "Certificates of registries, as Docker keeps them" }),
     ),
     subnets: Type.Optional(Type.Array(Type.String(), { description: "Ranges to take networks from, in CIDR form, in this order" })),
+    templates: Type.Optional(Type.Boolean({ description: "Whether machines begin from saved ones where they can; true by default" })),
     machine: Type.Optional(
       Type.Object(
         {

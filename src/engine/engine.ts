@@ -34,6 +34,7 @@ import { Removal } from "./removal.ts";
 import { Roster } from "./roster.ts";
 import { logSpec } from "./sandbox-spec.ts";
 import { Stopping } from "./stopping.ts";
+import { TEMPLATES, Templates, type TemplateOptions } from "./templates.ts";
 import { viewWorkload } from "./view.ts";
 import type { WaitResult } from "./waits.ts";
 import type { Workload } from "./workload.ts";
@@ -50,6 +51,7 @@ export interface EngineOptions {
   readonly log?: Log;
   readonly clock?: Clock;
   readonly launchAhead?: Partial<LaunchAheadOptions>;
+  readonly templates?: Partial<TemplateOptions>;
   /** Bytes on disk of directories, in their order: the launcher's `diskUse`. Nothing is counted where it is absent. */
   readonly measureDirectories?: (directories: readonly string[]) => Promise<readonly number[]>;
   /** Bytes that the kernel could give out now; the kernel's own word when absent. */
@@ -72,7 +74,8 @@ export function createEngine(options: EngineOptions): Engine {
     measureDirectories: options.measureDirectories ?? (async (directories) => directories.map(() => 0)),
   };
   const probes = new Probes(clock);
-  const raising = new Raising(context, { ...LAUNCH_AHEAD, ...options.launchAhead }, options.availableMemory);
+  const templates = new Templates(context, { ...TEMPLATES, ...options.templates }, options.availableMemory);
+  const raising = new Raising(context, templates, { ...LAUNCH_AHEAD, ...options.launchAhead }, options.availableMemory);
   const execs = new Execs(context);
   const removal = new Removal(context, raising, execs);
   const life = new Life(context, { raising, removal, health: new HealthChecks(context) });
@@ -137,12 +140,15 @@ export function createEngine(options: EngineOptions): Engine {
       const asked = options.drivers.filter((driver) => kind === undefined || driver.kind === kind);
       return Promise.all(asked.map((driver) => probes.ask(driver, how.fresh, call)));
     },
+    templates: () => templates.list(),
+    removeTemplates: () => templates.clear(),
     recover: (call) => recovery.recover(call),
     close: async () => {
       life.close();
       for (const workload of roster.all()) workload.raise?.abort.abort();
       await Promise.all(roster.all().map((workload) => workload.mutex.run(() => raising.discard(workload))));
       await removal.settle();
+      await templates.close();
     },
   };
 }

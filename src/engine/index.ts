@@ -52,6 +52,8 @@ export interface WorkloadRequest {
   readonly shmBytes?: number;
   readonly security: SecurityRequest;
   readonly init: boolean;
+  /** A machine shall boot, though there be a template of its shape. */
+  readonly cold?: boolean;
   readonly restart: RestartPolicy;
   readonly autoRemove: boolean;
   readonly stopSignal?: string;
@@ -196,10 +198,17 @@ export interface LogEntry {
   readonly bytes: Uint8Array;
 }
 
+export interface TemplateView {
+  readonly kind: BoundaryKind;
+  /** What it was made for: shape, kernel, init, engine, processor. */
+  readonly key: string;
+  readonly directory: string;
+}
+
 /** Something that happened. Names in the past tense; adapters translate. */
 export interface EngineEvent {
   readonly kind: "workload" | "image" | "network" | "volume" | "daemon";
-  /** `created`, `started`, `died`, `stopped`, `killed`, `paused`, `resumed`, `restarted`, `renamed`, `removed`, `attached`, `detached`, `resized`, `out-of-memory`, `exec-created`, `exec-started`, `exec-died`, `health-changed`, `updated`, `pulled`, `tagged`, `untagged`, `deleted`, `loaded`, … */
+  /** `created`, `started`, `died`, `stopped`, `killed`, `paused`, `resumed`, `restarted`, `renamed`, `removed`, `attached`, `detached`, `resized`, `out-of-memory`, `exec-created`, `exec-started`, `exec-died`, `health-changed`, `updated`, `template-made`, `template-discarded`, `pulled`, `tagged`, `untagged`, `deleted`, `loaded`, … */
   readonly name: string;
   /** The id of what it happened to. */
   readonly subject: string;
@@ -258,6 +267,11 @@ export interface Engine {
   /** Cached per boundary for as long as the host does not change; `fresh` asks again. */
   probe(kind: BoundaryKind | undefined, options: { readonly fresh: boolean }, call: Call): Promise<readonly ProbeReport[]>;
   readonly defaultIsolation: BoundaryKind;
+
+  /** Saved machines that others begin from, made by the engine itself. */
+  templates(): readonly TemplateView[];
+  /** Removes them; what began from them goes on. Others are made as they are wanted. */
+  removeTemplates(): Promise<void>;
 
   /** Adopts what runs, records what ended meanwhile, removes what a crash half-made. Once, before anything else. */
   recover(call: Call): Promise<void>;

@@ -8,6 +8,7 @@ import type { Sandbox } from "../contract/sandbox.ts";
 import { readAvailableMemory } from "./available-memory.ts";
 import { getDriver, ownCall, workloadDirectory, type Context } from "./context.ts";
 import { buildSandboxSpec, logSpec, type Reservations } from "./sandbox-spec.ts";
+import type { Templates } from "./templates.ts";
 import type { Workload } from "./workload.ts";
 
 export interface Raise {
@@ -37,10 +38,12 @@ export class Raising {
   private readonly context: Context;
   private readonly options: LaunchAheadOptions;
   private readonly availableMemory: () => number;
+  private readonly templates: Templates;
   private readonly ahead = new Set<Workload>();
 
-  constructor(context: Context, options: LaunchAheadOptions, availableMemory: () => number = readAvailableMemory) {
+  constructor(context: Context, templates: Templates, options: LaunchAheadOptions, availableMemory: () => number = readAvailableMemory) {
     this.context = context;
+    this.templates = templates;
     this.options = options;
     this.availableMemory = availableMemory;
   }
@@ -156,7 +159,8 @@ export class Raising {
       const bundle = await driver.prepare(spec, workloadDirectory(context, id), call);
       if (signal.aborted) throw new Failure("CANCELLED", "the launch was given up", { workload: id });
       context.roster.change(workload, { step: "launching", bundle, network: spec.network });
-      const sandbox = await driver.launch(bundle, workload.record.main, call);
+      const { main, request } = workload.record;
+      const sandbox = await this.templates.launch(driver, bundle, { main, cold: request.cold === true }, call);
       if (!signal.aborted) return sandbox;
       await sandbox.end(ownCall(context));
       throw new Failure("CANCELLED", "the launch was given up", { workload: id });

@@ -3,7 +3,7 @@
  * Nothing here is synced: after a power cut nothing of a boundary stands, and a bundle can be prepared again.
  */
 
-import { chmodSync, copyFileSync, existsSync, mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 
 /** Makes a directory and what is missing above it; what is there stays. `mode` holds whatever the umask says. */
@@ -49,6 +49,11 @@ export function isThere(path: string): boolean {
 
 export function isDirectory(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Names in a directory; none where it is not there. */
+export function listNames(path: string): readonly string[] {
+  return existsSync(path) ? readdirSync(path) : [];
 }
 
 export function removeFile(path: string): void {

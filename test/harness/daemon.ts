@@ -20,20 +20,23 @@ export class TestDaemon {
   readonly root: string;
   readonly socket: string;
   readonly client: Client;
-  private readonly configuration: object | undefined;
+  private readonly configuration: object;
   private process: ChildProcess | undefined;
   private log = "";
 
-  private constructor(root: string, configuration: object | undefined) {
+  private constructor(root: string, configuration: object) {
     this.root = root;
     this.configuration = configuration;
     this.socket = join(root, "api.sock");
     this.client = new Client({ host: `unix://${this.socket}` });
   }
 
-  /** Starts on a fresh root and, unless told otherwise, loads the embedded image. `below`: where the root is made. */
+  /**
+   * Starts on a fresh root and, unless told otherwise, loads the embedded image. `below`: where the root is made. Templates are made in the
+   * background and would be seen where nothing may be left: they are off unless the configuration says otherwise.
+   */
   static async open(options: { readonly image?: boolean; readonly configuration?: object; readonly below?: string } = {}): Promise<TestDaemon> {
-    const daemon = new TestDaemon(mkdtempSync(join(options.below ?? tmpdir(), "bulkhead-test-")), options.configuration);
+    const daemon = new TestDaemon(mkdtempSync(join(options.below ?? tmpdir(), "bulkhead-test-")), { templates: false, ...options.configuration });
     await daemon.start();
     if (options.image !== false) await daemon.loadBusybox();
     return daemon;
@@ -67,11 +70,9 @@ export class TestDaemon {
   async start(): Promise<void> {
     const node = join(CHECKOUT, "node_modules/.bin/node");
     const words = [join(CHECKOUT, "dist/daemon.js"), "--root", this.root, "--socket", this.socket];
-    if (this.configuration !== undefined) {
-      const file = join(this.root, "config.json");
-      writeFileSync(file, JSON.stringify(this.configuration));
-      words.push("--config", file);
-    }
+    const file = join(this.root, "config.json");
+    writeFileSync(file, JSON.stringify(this.configuration));
+    words.push("--config", file);
     const child = spawn(node, words, { stdio: ["ignore", "pipe", "pipe"] });
     this.process = child;
     const hear = (chunk: Buffer): void => {

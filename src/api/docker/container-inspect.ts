@@ -8,6 +8,7 @@ import { isStanding, stateJson } from "./container-state.ts";
 import { echoOf, echoPart } from "./echo.ts";
 import { defaultHostConfig } from "./host-config.ts";
 import type { DockerParts } from "./parts.ts";
+import { present } from "./present.ts";
 
 export function inspectRoutes(parts: DockerParts): readonly Route[] {
   return [
@@ -55,10 +56,10 @@ export function inspectJson(parts: DockerParts, view: WorkloadView, sizeBytes: n
   };
 }
 
-/** Exactly the fields that every inspect carries: kind, engine, version, emulated, traits. */
+/** The fields that every inspect carries: kind, engine, version, emulated, traits; of machines that have come up, how. */
 export function boundaryJson(view: WorkloadView): object {
-  const { kind, engine, version, emulated, traits } = view.boundary;
-  return { kind, engine, version, emulated, traits };
+  const { kind, engine, version, emulated, traits, start } = view.boundary;
+  return { kind, engine, version, emulated, traits, ...present({ start }) };
 }
 
 /** The image may have been taken from the store by force: a workload is shown without it. */

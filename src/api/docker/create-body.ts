@@ -60,6 +60,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     ...present({ shmBytes: host.ShmSize || undefined }),
     security: readSecurity(host),
     init: host.Init ?? false,
+    ...present({ cold: host.Cold ?? undefined }),
     restart: readRestart(host),
     autoRemove: host.AutoRemove ?? false,
     ...present({ stopSignal: body.StopSignal || undefined, stopTimeoutSeconds: body.StopTimeout ?? undefined }),

@@ -56,6 +56,7 @@ const HostConfig = Type.Object({
   Sysctls: textMap,
   Runtime: text,
   Isolation: text,
+  Cold: flag,
   Memory: whole,
   MemorySwap: whole,
   MemoryReservation: whole,

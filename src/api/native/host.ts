@@ -1,4 +1,4 @@
-/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/shutdown`, `/workloads/{id}`, `/execs/{id}/signal`. */
+/** What this host can do and who serves here: `/bulkhead/v1/version`, `/probes`, `/doctor`, `/templates`, `/shutdown`, `/workloads/{id}`, `/execs/{id}/signal`. */
 
 import { Type } from "@sinclair/typebox";
 import { BOUNDARY_KINDS, type BoundaryKind } from "../../contract/boundary.ts";
@@ -81,6 +81,16 @@ export function hostRoutes(parts: NativeParts): readonly Route[] {
       async handle(exchange) {
         const { Signal } = await readJson(exchange, signalShape);
         exchange.json(200, { delivered: await engine.signalExec(exchange.parameter("id"), Signal, exchange.call) });
+      },
+    },
+    { method: "GET", path: "/bulkhead/v1/templates", handle: (exchange) => exchange.json(200, { templates: engine.templates() }) },
+    {
+      method: "DELETE",
+      path: "/bulkhead/v1/templates",
+      outlivesClient: true,
+      async handle(exchange) {
+        await engine.removeTemplates();
+        exchange.json(200, {});
       },
     },
     { method: "GET", path: "/bulkhead/v1/workloads", handle: (exchange) => exchange.json(200, { workloads: engine.list() }) },

@@ -58,6 +58,7 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     state: new MemoryDisk().open(),
     root,
     defaultIsolation: "container",
+    templates: { enabled: false },
     availableMemory: () => Number.POSITIVE_INFINITY,
   });
   const engine: Engine = { ...made, ...options.engine };

@@ -74,6 +74,7 @@ export const systemReset: Command = {
     if (!(await confirm(flags, `This ends and removes all workloads, volumes, networks and images of the daemon at ${client.host}.`))) return 1;
     let code = 0;
     for (const step of [resetWorkloads, resetVolumes, resetNetworks, resetImages]) code = Math.max(code, await step(client));
+    await client.system.removeTemplates();
     if (flags.on("stop")) {
       const { pid } = await client.system.stop({ teardown: true });
       await untilSilent(client);

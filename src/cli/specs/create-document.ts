@@ -101,6 +101,7 @@ function hostConfig(flags: Flags, parsed: Pick<HostConfig, "Binds" | "Tmpfs" | "
     UsernsMode: flags.text("userns"),
     CgroupnsMode: flags.text("cgroupns"),
     Isolation: isolation,
+    Cold: flags.on("cold") || undefined,
     Runtime: flags.text("runtime"),
   });
 }

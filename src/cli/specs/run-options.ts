@@ -36,6 +36,7 @@ export const CREATE_OPTIONS: readonly OptionDefinition[] = [
   list("cap-drop", "name", "Drop a capability; ALL drops every one"),
   text("cgroupns", "host|private", "Cgroup namespace"),
   text("cidfile", "file", "Write the workload's id there", { completes: "files" }),
+  flag("cold", "Boot a machine, though there be a template to begin from"),
   number("cpu-shares", "weight", "Relative share of processor time, 2 to 262144", { short: "c" }),
   text("cpus", "number", "Processors' worth of time: 0.5 is half of one"),
   text("cpuset-cpus", "list", "Processors that may be used: 0-2,5"),

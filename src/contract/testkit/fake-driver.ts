@@ -88,6 +88,7 @@ export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
     keyOf: () => "fake",
     bake: (_bundle, { directory }, call) =>
       step("bake", call, () => {
+        host.makeDirectory(directory);
         host.place(directory).template = "whole";
         return templateIn(directory);
       }),

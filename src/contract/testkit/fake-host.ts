@@ -3,7 +3,7 @@
  * daemon away, and make another that finds what still stands.
  */
 
-import { rmSync } from "node:fs";
+import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { Failure } from "../failure.ts";
 import type { EndReason } from "../sandbox.ts";
 import type { FakeSupervisor } from "./fake-supervisor.ts";
@@ -114,6 +114,15 @@ export class FakeHost {
     this.standing.delete(directory);
     const place = this.places.get(directory);
     if (place !== undefined) place.record = { reason, started };
+  }
+
+  /** As something on the host's disk of which the fake knows nothing. */
+  makeDirectory(directory: string): void {
+    mkdirSync(directory, { recursive: true });
+  }
+
+  isThere(directory: string): boolean {
+    return existsSync(directory);
   }
 
   clear(directory: string): void {

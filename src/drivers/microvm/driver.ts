@@ -100,7 +100,10 @@ class MicrovmDriver implements BoundaryDriver {
     try {
       const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main, template), call);
       call.reached("boundary-raised");
-      return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
+      const identity = { ...held.identity, start: template === undefined ? "cold" : "template" } as const;
+      return connectSandbox(
+        sandboxOptions(bundle, { ...held, identity }, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }),
+      );
     } catch (thrown) {
       removeFile(places.launchMark);
       throw thrown;

@@ -73,6 +73,7 @@ export function makeWorld(options: WorldOptions = {}): World {
       clock,
       defaultIsolation: "container",
       availableMemory: () => Infinity,
+      templates: { enabled: false },
       ...how.engine,
     });
     return { engine, driver, images, networks, volumes };

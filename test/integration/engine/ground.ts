@@ -44,6 +44,8 @@ export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine 
     state: wrapping.store?.(store) ?? store,
     root: ground.root,
     defaultIsolation: driver.kind,
+    // Made in the background: it would be seen where nothing may be left.
+    templates: { enabled: false },
   });
   return {
     engine,
