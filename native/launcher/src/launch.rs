@@ -193,7 +193,7 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
     };
     let start_mark = supervisors::start_mark(&run, &plan.workload);
     let unmade = {
-        let workload = plan.workload.clone();
+        let (run, workload) = (run.clone(), plan.workload.clone());
         Box::new(move || supervisors::leave(&run, &workload))
     };
     let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, start_mark, unmade };

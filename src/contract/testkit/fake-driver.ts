@@ -94,9 +94,10 @@ export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
       }),
     find: (directory) => (host.places.get(directory)?.template === undefined ? undefined : templateIn(directory)),
     launch: (template, bundle, main, call) =>
-      step("launch-template", call, () => {
+      step("launch-template", call, async () => {
         if (host.places.get(template.directory)?.template !== "whole") throw new Failure("CORRUPT_DATA", "nothing can begin from this template");
-        return launch(bundle, main, call);
+        const sandbox = await launch(bundle, main, call);
+        return { ...sandbox, identity: { ...identity, start: "template" } };
       }),
   };
 

@@ -53,6 +53,7 @@ export const TEMPLATE_CASES: readonly ConformanceCase[] = [
         const draw = async () => {
           const { bundle } = await stage.prepare();
           const sandbox = await need(stage.driver.templates).launch(template, bundle, stage.process(stage.say.random(64)), stage.call);
+          expect(sandbox.identity.start).toBe("template");
           return (await stage.finish(sandbox)).stdout;
         };
         const drawn = await Promise.all([draw(), draw()]);
@@ -87,7 +88,8 @@ export const TEMPLATE_CASES: readonly ConformanceCase[] = [
     needsTemplates: true,
     async run(stage) {
       await withTemplate(stage, {}, async (template, place) => {
-        await need(stage.harness.damageTemplate)(place.directory);
+        const damage = need(stage.harness.damageTemplate);
+        await damage(place.directory);
         const { bundle } = await stage.prepare();
         const main = stage.process(stage.say.exit(4));
         expect(await failureCode(need(stage.driver.templates).launch(template, bundle, main, stage.call))).not.toBe("none");
