@@ -18,6 +18,7 @@ import type { Gap, Series, SubjectDescription } from "./series.ts";
 import { summarize } from "./statistics.ts";
 import type { ExecTarget, Subject } from "./subject.ts";
 import { BulkheadSubject } from "./subjects/bulkhead.ts";
+import { openTemplateSubject } from "./subjects/template.ts";
 import { PlainHost } from "./subjects/plain-host.ts";
 import { RawCrun } from "./subjects/raw-crun.ts";
 import { RawQemu } from "./subjects/raw-qemu.ts";
@@ -86,16 +87,15 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
       continue;
     }
     const { engine, version, emulated } = probe.identity;
-    subjects.push(
-      new BulkheadSubject({
-        client,
-        isolation: probe.kind,
-        image: options.image,
-        gaugeImage: GAUGE_IMAGE,
-        root,
-        description: { id: probe.kind, boundary: probe.kind, engine, version, emulated },
-      }),
-    );
+    const described = { id: probe.kind, boundary: probe.kind, engine, version, emulated };
+    const shared = { client, isolation: probe.kind, image: options.image, gaugeImage: GAUGE_IMAGE, root, description: described };
+    subjects.push(new BulkheadSubject(shared));
+    try {
+      const template = await openTemplateSubject(shared);
+      if (template !== undefined) subjects.push(template);
+    } catch (thrown) {
+      gaps.push({ subject: `${probe.kind}-template`, metric: "all", because: reasonOf(thrown) });
+    }
   }
   if (options.boundariesOnly) return subjects;
   subjects.push(new PlainHost(context.gaugePath));
@@ -109,7 +109,7 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
   } catch (thrown) {
     gaps.push({ subject: "raw-crun", metric: "all", because: reasonOf(thrown) });
   }
-  for (const { description } of subjects.filter((subject) => subject.description.engine === "qemu")) {
+  for (const { description } of subjects.filter(({ description: { boundary, engine } }) => boundary !== undefined && engine === "qemu")) {
     try {
       const qemu = await openRawQemu(client, description, options.image);
       closing.push(() => qemu.close());
@@ -123,7 +123,11 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
 
 /** Raises a machine only to read how its monitor was started. */
 export async function openRawQemu(client: Client, machine: SubjectDescription, image: string): Promise<RawQemu> {
-  const { Id } = await client.workloads.create({ Image: image, Cmd: ["sleep", "100000"], HostConfig: { Isolation: machine.id, NetworkMode: "none" } });
+  const { Id } = await client.workloads.create({
+    Image: image,
+    Cmd: ["sleep", "100000"],
+    HostConfig: { Isolation: machine.id, NetworkMode: "none", Cold: true },
+  });
   try {
     await client.workloads.start(Id);
     const { State } = await client.workloads.inspect(Id);

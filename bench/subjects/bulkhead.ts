@@ -10,6 +10,8 @@ export interface BulkheadSubjectOptions {
   readonly client: Client;
   readonly description: SubjectDescription;
   readonly isolation: string;
+  /** Machines boot, though there be a template; true unless said otherwise, so that cold starts are measured as such. */
+  readonly cold?: boolean;
   readonly image: string;
   readonly gaugeImage: string;
   /** The daemon's root directory, for disk figures. */
@@ -85,13 +87,17 @@ export class BulkheadSubject implements Subject {
   }
 
   command(metric: string, command: readonly string[]): string {
-    const base = `bulkhead run --rm --isolation ${this.options.isolation} ${this.options.image}`;
+    const base = `bulkhead run --rm${this.cold ? " --cold" : ""} --isolation ${this.options.isolation} ${this.options.image}`;
     if (metric.startsWith("startup") || metric === "run_time") return `time ${base} ${command.join(" ")}`;
     return `bulkhead compare ${this.options.image}`;
   }
 
   close(): Promise<void> {
     return Promise.resolve();
+  }
+
+  private get cold(): boolean {
+    return this.options.cold ?? true;
   }
 
   private document(image: string, command: readonly string[], host: object): CreateDocument {
@@ -103,7 +109,7 @@ export class BulkheadSubject implements Subject {
       AttachStdout: true,
       AttachStderr: true,
       Labels: { "bulkhead.bench": "compare" },
-      HostConfig: { Isolation: this.options.isolation, NetworkMode: "none", ...host },
+      HostConfig: { Isolation: this.options.isolation, NetworkMode: "none", Cold: this.cold, ...host },
     };
   }
 }
