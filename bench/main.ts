@@ -11,6 +11,8 @@ import { comparePeers } from "./peers/compare-peers.ts";
 import { renderPeers } from "./peers/peers-table.ts";
 import { insidePrivateNamespaces } from "./private-namespaces.ts";
 import { createProgress } from "./progress.ts";
+import { reasonOf } from "./reason.ts";
+import type { CompareDocument } from "./report/document.ts";
 import { renderTable } from "./report/table.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -31,11 +33,23 @@ async function main(argv: readonly string[]): Promise<number> {
     if (options.mode === "check") return await check(context);
     const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
+    if ("claims" in document && document.series.length > 0) await keepForAdvice(client, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours), options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;
   } finally {
     progress.clear();
     client.close();
+  }
+}
+
+/** The advisor reads summaries. An older daemon that keeps none is no reason to lose what was measured. */
+async function keepForAdvice(client: Client, document: CompareDocument): Promise<void> {
+  const { schemaVersion, measuredAt, subjects } = document;
+  const series = document.series.map(({ samples: _samples, ...rest }) => rest);
+  try {
+    await client.advisor.keepMeasurements({ schemaVersion, measuredAt, subjects, series });
+  } catch (thrown) {
+    process.stderr.write(`bulkhead compare: the daemon did not keep the figures for \`bulkhead advise\`: ${reasonOf(thrown)}\n`);
   }
 }
 

@@ -19,7 +19,15 @@ export interface Bundle {
 // The CLI is CommonJS because Node starts such a file a millisecond sooner, and in two parts because its quickest answers
 // need little: together these are a fifth of the time that `bulkhead version` takes.
 export const BUNDLES: readonly Bundle[] = [
-  { name: "cli-program", entry: "src/cli/program.ts", output: "cli-program.cjs", format: "cjs", sources: ["src/cli", "sdk/src"] },
+  {
+    name: "cli-program",
+    entry: "src/cli/program.ts",
+    output: "cli-program.cjs",
+    format: "cjs",
+    sources: ["src/cli", "sdk/src"],
+    apart: { "../advice/yaml.ts": "./cli-yaml.cjs" },
+  },
+  { name: "cli-yaml", entry: "src/cli/advice/yaml.ts", output: "cli-yaml.cjs", format: "cjs", sources: ["src/cli"] },
   { name: "cli", entry: "src/cli/main.ts", output: "cli.cjs", format: "cjs", sources: ["src/cli", "sdk/src"], apart: { "./program.ts": "./cli-program.cjs" } },
   { name: "daemon", entry: "src/daemon/main.ts", output: "daemon.js", format: "esm", sources: ["src"] },
   { name: "bench", entry: "bench/main.ts", output: "bench.js", format: "esm", sources: ["bench", "sdk/src", "src/host", "src/contract"] },

@@ -1,6 +1,7 @@
 /** Everything that a daemon offers, behind one socket. */
 
 import { findSocketPath } from "./address.ts";
+import { Advisor } from "./advice.ts";
 import type { CreateDocument } from "./documents.ts";
 import { Execs } from "./execs.ts";
 import { ServerIdentity } from "./identity.ts";
@@ -25,6 +26,7 @@ export class Client {
   readonly networks: Networks;
   readonly volumes: Volumes;
   readonly system: System;
+  readonly advisor: Advisor;
   private readonly transport: Transport;
 
   constructor(options: ClientOptions = {}) {
@@ -36,6 +38,7 @@ export class Client {
     this.networks = new Networks(this.transport, identity);
     this.volumes = new Volumes(this.transport, identity);
     this.system = new System(this.transport, identity);
+    this.advisor = new Advisor(this.transport);
   }
 
   get host(): string {

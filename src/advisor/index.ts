@@ -5,3 +5,5 @@ export type { Question } from "./decide.ts";
 export type { Measurements } from "./figures.ts";
 export { assume, ASSUMPTIONS, type Architecture, type Host, type HostBoundary } from "./host.ts";
 export { parseRequirements, type Requirements, REQUIREMENTS_SCHEMA } from "./requirements.ts";
+export { type ImageFacts, merge, REQUIREMENTS_LABEL, requirementsOfImage } from "./image.ts";
+export { parseMeasurements } from "./measurements.ts";

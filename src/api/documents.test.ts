@@ -5,6 +5,7 @@ import { FAILURE_CODES } from "../contract/failure.ts";
 import { plainCall } from "../contract/call.ts";
 import { aliases } from "./docker/isolation.ts";
 import { dockerRoutes } from "./docker/routes.ts";
+import { adviceRoutes, type AdviceParts } from "./native/advice.ts";
 import { hostRoutes, type NativeParts } from "./native/host.ts";
 import { runRoutes } from "./native/run.ts";
 import { HTTP_STATUS } from "./status.ts";
@@ -13,7 +14,7 @@ import { handled, ignored, refused, warned } from "./docker/unsupported.ts";
 const text = readFileSync(new URL("../../docs/docker-api.md", import.meta.url), "utf8");
 
 /** Routes are only listed here, never served: their parts are not looked at. */
-const parts: NativeParts = {
+const parts: NativeParts & AdviceParts = {
   engine: {} as NativeParts["engine"],
   images: {} as NativeParts["images"],
   networks: {} as NativeParts["networks"],
@@ -22,12 +23,13 @@ const parts: NativeParts = {
   log: plainCall().log,
   now: () => 0,
   diagnose: async () => [],
+  advice: {} as AdviceParts["advice"],
 };
 
 describe("docs/docker-api.md", () => {
   it("lists every route, and no other", () => {
     const documented = [...text.matchAll(/^\| `((?:GET|HEAD|POST|PUT|DELETE) [^`]+)` \|/gm)].map(([, endpoint]) => endpoint ?? "");
-    const served = [...dockerRoutes(parts), ...hostRoutes(parts), ...runRoutes(parts)].map(({ method, path }) => `${method} ${path}`);
+    const served = [...dockerRoutes(parts), ...hostRoutes(parts), ...adviceRoutes(parts), ...runRoutes(parts)].map(({ method, path }) => `${method} ${path}`);
     expect(documented.toSorted()).toEqual(served.toSorted());
   });
 

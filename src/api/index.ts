@@ -14,6 +14,7 @@ import type { Identify } from "./connections.ts";
 import { API_VERSION, readVersion } from "./docker/api-version.ts";
 import type { ServerFacts } from "./docker/parts.ts";
 import { dockerRoutes } from "./docker/routes.ts";
+import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
 import { hostRoutes } from "./native/host.ts";
 import { runRoutes } from "./native/run.ts";
 import { ApiServer } from "./server.ts";
@@ -21,6 +22,7 @@ import { ApiServer } from "./server.ts";
 export type { Authorize, Identity, Intent } from "./access.ts";
 export type { Identify } from "./connections.ts";
 export type { ServerFacts } from "./docker/parts.ts";
+export type { AdviceSource } from "./native/advice.ts";
 
 export interface ApiParts {
   readonly engine: Engine;
@@ -34,6 +36,8 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
+  /** What the advisor knows of this host. */
+  readonly advice: AdviceSource;
   /** Lets the daemon end as a SIGTERM would: workloads go on, unless all that the daemon has on the host shall be taken away. */
   readonly stopDaemon?: (options: { readonly teardown: boolean }) => void;
   readonly log: Log;
@@ -50,7 +54,7 @@ export interface Api {
 export function createApi(parts: ApiParts): Api {
   const adapted = { ...parts, now: parts.now ?? Date.now };
   return new ApiServer({
-    routes: [...dockerRoutes(adapted), ...hostRoutes(adapted), ...runRoutes(adapted)],
+    routes: [...dockerRoutes(adapted), ...hostRoutes(adapted), ...adviceRoutes(adapted), ...runRoutes(adapted)],
     identify: parts.identify,
     authorize: parts.authorize,
     log: parts.log,

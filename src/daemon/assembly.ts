@@ -25,6 +25,7 @@ import { type NetworkRecord, openNetworks } from "../networks/networks.ts";
 import { authorize } from "../policy/index.ts";
 import { openStateStore } from "../state/index.ts";
 import { openVolumes, type VolumeRecord } from "../volumes/volumes.ts";
+import { createAdviceSource } from "./advice.ts";
 import type { Configuration } from "./configuration.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { createIdentify } from "./peer.ts";
@@ -101,6 +102,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       },
       identify: createIdentify(launcher, places.socket),
       authorize,
+      advice: createAdviceSource(engine, state),
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
       stopDaemon: (options) => {
         teardown = options.teardown;

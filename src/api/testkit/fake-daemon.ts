@@ -16,6 +16,7 @@ import { memoryNetworks, memoryVolumes } from "../../engine/testkit/neighbours.t
 import type { Networks } from "../../networks/index.ts";
 import type { Volumes } from "../../volumes/index.ts";
 import { createApi, type Api, type Authorize, type Identity } from "../index.ts";
+import { memoryAdvice } from "./memory-advice.ts";
 import { memoryImages, type MemoryImages } from "./memory-images.ts";
 
 export const TEST_IDENTITY: Identity = { pid: 1, uid: 0, gid: 0, groups: [0] };
@@ -71,6 +72,7 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     server: { version: "0.1.0", commit: "abcdef0", id: "test-root", rootDirectory: root, cgroup: "v2", insecureRegistries: [] },
     identify: options.identify ?? (async () => TEST_IDENTITY),
     authorize: options.authorize ?? (() => undefined),
+    advice: memoryAdvice(),
     diagnose: async () => [{ id: "kvm-boots", level: "missing", what: "no guest booted", remedy: "Enable virtualisation." }],
     log: options.log ?? plainCall().log,
   });

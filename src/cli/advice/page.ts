@@ -1,0 +1,56 @@
+/** The advice as a page for people. */
+
+import type { AdviceDocument } from "../../../sdk/src/index.ts";
+import { showBytes } from "../format/quantity.ts";
+import { clean, colour } from "../output.ts";
+
+export function renderAdvice(advice: AdviceDocument): string {
+  const { recommendation } = advice;
+  const head =
+    recommendation === null
+      ? colour("Nothing here can meet this.", "red")
+      : `${colour(recommendation.nesting.join(" › "), "bold")}${recommendation.engine === "" ? "" : ` (${clean(recommendation.engine)})`}   confidence: ${advice.confidence}`;
+  return `${[
+    head,
+    ...(recommendation === null ? [] : [clean(advice.reason)]),
+    ...section("Next best", advice.runnerUp === null ? [] : [`${advice.runnerUp.boundary}: it would win if ${advice.runnerUp.wouldWinIf}`]),
+    ...section("Ruled out", ruledOut(advice)),
+    ...section("Ranked (points, fewer is better)", ranking(advice)),
+    ...section(
+      "Do as well",
+      advice.mitigations.map(({ text }) => clean(text)),
+    ),
+    ...section("Measured here, or taken from the textbooks", evidence(advice)),
+    ...section(
+      "Assumed, because nobody said",
+      advice.assumptions.map(({ field, value, text }) => `${field} = ${show(value)}: ${clean(text)}`),
+    ),
+  ].join("\n")}\n`;
+}
+
+function section(title: string, lines: readonly string[]): string[] {
+  return lines.length === 0 ? [] : ["", colour(title, "bold"), ...lines.map((line) => `  ${line}`)];
+}
+
+/** One line for each boundary and reason, the rule and its source behind it. */
+function ruledOut(advice: AdviceDocument): string[] {
+  return advice.ruledOut.map(({ because, rule, source }) => `${clean(because)} ${colour(`[${rule}; ${clean(source)}]`, "grey")}`);
+}
+
+function ranking(advice: AdviceDocument): string[] {
+  return advice.ranking.flatMap(({ boundary, score, terms }) => [
+    `${boundary.padEnd(10)} ${score.toFixed(2)}`,
+    ...terms.map((term) => `  ${term.points.toFixed(2)} ${term.weight}: ${clean(term.because)}`),
+  ]);
+}
+
+function evidence(advice: AdviceDocument): string[] {
+  return advice.evidence.map(({ boundary, metric, value, unit, measuredAt, command }) => {
+    const figure = unit === "bytes" ? showBytes(value) : `${Number(value.toPrecision(3))} ${unit}`;
+    return `${boundary} ${metric} ${figure} ${colour(measuredAt === null ? `textbook: ${clean(command)}` : `${measuredAt}: ${clean(command)}`, "grey")}`;
+  });
+}
+
+function show(value: unknown): string {
+  return typeof value === "string" ? value : JSON.stringify(value);
+}

@@ -1,0 +1,91 @@
+import { readFileSync } from "node:fs";
+import { Failure } from "../../../sdk/src/index.ts";
+import { renderAdvice } from "../advice/page.ts";
+import { readRequirements, REQUIREMENT_OPTIONS } from "../advice/requirement-options.ts";
+import type { Command } from "../command.ts";
+import { print, printLine } from "../output.ts";
+
+export const command: Command = {
+  usage: "[OPTIONS] [IMAGE]",
+  description:
+    "Say which boundary a workload needs: from its requirements, the image, what this host can do, and what `bulkhead compare` measured here. What is not said is assumed by name. Exit code 1 where nothing here can meet the requirements.",
+  options: [
+    {
+      name: "requirements",
+      kind: "text",
+      value: "FILE",
+      help: "Requirements as JSON or YAML (docs/schema/requirements.json); options go before them",
+      completes: "files",
+    },
+    {
+      name: "assume",
+      kind: "list",
+      value: "KEY=VALUE",
+      help: "Answer for another host: kvm, sev-snp, tdx, gpu, realtime, nested, kernel, runsc, memory, cpus …",
+    },
+    {
+      name: "measurements",
+      kind: "text",
+      value: "FILE",
+      help: "A file of `bulkhead compare --json` instead of what was last measured here",
+      completes: "files",
+    },
+    { name: "json", kind: "flag", help: "The advice as one JSON document" },
+    ...REQUIREMENT_OPTIONS,
+  ],
+  examples: [
+    { command: "bulkhead advise --trust untrusted --tenancy multi busybox", says: "strangers' code" },
+    { command: "bulkhead advise --compliance hypervisor --assume kvm=yes", says: "on a host that is still to be bought" },
+    { command: "bulkhead advise --requirements needs.yaml --json", says: "for a script" },
+  ],
+  least: 0,
+  most: 1,
+  completes: "images",
+  run: async ({ flags, args, client }) => {
+    const file = flags.text("requirements");
+    const given = file === undefined ? {} : await readDocument(file);
+    const measurements = flags.text("measurements");
+    const advice = await client.advisor.advise({
+      requirements: over(given, readRequirements(flags)),
+      assume: flags.list("assume"),
+      ...(args[0] === undefined ? {} : { image: args[0] }),
+      ...(measurements === undefined ? {} : { measurements: trim(await readDocument(measurements)) }),
+    });
+    if (flags.on("json")) printLine(JSON.stringify(advice, undefined, 2));
+    else print(renderAdvice(advice));
+    return advice.recommendation === null ? 1 : 0;
+  },
+};
+
+/** JSON is YAML. */
+async function readDocument(path: string): Promise<unknown> {
+  const { parse } = await import("../advice/yaml.ts");
+  const text = readFileSync(path === "-" ? 0 : path, "utf8");
+  try {
+    return parse(text, { maxAliasCount: 50 }) ?? {};
+  } catch (cause) {
+    throw new Failure("INVALID_SPEC", `${path} is neither JSON nor YAML: ${(cause as Error).message}`, { cause });
+  }
+}
+
+/** What the options say goes before the file, field by field. What is no object is left for the daemon to refuse by its path. */
+function over(base: unknown, options: Readonly<Record<string, unknown>>): unknown {
+  if (!isRecord(base)) return base;
+  const merged: Record<string, unknown> = { ...base };
+  for (const [field, value] of Object.entries(options)) {
+    const known = merged[field];
+    merged[field] = isRecord(known) && isRecord(value) ? { ...known, ...value } : value;
+  }
+  return merged;
+}
+
+/** Raw samples are for people and plots; the advisor reads summaries. */
+function trim(document: unknown): unknown {
+  if (!isRecord(document) || !Array.isArray(document["series"])) return document;
+  const series = document["series"].map((one: unknown) => (isRecord(one) ? { ...one, samples: undefined } : one));
+  return { ...document, series, claims: undefined };
+}
+
+function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
