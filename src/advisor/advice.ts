@@ -82,11 +82,12 @@ export function advise(question: Question): Advice {
 function sharedMachine({ candidates, ruledOut, needs }: Decision): Candidate | undefined {
   const { facts } = needs;
   if (facts["tenancy"] !== "multi" || facts["trust"] === "untrusted" || facts["artifact"] !== "oci-image") return undefined;
-  const container = ruledOut.filter(({ boundary }) => boundary === "container");
-  if (container.some(({ rule }) => rule === "host-lacks" || rule.startsWith("budget-") || rule.startsWith("size-"))) return undefined;
+  const sharing = candidates.find(({ abilities }) => abilities.has("linux-kernel") && !abilities.has("own-kernel"));
+  const against = ruledOut.filter(({ boundary }) => boundary === sharing?.boundary);
+  if (sharing === undefined || against.some(({ rule }) => rule === "host-lacks" || rule.startsWith("budget-") || rule.startsWith("size-"))) return undefined;
   return candidates.find(({ boundary, abilities }) => {
-    const against = ruledOut.filter((one) => one.boundary === boundary);
-    return abilities.has("machine-wall") && against.length > 0 && against.every(({ rule }) => rule === "budget-density");
+    const reasons = ruledOut.filter((one) => one.boundary === boundary);
+    return abilities.has("machine-wall") && reasons.length > 0 && reasons.every(({ rule }) => rule === "budget-density");
   });
 }
 
@@ -104,10 +105,8 @@ function reasonOf({ ranked, ruledOut, needs }: Decision, chosen: Candidate | und
     return `One ${chosen.boundary} for each tenant, and containers in it: so many instances fit no other way, and the machine is the wall between tenants, the container only the one between a tenant's own.`;
   const [best, second] = ranked;
   const slow = chosen.emulated ? " It is emulated on this host: slow, and no security boundary." : "";
-  const loss =
-    chosen.boundary !== "gvisor" || needs.facts["trust"] !== "untrusted"
-      ? ""
-      : " A machine would be the stronger wall where hardware virtualisation is usable.";
+  const software = chosen.abilities.has("system-call-wall") && !chosen.abilities.has("machine-wall") && needs.facts["artifact"] === "oci-image";
+  const loss = software && needs.facts["trust"] === "untrusted" ? " A machine would be the stronger wall where hardware virtualisation is usable." : "";
   if (second === undefined || best === undefined) return `${chosen.boundary} is the only boundary that meets what was asked.${slow}${loss}`;
   const worse = second.terms
     .map((term) => ({ term, more: term.points - (best.terms.find((one) => one.id === term.id)?.points ?? 0) }))

@@ -17,10 +17,12 @@ export interface ImageFacts {
 }
 
 const ARCHITECTURES: readonly string[] = ["amd64", "arm64", "riscv64"] satisfies readonly Architecture[];
+/** What images of WebAssembly modules call their architecture. */
+const MODULES: readonly string[] = ["wasm", "wasm32"];
 const INIT = /^(?:\/usr)?\/(?:sbin\/init|lib\/systemd\/systemd|bin\/systemd)$|^(?:systemd|init)$/;
 
 export function requirementsOfImage(image: ImageFacts, host: Host): Requirements {
-  const module = image.os.startsWith("wasi") || image.architecture === "wasm" || image.architecture === "wasm32";
+  const module = image.os.startsWith("wasi") || MODULES.includes(image.architecture);
   const program = [...image.entrypoint, ...image.command][0] ?? "";
   const found: Requirements = {
     artifact: module ? "wasm-module" : "oci-image",

@@ -30,6 +30,7 @@ export function mismatches(value: unknown, schema: JsonSchema, path = ""): strin
     case "string":
     case "boolean":
       return typeof value === schema.type ? [] : [`${at} must be a ${schema.type}, not ${show(value)}`];
+    case undefined:
     default:
       return []; // an annotation alone constrains nothing
   }
