@@ -86,6 +86,7 @@ export interface LimitsSpec {
 export interface RlimitSpec {
   /** With prefix: `RLIMIT_NOFILE`. */
   readonly name: string;
+  /** -1 is without limit, on every wire. */
   readonly soft: number;
   readonly hard: number;
 }

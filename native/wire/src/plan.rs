@@ -271,8 +271,29 @@ pub struct GuestProcess {
 pub struct Rlimit {
     /// With prefix: `RLIMIT_NOFILE`.
     pub name: String,
+    #[serde(with = "unlimited")]
     pub soft: u64,
+    #[serde(with = "unlimited")]
     pub hard: u64,
+}
+
+/// The kernel's word for "no limit", which JSON's numbers cannot carry everywhere: it crosses wires as -1.
+pub const UNLIMITED: u64 = u64::MAX;
+
+mod unlimited {
+    use super::UNLIMITED;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(value: &u64, serializer: S) -> Result<S::Ok, S::Error> {
+        if *value == UNLIMITED { serializer.serialize_i64(-1) } else { serializer.serialize_u64(*value) }
+    }
+
+    pub fn deserialize<'a, D: Deserializer<'a>>(deserializer: D) -> Result<u64, D::Error> {
+        match i64::deserialize(deserializer)? {
+            -1 => Ok(UNLIMITED),
+            value => u64::try_from(value).map_err(|_| Error::custom("a resource limit is -1, zero or more")),
+        }
+    }
 }
 
 /// Reads a plan, and refuses another version by name before anything else of it is looked at.
@@ -309,6 +330,16 @@ mod tests {
         let Engine::Oci(oci) = plan.engine else { panic!("an OCI engine was written") };
         assert_eq!(oci.exec_process, json!({"cwd": "/"}));
         assert!(matches!(plan.log, LogSpec::JsonFile { max_bytes: None, max_files: 1, .. }));
+    }
+
+    #[test]
+    fn a_limit_without_limit_is_minus_one_on_the_wire() {
+        let limit: Rlimit = serde_json::from_value(json!({"name": "RLIMIT_CORE", "soft": 0, "hard": -1})).unwrap();
+        assert_eq!((limit.soft, limit.hard), (0, UNLIMITED));
+        assert_eq!(serde_json::to_value(&limit).unwrap(), json!({"name": "RLIMIT_CORE", "soft": 0, "hard": -1}));
+        for bad in [json!(-2), json!(1e30), json!("1"), json!(null)] {
+            assert!(serde_json::from_value::<Rlimit>(json!({"name": "RLIMIT_CORE", "soft": 0, "hard": bad})).is_err());
+        }
     }
 
     #[test]
