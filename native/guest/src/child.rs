@@ -12,6 +12,7 @@ use std::os::fd::RawFd;
 #[repr(u8)]
 pub enum Step {
     Enter = 1,
+    Parameters,
     Join,
     Stdio,
     Rlimits,
@@ -22,8 +23,8 @@ pub enum Step {
     Exec,
 }
 
-pub const STEPS: [Step; 9] =
-    [Step::Enter, Step::Join, Step::Stdio, Step::Rlimits, Step::Adjust, Step::Directory, Step::Identity, Step::Capabilities, Step::Exec];
+pub const STEPS: [Step; 10] =
+    [Step::Enter, Step::Parameters, Step::Join, Step::Stdio, Step::Rlimits, Step::Adjust, Step::Directory, Step::Identity, Step::Capabilities, Step::Exec];
 
 pub struct Child<'a> {
     /// The main process's: it makes the view. An exec joins.
@@ -55,6 +56,8 @@ impl Child<'_> {
         reset_signals();
         if let Some((inside, console)) = &self.inside {
             self.check(inside.enter(console.as_deref()), Step::Enter);
+            self.check(inside.set_parameters(), Step::Parameters);
+            self.check(inside.guard(), Step::Enter);
         }
         if let Some(main) = self.join {
             let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP;

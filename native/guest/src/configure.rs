@@ -5,6 +5,7 @@ use crate::root::Root;
 use crate::sys::{self, c};
 use crate::{cgroup, drive, network, share};
 use bulkhead_wire::plan::{GuestConfiguration, GuestMount};
+use bulkhead_wire::failure::quote;
 use bulkhead_wire::{Code, Failure};
 use serde::Deserialize;
 use std::os::fd::AsRawFd;
@@ -154,22 +155,31 @@ fn add_mount(root: &Root, mount: &GuestMount) -> Result<(), Failure> {
             }
             data.extend(size_bytes.map(|bytes| format!("size={bytes}")));
             data.extend(mode.map(|mode| format!("mode={:o}", mode & 0o7777)));
-            sys::mount("tmpfs", &root.directory(target)?.path(), "tmpfs", flags, &data.join(","))
+            let mounted = || sys::mount("tmpfs", &root.directory(target)?.path(), "tmpfs", flags, &data.join(","));
+            mounted().map_err(|failure| misplaced(target, failure))
         }
         GuestMount::Share { share: number, target, read_only, file } => {
             let place = format!("/shares/{number}");
             sys::mkdir(&place, 0o755)?;
             share::mount(*number, &place, *read_only)?;
             match file {
-                None => root.directory(target)?.bind(&place, false),
+                None => root.directory(target).and_then(|at| at.bind(&place, false)).map_err(|failure| misplaced(target, failure)),
                 Some(name) => {
                     share::check_file_name(name)?;
                     let found = Root::open(&place)?.place(name)?;
-                    root.file(target)?.bind(&found.path(), false)
+                    root.file(target).and_then(|at| at.bind(&found.path(), false)).map_err(|failure| misplaced(target, failure))
                 }
             }
         }
     }
+}
+
+/// A file over a directory, a directory below a file: the caller's to mend, but for want of memory.
+fn misplaced(target: &str, failure: Failure) -> Failure {
+    if failure.code == Code::Exhausted {
+        return failure;
+    }
+    Failure::new(Code::InvalidSpec, format!("nothing can be mounted at {}: {}", quote(target), failure.what)).remedy("mount a directory on a directory and a file on a file")
 }
 
 /// Mount options as Docker takes them for `--tmpfs`, split into the kernel's flags and the filesystem's own words.

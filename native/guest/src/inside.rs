@@ -29,7 +29,7 @@ impl Inside {
         })
     }
 
-    /// Pivots into `/root` and finishes it. False where a call failed; errno says why.
+    /// Pivots into `/root` and mounts what only these namespaces can. False where a call failed; errno says why.
     pub fn enter(&self, console: Option<&CStr>) -> bool {
         let entered = unsafe {
             libc::unshare(libc::CLONE_NEWCGROUP) == 0
@@ -45,8 +45,16 @@ impl Inside {
             // A kernel without message queues has no such filesystem.
             && (mount(c"mqueue", c"/dev/mqueue", c"mqueue", GUARDED) || crate::sys::errno() == libc::ENODEV)
             && console.is_none_or(|terminal| bind(terminal, c"/dev/console"))
-            && self.sysctls.iter().all(|(path, value)| write(path, value))
-            && self.masked.iter().all(|path| mask(path))
+    }
+
+    /// The caller's kernel parameters, while /proc may still be written.
+    pub fn set_parameters(&self) -> bool {
+        self.sysctls.iter().all(|(path, value)| write(path, value))
+    }
+
+    /// Takes away what the workload may not see or change.
+    pub fn guard(&self) -> bool {
+        self.masked.iter().all(|path| mask(path))
             && self.read_only.iter().all(|path| make_read_only(path))
             && (!self.read_only_root || remount_read_only(c"/"))
     }
@@ -70,7 +78,10 @@ fn remount_read_only(target: &CStr) -> bool {
 fn write(path: &CStr, value: &[u8]) -> bool {
     unsafe {
         let fd = libc::open(path.as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-        let done = fd >= 0 && libc::write(fd, value.as_ptr().cast(), value.len()) == value.len() as isize;
+        if fd < 0 {
+            return false;
+        }
+        let done = libc::write(fd, value.as_ptr().cast(), value.len()) == value.len() as isize;
         libc::close(fd);
         done
     }

@@ -240,9 +240,11 @@ fn explain(step: Option<Step>, error: i32, program: &str) -> Failure {
         }
         Some(Step::Exec) if error == libc::ENOENT => (Code::CommandNotFound, format!("exec: {}: no such file or directory", quote(program))),
         Some(Step::Exec) if error == libc::EACCES => (Code::CommandNotExecutable, format!("exec: {}: permission denied", quote(program))),
+        Some(Step::Exec) if error == libc::E2BIG => (Code::InvalidSpec, format!("the command and its environment are too long: {reason}")),
         Some(Step::Exec) => (Code::CommandNotExecutable, format!("exec: {}: {reason}", quote(program))),
         Some(Step::Directory) => (Code::CommandNotExecutable, format!("the working directory cannot be entered: {reason}")),
         Some(Step::Enter) => (Code::Internal, format!("the machine could not make the workload's view: {reason}")),
+        Some(Step::Parameters) => (Code::InvalidSpec, format!("a kernel parameter was refused: {reason}")),
         Some(Step::Rlimits) => (Code::InvalidSpec, format!("a resource limit was refused: {reason}")),
         Some(other) => (Code::Internal, format!("a process could not be made ready ({other:?}): {reason}")),
         None => (Code::Internal, "a process failed before its program ran".to_owned()),
@@ -279,6 +281,7 @@ mod tests {
         assert_eq!(explain(Some(Step::Exec), libc::ENOENT, "x").code, Code::CommandNotFound);
         assert_eq!(explain(Some(Step::Exec), libc::EACCES, "/x").code, Code::CommandNotExecutable);
         assert_eq!(explain(Some(Step::Exec), libc::ENOEXEC, "/x").code, Code::CommandNotExecutable);
+        assert_eq!(explain(Some(Step::Parameters), libc::EINVAL, "x").code, Code::InvalidSpec);
         assert_eq!(explain(Some(Step::Directory), libc::ENOENT, "x").code, Code::CommandNotExecutable);
         assert_eq!(explain(None, 0, "x").code, Code::Internal);
     }

@@ -2,7 +2,7 @@
 
 use super::Runtime;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::GuestProcess;
+use bulkhead_wire::plan::{GuestProcess, UNLIMITED};
 use serde_json::{Map, Value, json};
 
 /// Annotations with which crun can be told to run other programs or to loosen its guards: never from outside.
@@ -39,6 +39,7 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
         let annotations = fields.entry("annotations").or_insert_with(|| json!({}));
         annotations[SECCOMP_ANNOTATION] = Value::from(filter);
     }
+    lift_limits(fields.get_mut("process"));
     let Some(linux) = fields.get_mut("linux").and_then(Value::as_object_mut) else { return Err(wrong("has no linux part".into())) };
     set_network(linux, changes.network);
     linux.remove("resources");
@@ -51,6 +52,18 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
         config["root"]["path"] = Value::from(format!("{bundle}/rootfs"));
     }
     serde_json::to_vec(&config).map_err(|error| wrong(format!("cannot be written: {error}")))
+}
+
+/// A driver writes -1 for "no limit", because its numbers end at 2^53; runtimes want the kernel's own word.
+fn lift_limits(process: Option<&mut Value>) {
+    let Some(limits) = process.and_then(|process| process.get_mut("rlimits")).and_then(Value::as_array_mut) else { return };
+    for limit in limits {
+        for side in ["soft", "hard"] {
+            if limit.get(side).and_then(Value::as_i64) == Some(-1) {
+                limit[side] = Value::from(UNLIMITED);
+            }
+        }
+    }
 }
 
 /// The namespace is named although the runtime is started inside it: else it would refuse the sysctls that belong to it.
@@ -121,6 +134,13 @@ mod tests {
         assert_eq!(config["annotations"][SECCOMP_ANNOTATION], "AAAA");
         assert_eq!(config["linux"]["namespaces"], json!([{"type":"pid"},{"type":"network","path":"/proc/7/ns/net"}]));
         assert!(config["linux"].get("resources").is_none());
+    }
+
+    #[test]
+    fn a_limit_without_limit_is_the_kernels_own_number() {
+        let text = br#"{"root":{"path":"rootfs"},"linux":{},"process":{"rlimits":[{"type":"RLIMIT_CORE","soft":0,"hard":-1}]}}"#;
+        let config: Value = serde_json::from_slice(&compose(text, "/b", &changes()).unwrap()).unwrap();
+        assert_eq!(config["process"]["rlimits"], json!([{"type":"RLIMIT_CORE","soft":0,"hard":u64::MAX}]));
     }
 
     #[test]

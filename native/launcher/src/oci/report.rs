@@ -53,10 +53,31 @@ pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
     if has("open executable") || (has("exec") && (has("ermission denied") || has("xec format error") || has("s a directory"))) {
         return Failure::new(Code::CommandNotExecutable, format!("the command cannot be executed inside the workload: {message}"));
     }
+    if has("rlimit") {
+        return Failure::new(Code::InvalidSpec, format!("a resource limit was refused: {message}")).remedy("ask for no more than this host's own limits (ulimit -Ha; /proc/sys/fs/nr_open)");
+    }
+    if has("sysctl") || has("/proc/sys/") {
+        return Failure::new(Code::InvalidSpec, format!("a kernel parameter was refused: {message}")).remedy("check its name and value: sysctl NAME");
+    }
+    if has("oom_score_adj") {
+        return Failure::new(Code::InvalidSpec, format!("the score for the out-of-memory killer was refused: {message}")).remedy("ask for zero or more: lowering it needs CAP_SYS_RESOURCE on the host");
+    }
+    if has("seccomp") {
+        return Failure::new(Code::InvalidSpec, format!("the seccomp profile was refused: {message}")).remedy("name actions, architectures and calls as libseccomp does");
+    }
+    if has("mknod") {
+        return Failure::new(Code::InvalidSpec, format!("a device cannot be made where it was asked for: {message}")).remedy("name a path below /dev");
+    }
+    if has("mount `") && (has("ot a directory") || has("s a directory") || has("nvalid argument") || has("name too long")) {
+        return Failure::new(Code::InvalidSpec, format!("a mount cannot be put where it was asked for: {message}")).remedy("mount a directory on a directory and a file on a file, with options that the filesystem knows");
+    }
+    if has("rgument list too long") {
+        return Failure::new(Code::InvalidSpec, format!("the command and its environment are too long: {message}")).remedy("pass long texts in a file");
+    }
     if has("chdir") || has("mkdir cwd") {
         return Failure::new(Code::InvalidSpec, format!("the working directory cannot be entered: {message}"));
     }
-    let code = if has("annot allocate memory") || has("esource temporarily unavailable") || has("o space left") { Code::Exhausted } else { Code::Internal };
+    let code = if has("annot allocate memory") || has("esource temporarily unavailable") || has("o space left") || has("oo many open files") { Code::Exhausted } else { Code::Internal };
     Failure::new(code, format!("{runtime} could not {doing}: {message}"))
 }
 
@@ -75,6 +96,14 @@ mod tests {
         assert_eq!(code("exec container process (missing dynamic library?) `/a`: No such file or directory"), Code::CommandNotFound);
         assert_eq!(code("write file `/proc/thread-self/attr/exec`: No such file or directory"), Code::InvalidSpec);
         assert_eq!(code("chdir `/x`: No such file or directory"), Code::InvalidSpec);
+        assert_eq!(code("setrlimit `RLIMIT_NOFILE`: Operation not permitted"), Code::InvalidSpec);
+        assert_eq!(code("open `/proc/sys/net/foo`: No such file or directory"), Code::InvalidSpec);
+        assert_eq!(code("exec container process `/bin/sh`: Argument list too long"), Code::InvalidSpec);
+        assert_eq!(code("mount `/etc/hosts` to `bin`: Not a directory"), Code::InvalidSpec);
+        assert_eq!(code("mount `tmpfs` to `t`: Invalid argument"), Code::InvalidSpec);
+        assert_eq!(code("invalid seccomp action `NOPE`"), Code::InvalidSpec);
+        assert_eq!(code("mknod `/proc/x`: No such file or directory"), Code::InvalidSpec);
+        assert_eq!(code("write to /proc/self/oom_score_adj: Permission denied"), Code::InvalidSpec);
         assert_eq!(code("mount `proc`: Operation not permitted"), Code::Internal);
     }
 }
