@@ -30,6 +30,8 @@ export interface HostConfig {
   readonly MemorySwap?: number;
   readonly MemoryReservation?: number;
   readonly NanoCpus?: number;
+  readonly CpuPeriod?: number;
+  readonly CpuQuota?: number;
   readonly CpuShares?: number;
   readonly CpusetCpus?: string;
   readonly PidsLimit?: number;

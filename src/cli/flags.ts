@@ -5,6 +5,7 @@
  */
 
 import { UsageError, type OptionDefinition } from "./command.ts";
+import { ABSENT_OPTIONS } from "./specs/absent-options.ts";
 
 export class Flags {
   private readonly values: ReadonlyMap<string, readonly string[]>;
@@ -77,6 +78,8 @@ export function parseFlags(words: readonly string[], options: readonly OptionDef
           help = true;
           continue;
         }
+        const instead = ABSENT_OPTIONS[name];
+        if (instead !== undefined) throw new UsageError(`--${name} is Docker's and is not carried out here`, instead);
         throw new UsageError(`unknown option --${name}${nearest(name, options)}`);
       }
       if (equals >= 0) keep(option, word.slice(equals + 1));

@@ -323,6 +323,24 @@ describe("verbs on many workloads", () => {
   });
 });
 
+describe("what a workload names itself", () => {
+  const evil = "\u001b[2J\u001b]0;owned\u0007\r\nroot\u009b31m";
+  const shown = "\\x1b[2J\\x1b]0;owned\\x07\\x0d\\x0aroot\\x9b31m";
+
+  it("cannot move the cursor in top and ps, and is whole in JSON", async () => {
+    await using server = await ScriptedServer.start({
+      "GET /containers/web/top": { json: { Titles: ["PID", "CMD"], Processes: [["1", evil]] } },
+      "GET /containers/json": { json: [{ ...WORKLOAD, Image: evil }] },
+    });
+    expect((await cli.run(["top", "web"], server)).stdout).toBe(`PID       CMD\n1         ${shown}\n`);
+    expect(JSON.parse((await cli.run(["top", "--json", "web"], server)).stdout)).toMatchObject({ Processes: [["1", evil]] });
+    const { stdout } = await cli.run(["ps"], server);
+    expect(stdout).toContain(shown);
+    // oxlint-disable-next-line no-control-regex
+    expect(stdout).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/);
+  });
+});
+
 describe("inspect", () => {
   it("finds workloads, images, volumes and networks, and renders templates", async () => {
     await using server = await ScriptedServer.start({

@@ -91,7 +91,8 @@ function hostConfig(parts: DockerParts, view: WorkloadView): object {
     NetworkMode: view.networkName,
     RestartPolicy: { Name: restart.name, MaximumRetryCount: restart.maximumRetries },
     AutoRemove: autoRemove,
-    LogConfig: { Type: log.driver, Config: logOptions },
+    // As it was written where a client wrote it; a workload that another door made has its numbers.
+    LogConfig: { Type: log.driver, Config: { ...logOptions, ...(echo["LogConfig"] as { readonly Config?: object } | undefined)?.Config } },
     Runtime: view.boundary.kind,
     Isolation: view.request.isolation ?? parts.engine.defaultIsolation,
     ...limitsJson(view),

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { layOut } from "../format/table.ts";
-import { printLine } from "../output.ts";
+import { clean, printLine } from "../output.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] WORKLOAD [PS-OPTIONS]",
@@ -12,7 +12,8 @@ export const command: Command = {
   run: async ({ flags, args, client }) => {
     const [reference = "", ...ps] = args;
     const found = await client.workloads.top(reference, { psArguments: ps.length > 0 ? ps.join(" ") : undefined });
-    printLine(flags.on("json") ? JSON.stringify(found) : layOut([found.Titles, ...found.Processes]));
+    // A process names itself as it likes: its name must not move the reader's cursor.
+    printLine(flags.on("json") ? JSON.stringify(found) : layOut([found.Titles, ...found.Processes].map((row) => row.map(clean))));
     return 0;
   },
 };

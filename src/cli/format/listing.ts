@@ -1,7 +1,7 @@
 /** Lists for people and for programs: a table, one JSON document a line, or a template of the user's. */
 
 import { UsageError, type OptionDefinition } from "../command.ts";
-import { print, printLine } from "../output.ts";
+import { clean, print, printLine } from "../output.ts";
 import { layOut } from "./table.ts";
 import { show } from "./template-functions.ts";
 import { compileTemplate } from "./template.ts";
@@ -30,7 +30,7 @@ export function printListing(rows: readonly Row[], listing: Listing, format: str
 export function showListing(rows: readonly Row[], listing: Listing, format: string | undefined): string {
   if (format === "json") return rows.map((row) => `${JSON.stringify(row)}\n`).join("");
   if (format === undefined || format === "table") {
-    const cells = rows.map((row) => listing.columns.map((column) => show(row[column] ?? "")));
+    const cells = rows.map((row) => listing.columns.map((column) => clean(show(row[column] ?? ""))));
     return `${layOut([listing.columns.map((column) => listing.headings[column] ?? column.toUpperCase()), ...cells])}\n`;
   }
   const isTable = /^table\s/.test(format);

@@ -72,6 +72,8 @@ function hostConfig(flags: Flags, parsed: Pick<HostConfig, "Binds" | "Tmpfs" | "
     MemorySwap: swap === "-1" ? -1 : bytes("memory-swap"),
     MemoryReservation: bytes("memory-reservation"),
     NanoCpus: cpus === undefined ? undefined : parseCpus(cpus),
+    CpuPeriod: flags.number("cpu-period"),
+    CpuQuota: flags.number("cpu-quota"),
     CpuShares: flags.number("cpu-shares"),
     CpusetCpus: flags.text("cpuset-cpus"),
     PidsLimit: flags.number("pids-limit"),

@@ -37,6 +37,8 @@ export const CREATE_OPTIONS: readonly OptionDefinition[] = [
   text("cgroupns", "host|private", "Cgroup namespace"),
   text("cidfile", "file", "Write the workload's id there", { completes: "files" }),
   flag("cold", "Boot a machine, though there be a template to begin from"),
+  number("cpu-period", "microseconds", "Period of --cpu-quota; 100000 when absent"),
+  number("cpu-quota", "microseconds", "Processor time in each period"),
   number("cpu-shares", "weight", "Relative share of processor time, 2 to 262144", { short: "c" }),
   text("cpus", "number", "Processors' worth of time: 0.5 is half of one"),
   text("cpuset-cpus", "list", "Processors that may be used: 0-2,5"),
