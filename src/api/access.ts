@@ -1,6 +1,6 @@
 /** Who asks, and what for: the two things that admission compares before anything reaches the engine. */
 
-import type { ExecRequest, WorkloadRequest } from "../engine/index.ts";
+import type { ExecRequest, RestartPolicy, WorkloadRequest } from "../engine/index.ts";
 import type { LimitsSpec } from "../contract/spec.ts";
 import type { Identity } from "../policy/index.ts";
 
@@ -10,11 +10,14 @@ export type { Identity };
 export interface Intent {
   /** Method and path as the router knows them: `POST /containers/{id}/start`. */
   readonly action: string;
-  /** Reference of the workload, image, network, volume or exec that it is about. */
+  /** Reference of the workload, image, network or volume that it is about; for an exec the full id of its workload. */
   readonly subject?: string;
   readonly request?: WorkloadRequest;
+  /** What an exec runs: when it is created, and again at whatever is done with it. */
   readonly exec?: ExecRequest;
+  readonly execId?: string;
   readonly limits?: LimitsSpec;
+  readonly restart?: RestartPolicy;
 }
 
 /** Rejects DENIED_BY_POLICY; resolves to nothing where it is allowed. */

@@ -6,6 +6,8 @@ import { TypeCompiler, type TypeCheck } from "@sinclair/typebox/compiler";
 import { Failure, quote } from "../contract/failure.ts";
 import type { Exchange } from "./exchange.ts";
 
+/** Far more than any document of the API needs; a deeper one would exhaust the stack of whoever walks it. */
+const MOST_LEVELS = 64;
 export const MAX_JSON_BYTES = 4 * 1024 * 1024;
 const BODY_DEADLINE_MS = 30_000;
 
@@ -27,16 +29,43 @@ export async function readJson<T extends TSchema>(exchange: Exchange, wanted: Sh
 export function parseJson<T extends TSchema>(bytes: Buffer, wanted: Shape<T>): Static<T> {
   let value: unknown = {};
   if (bytes.length > 0) {
+    if (isDeeper(bytes, MOST_LEVELS)) throw new Failure("INVALID_SPEC", `the request body is nested deeper than ${MOST_LEVELS} levels`);
     try {
       value = JSON.parse(bytes.toString("utf8"));
     } catch (cause) {
       throw new Failure("INVALID_SPEC", `the request body is not JSON: ${(cause as Error).message}`, { cause });
     }
   }
+  // JSON can write one only so; nothing that the kernel is told of (paths, names, arguments) may hold one.
+  if (bytes.includes("\\u0000")) refuseZeroBytes(value, "");
   if (wanted.check.Check(value)) return value;
   const first = wanted.check.Errors(value).First();
   const place = first?.path.replaceAll("/", ".").replace(/^\./, "") ?? "";
   throw new Failure("INVALID_SPEC", `invalid request body: ${place === "" ? "" : `${quote(place)}: `}${first?.message ?? "wrong shape"}`);
+}
+
+/** Brackets outside of texts, counted before anybody builds what they mean. */
+function isDeeper(bytes: Buffer, most: number): boolean {
+  let level = 0;
+  let inText = false;
+  for (let at = 0; at < bytes.length; at++) {
+    const byte = bytes[at];
+    if (inText && byte === 0x5c) at++;
+    else if (byte === 0x22) inText = !inText;
+    else if (!inText && (byte === 0x7b || byte === 0x5b) && ++level > most) return true;
+    else if (!inText && (byte === 0x7d || byte === 0x5d)) level--;
+  }
+  return false;
+}
+
+function refuseZeroBytes(value: unknown, place: string): void {
+  if (typeof value === "string" && value.includes("\0"))
+    throw new Failure("INVALID_SPEC", `invalid request body: ${quote(place.slice(1))} holds a zero byte`, { remedy: "Take it out: texts end at a zero byte." });
+  if (typeof value !== "object" || value === null) return;
+  for (const [name, part] of Object.entries(value)) {
+    refuseZeroBytes(name, `${place}.a name`);
+    refuseZeroBytes(part, `${place}.${name}`);
+  }
 }
 
 /** The whole body, also where the client asked for an upgrade in the same request. */

@@ -5,7 +5,9 @@ import { Failure, quote } from "../contract/failure.ts";
 export class Query {
   readonly #values: URLSearchParams;
 
+  /** Rejects INVALID_SPEC for a zero byte: nothing that is named in a query may hold one. */
   constructor(text: string) {
+    if (text.includes("%00")) throw new Failure("INVALID_SPEC", "the query holds a zero byte", { remedy: "Take %00 out." });
     this.#values = new URLSearchParams(text);
   }
 

@@ -102,6 +102,31 @@ describe("admission", () => {
     expect(intents[1]?.request?.image).toBe("busybox");
   });
 
+  it("tells of an exec which workload it runs in and what it runs, at everything that is done with it", async () => {
+    const intents: Intent[] = [];
+    const { socket } = await start({ authorize: (_identity, intent) => void intents.push(intent) });
+    const { json } = await ask(socket, "POST", "/containers/create?name=web", { body: { Image: "busybox", Cmd: ["sleep", "1000"] } });
+    const workload = textOf(json.Id);
+    await ask(socket, "POST", "/containers/web/start");
+    const made = await ask(socket, "POST", "/containers/web/exec", { body: { Cmd: ["sleep", "1000"], Privileged: true } });
+    const execId = textOf(made.json.Id);
+    intents.length = 0;
+    await ask(socket, "POST", `/exec/${execId}/start`, { body: { Detach: true } });
+    await ask(socket, "POST", `/exec/${execId}/resize?h=1&w=1`);
+    await ask(socket, "GET", `/exec/${execId}/json`);
+    await ask(socket, "POST", `/bulkhead/v1/execs/${execId}/signal`, { body: { Signal: "SIGKILL" } });
+    expect(intents).toHaveLength(4);
+    for (const intent of intents) expect(intent).toMatchObject({ subject: workload, execId, exec: { command: ["sleep", "1000"], privileged: true } });
+  });
+
+  it("tells of an update the limits and the policy that it sets", async () => {
+    const intents: Intent[] = [];
+    const { socket } = await start({ authorize: (_identity, intent) => void intents.push(intent) });
+    await ask(socket, "POST", "/containers/create?name=web", { body: { Image: "busybox" } });
+    await ask(socket, "POST", "/containers/web/update", { body: { CpuShares: 512, RestartPolicy: { Name: "always" } } });
+    expect(intents.at(-1)).toMatchObject({ subject: "web", limits: { cpuShares: 512 }, restart: { name: "always" } });
+  });
+
   it("stops a request before the engine sees it, with 403 and the remedy", async () => {
     const { socket, engine } = await start({
       authorize: (_identity, { request }) => {

@@ -4,6 +4,7 @@ import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
 import type { LimitsSpec } from "../contract/spec.ts";
 import { announceWorkload } from "./announcement.ts";
+import { checkCapacity } from "./capacity.ts";
 import type { Context } from "./context.ts";
 import type { RestartPolicy } from "./index.ts";
 import { askRunning } from "./meanwhile.ts";
@@ -44,6 +45,7 @@ export class Changes {
         throw new Failure("INVALID_SPEC", "Restart policy cannot be updated because AutoRemove is enabled for the container", { workload: workload.id });
       const limits = { ...request.limits, ...change.limits };
       checkLimits(limits);
+      checkCapacity(limits, this.context.capacity);
       // A sandbox launched ahead has the old limits: it is not what was asked for any more.
       await this.raising.discard(workload);
       // Written before it is applied: a crash in between leaves limits that the next start applies, never ones that nobody remembers.

@@ -8,6 +8,7 @@ import type { Images } from "../images/index.ts";
 import type { Networks } from "../networks/index.ts";
 import type { Collection } from "../state/index.ts";
 import type { Volumes } from "../volumes/index.ts";
+import type { HostCapacity } from "./capacity.ts";
 import type { Clock } from "./clock.ts";
 import type { EventBus } from "./events.ts";
 import type { ExecRecord } from "./record.ts";
@@ -22,6 +23,7 @@ export interface Context {
   readonly execRecords: Collection<ExecRecord>;
   readonly events: EventBus;
   readonly clock: Clock;
+  readonly capacity: HostCapacity;
   readonly log: Log;
   /** The daemon's own directory; workloads lie below it. */
   readonly root: string;

@@ -14,6 +14,7 @@ import type { Networks } from "../networks/index.ts";
 import type { StateStore } from "../state/index.ts";
 import type { Volumes } from "../volumes/index.ts";
 import { announceWorkload } from "./announcement.ts";
+import { readCapacity, type HostCapacity } from "./capacity.ts";
 import { Changes } from "./changes.ts";
 import { systemClock, type Clock } from "./clock.ts";
 import { workloadDirectory, type Context } from "./context.ts";
@@ -50,6 +51,8 @@ export interface EngineOptions {
   readonly defaultIsolation: BoundaryKind;
   readonly log?: Log;
   readonly clock?: Clock;
+  /** What the host has; read from it when absent. */
+  readonly capacity?: HostCapacity;
   readonly launchAhead?: Partial<LaunchAheadOptions>;
   readonly templates?: Partial<TemplateOptions>;
   /** Bytes on disk of directories, in their order: the launcher's `diskUse`. Nothing is counted where it is absent. */
@@ -69,6 +72,7 @@ export function createEngine(options: EngineOptions): Engine {
     execRecords: options.state.collection<ExecRecord>("execs"),
     events: new EventBus(clock),
     clock,
+    capacity: options.capacity ?? readCapacity(),
     log: options.log ?? plainCall().log,
     root: options.root,
     measureDirectories: options.measureDirectories ?? (async (directories) => directories.map(() => 0)),

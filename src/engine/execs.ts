@@ -4,6 +4,7 @@
  */
 
 import { randomBytes } from "node:crypto";
+import { isAbsolute } from "node:path";
 import type { Call } from "../contract/call.ts";
 import { Failure, quote, toFailure } from "../contract/failure.ts";
 import type { Attachment, ExitStatus, Process, ProcessSpec, TerminalSize } from "../contract/process.ts";
@@ -12,10 +13,12 @@ import { announceWorkload } from "./announcement.ts";
 import { formatInstant } from "./clock.ts";
 import type { Context } from "./context.ts";
 import type { ExecRequest, ExecView } from "./index.ts";
+import { checkInsidePath } from "./inside-paths.ts";
 import { askRunning, notRunning } from "./meanwhile.ts";
 import { mergeEnvironment } from "./merge.ts";
 import type { ExecRecord } from "./record.ts";
 import { parseSignal } from "./signals.ts";
+import { checkUser, checkWords } from "./validation.ts";
 import type { Workload } from "./workload.ts";
 
 /** Ended execs that are remembered per workload; those that ended just now as well, because their clients are about to ask for the exit. */
@@ -46,6 +49,11 @@ export class Execs {
     this.runningSandbox(workload);
     if (request.command.length === 0 || request.command[0] === "")
       throw new Failure("INVALID_SPEC", "No exec command specified", { remedy: "Name a command." });
+    checkWords([...request.command, ...request.environment]);
+    checkUser(request.user);
+    checkInsidePath(request.workingDirectory ?? "", "the working directory");
+    if (request.workingDirectory && !isAbsolute(request.workingDirectory))
+      throw new Failure("INVALID_SPEC", `Cwd must be an absolute path: ${quote(request.workingDirectory)}`, { remedy: "Begin it with a slash." });
     const id = randomBytes(32).toString("hex");
     this.add({ id, workload, request, state: "created", process: undefined, exit: undefined, endedNs: 0n });
     announceWorkload(this.context, workload, "exec-created", { execId: id, command: request.command.join(" ") });

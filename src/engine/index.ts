@@ -87,7 +87,14 @@ export type MountRequest =
       readonly createSource: boolean;
       readonly propagation?: "private" | "rprivate" | "slave" | "rslave" | "shared" | "rshared";
     }
-  | { readonly kind: "volume" /** Empty: anonymous. */; readonly name: string; readonly target: string; readonly readOnly: boolean; readonly copyUp: boolean }
+  | {
+      readonly kind: "volume" /** Empty: anonymous. */;
+      readonly name: string;
+      readonly target: string;
+      readonly readOnly: boolean;
+      readonly copyUp: boolean;
+      readonly labels?: Readonly<Record<string, string>>;
+    }
   | {
       readonly kind: "tmpfs";
       readonly target: string;

@@ -61,7 +61,9 @@ async function resolveMount(
       return { spec, view: { ...view, kind: "bind", volume: undefined, source: bound.source } };
     }
     case "volume": {
-      const volume = await volumes.create(request.name === "" ? { madeFor: holder } : { name: request.name }, call);
+      // Labels are a new volume's; one that is there keeps its own, as in Docker.
+      const { labels = {} } = request;
+      const volume = await volumes.create(request.name === "" ? { madeFor: holder, labels } : { name: request.name, labels }, call);
       volumes.hold(volume.name, holder);
       const spec: MountSpec = { kind: "bind", source: volume.directory, target, readOnly: request.readOnly, volume: volume.name };
       return { spec, view: { ...view, kind: "volume", volume: volume.name, source: volume.directory } };

@@ -7,6 +7,7 @@ import { Failure, quote } from "../contract/failure.ts";
 import type { LimitsSpec } from "../contract/spec.ts";
 import type { ImageConfiguration } from "../images/index.ts";
 import type { WorkloadRequest } from "./index.ts";
+import { checkInsidePath, checkTarget } from "./inside-paths.ts";
 import { parseSignal } from "./signals.ts";
 
 /** Docker's own floor: less than this cannot even hold the process that starts it. */
@@ -21,11 +22,17 @@ export function checkRequest(request: WorkloadRequest): void {
   checkPorts(request);
   checkLimits(request.limits);
   checkTargets(request);
+  checkSecurityPaths(request);
+  checkRlimits(request);
   checkRestart(request);
   if (request.stopSignal !== undefined) parseSignal(request.stopSignal);
   if (request.hostname !== undefined && !/^[a-zA-Z0-9_]([a-zA-Z0-9_.-]{0,62})$/.test(request.hostname))
     refuse(`invalid hostname ${quote(request.hostname)}`, "Use letters, digits, hyphens and full stops, at most 63 characters.");
   for (const entry of request.extraHosts) if (!/^[^:\s]+[:=]\S+$/.test(entry)) refuse(`invalid extra host ${quote(entry)}`, "Write it as name:address.");
+  if (request.domainName !== undefined && !/^[a-zA-Z0-9_.-]{1,64}$/.test(request.domainName))
+    refuse(`invalid domain name ${quote(request.domainName)}`, "Use letters, digits, hyphens and full stops, at most 64 characters.");
+  if (request.stopTimeoutSeconds !== undefined && request.stopTimeoutSeconds < -1)
+    refuse(`invalid stop timeout: ${request.stopTimeoutSeconds} s`, "Use zero or more, or -1 to wait without end.");
   if (request.shmBytes !== undefined && request.shmBytes <= 0) refuse("the size of /dev/shm must be above zero", "Leave it out for 64 MiB.");
 }
 
@@ -33,10 +40,28 @@ function checkProcess(request: WorkloadRequest): void {
   const directory = request.workingDirectory;
   if (directory !== undefined && directory !== "" && !isAbsolute(directory))
     refuse(`the working directory ${quote(directory)} is invalid, it needs to be an absolute path`, "Begin it with a slash.");
+  checkInsidePath(directory ?? "", "the working directory");
+  checkWords([...(request.entrypoint ?? []), ...(request.command ?? []), ...request.environment]);
+  checkUser(request.user, request.additionalGroups);
   for (const entry of request.environment)
     if (entry === "" || entry.startsWith("=") || entry.includes("\0")) refuse(`invalid environment variable: ${quote(entry)}`, "Write it as NAME=value.");
-  for (const word of [...(request.command ?? []), ...(request.entrypoint ?? [])])
-    if (word.includes("\0")) refuse("a word of the command holds a zero byte", "Arguments end at a zero byte: take it out.");
+}
+
+/** MAX_ARG_STRLEN of Linux, its end included. */
+const MOST_WORD_BYTES = 131_071;
+
+/** What execve(2) takes: the words of a command, or its environment. */
+export function checkWords(words: readonly string[]): void {
+  for (const word of words) {
+    if (word.includes("\0")) refuse("a word of the command or its environment holds a zero byte", "Arguments end at a zero byte: take it out.");
+    if (Buffer.byteLength(word) > MOST_WORD_BYTES)
+      refuse(`argument list too long: a word of the command or its environment has more than ${MOST_WORD_BYTES} bytes`, "Pass long texts in a file.");
+  }
+}
+
+export function checkUser(user: string | undefined, groups: readonly string[] = []): void {
+  for (const name of [user ?? "", ...groups])
+    if (name.length > 256 || /[\0\s]/.test(name)) refuse(`invalid user or group: ${quote(name)}`, "Write NAME, UID, or UID:GID.");
 }
 
 function checkPorts(request: WorkloadRequest): void {
@@ -70,11 +95,30 @@ export function checkLimits(limits: LimitsSpec): void {
 function checkTargets(request: WorkloadRequest): void {
   const seen = new Set<string>();
   for (const { target } of request.mounts) {
-    if (!isAbsolute(target)) refuse(`invalid mount path: ${quote(target)} mount path must be absolute`, "Begin it with a slash.");
-    const clean = target.replace(/\/+$/, "");
-    if (clean === "") refuse("invalid mount path: the root itself cannot be mounted over", "Mount below it.");
+    const clean = checkTarget(target);
     if (seen.has(clean)) refuse(`Duplicate mount point: ${clean}`, "Mount one thing at one place.");
     seen.add(clean);
+  }
+}
+
+/** The runtime itself comes up under these: with less it cannot say what is wrong. */
+const LEAST: Readonly<Record<string, number>> = { RLIMIT_NOFILE: 16, RLIMIT_FSIZE: 4096 };
+
+function checkRlimits({ rlimits }: WorkloadRequest): void {
+  for (const { name, soft } of rlimits) {
+    const least = LEAST[name] ?? 0;
+    if (soft !== -1 && soft < least) refuse(`ulimit ${name.slice(7).toLowerCase()} of ${soft} lets no workload come up`, `Ask for ${least} or more.`);
+  }
+}
+
+function checkSecurityPaths({ security }: WorkloadRequest): void {
+  for (const { path } of security.devices) {
+    checkInsidePath(path, "the device's path");
+    if (!isAbsolute(path) || /^\/+(proc|sys)(\/|$)/.test(path)) refuse(`invalid device path: ${quote(path)}`, "Name an absolute path, below /dev as a rule.");
+  }
+  for (const path of [...(security.maskedPaths ?? []), ...(security.readOnlyPaths ?? [])]) {
+    checkInsidePath(path, "a masked or read-only path");
+    if (!isAbsolute(path) || /^\/+$/.test(path)) refuse(`invalid masked or read-only path: ${quote(path)}`, "Name an absolute path below /.");
   }
 }
 

@@ -147,6 +147,38 @@ describe.each(["container", "microvm"])("a command behind %s", (isolation) => {
   });
 });
 
+describe.each(["container", "microvm"])("options that the kernel refuses behind %s", (isolation) => {
+  it.for<[string, object]>([
+    ["a bad value of a kernel parameter", { Sysctls: { "net.ipv4.ip_forward": "abc" } }],
+    ["a kernel parameter that is not there", { Sysctls: { "net.foo.bar": "1" } }],
+    ["a directory over a file", { Binds: ["/tmp:/bin/busybox"] }],
+    ["a file over a directory", { Binds: ["/etc/hosts:/bin"] }],
+    ["more open files than the kernel has", { Ulimits: [{ Name: "nofile", Soft: 1e12, Hard: 1e12 }] }],
+  ])("%s: 400, what and what to do", async ([, host], context) => {
+    if (unusable.has(isolation)) return context.skip(unusable.get(isolation));
+    const made = await create({ HostConfig: { Isolation: isolation, ...host } });
+    const id = String(made.body["Id"]);
+    const answer = made.status === 201 ? await ask("POST", `/containers/${id}/start`) : made;
+    if (made.status === 201) await ask("DELETE", `/containers/${id}?force=1`);
+    expectAnswered(answer, 400, "INVALID_SPEC");
+  });
+
+  it("and a limit without limit reaches the command and its execs", async (context) => {
+    if (unusable.has(isolation)) return context.skip(unusable.get(isolation));
+    // The kernel's default: lowering is not needed, so that no privilege of the host's is either.
+    const words = ["--isolation", isolation, "--ulimit", "core=0:-1"];
+    const read = "grep 'core file' /proc/self/limits | tr -s ' '";
+    expect(await daemon.cli("run", "--rm", ...words, "busybox", "sh", "-c", read)).toMatchObject({
+      code: 0,
+      stdout: expect.stringContaining("size 0 unlimited") as unknown,
+    });
+    expect((await daemon.cli("run", "-d", "--name", "limited", ...words, "busybox", "sleep", "1000")).code).toBe(0);
+    const inside = await daemon.cli("exec", "limited", "sh", "-c", read);
+    await daemon.cli("rm", "-f", "limited");
+    expect(inside).toMatchObject({ code: 0, stdout: expect.stringContaining("size 0 unlimited") as unknown });
+  });
+});
+
 describe("what is taken", () => {
   it("a name", async () => {
     expect((await daemon.cli("create", "--name", "taken", "busybox")).code).toBe(0);

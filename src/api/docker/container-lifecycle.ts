@@ -71,7 +71,7 @@ async function update(parts: DockerParts, exchange: Exchange): Promise<void> {
   const warnings = Object.keys(compact(body))
     .filter((name) => !known.has(name))
     .map((name) => `${name} is not carried out.`);
-  await exchange.authorize({ subject: exchange.parameter("id"), limits });
+  await exchange.authorize({ subject: exchange.parameter("id"), limits, ...present({ restart }) });
   const done = await parts.engine.update(exchange.parameter("id"), present({ limits, restart }), exchange.call);
   exchange.json(200, { Warnings: [...warnings, ...done.warnings] });
 }

@@ -312,7 +312,7 @@ describe("networks, restarts, health and logs", () => {
     expect(refusal({}, { Healthcheck: { Test: ["CMD", "true"], Interval: 10 } }).code).toBe("INVALID_SPEC");
     expect(request({ LogConfig: { Type: "json-file", Config: { "max-size": "10m", "max-file": "3" } } }).log).toEqual({
       driver: "json-file",
-      maxBytes: 10 << 20,
+      maxBytes: 10_000_000,
       maxFiles: 3,
     });
   });

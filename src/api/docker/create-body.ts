@@ -1,5 +1,6 @@
 /** From the body of `POST /containers/create` to what the engine understands. Pure: nothing here touches the host. */
 
+import { isIP } from "node:net";
 import { Failure, quote } from "../../contract/failure.ts";
 import type { TerminalSize } from "../../contract/process.ts";
 import type { HealthCheck, RestartPolicy, WorkloadRequest } from "../../engine/index.ts";
@@ -50,14 +51,12 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     mounts: readMounts(body, host),
     network: readNetwork(body, host),
     ...readPorts(body, host),
-    dns: host.Dns ?? [],
-    dnsSearch: host.DnsSearch ?? [],
-    dnsOptions: host.DnsOptions ?? [],
+    ...readNames(host),
     extraHosts: host.ExtraHosts ?? [],
     limits: readFirstLimits(host),
     rlimits: readRlimits(host),
     sysctls: host.Sysctls ?? {},
-    ...present({ shmBytes: host.ShmSize || undefined }),
+    ...present({ shmBytes: readShmSize(host) }),
     security: readSecurity(host),
     init: host.Init ?? false,
     ...present({ cold: host.Cold ?? undefined }),
@@ -77,6 +76,21 @@ function readWords(given: readonly string[] | string | null | undefined): readon
   if (typeof given === "string") return given === "" ? undefined : [given];
   if (given.length === 0) return undefined;
   return given.length === 1 && given[0] === "" ? [] : given;
+}
+
+/** Lines of resolv.conf: each is one word, and servers are addresses. */
+function readNames(host: HostConfigBody): Pick<WorkloadRequest, "dns" | "dnsSearch" | "dnsOptions"> {
+  for (const server of host.Dns ?? [])
+    if (isIP(server) === 0)
+      throw new Failure("INVALID_SPEC", `invalid DNS server ${quote(server)}: an IP address is wanted`, { remedy: "Write it as --dns 9.9.9.9." });
+  for (const word of [...(host.DnsSearch ?? []), ...(host.DnsOptions ?? [])])
+    if (!/^\S{1,253}$/.test(word)) throw new Failure("INVALID_SPEC", `invalid DNS option or search domain ${quote(word)}`, { remedy: "Write one word." });
+  return { dns: host.Dns ?? [], dnsSearch: host.DnsSearch ?? [], dnsOptions: host.DnsOptions ?? [] };
+}
+
+function readShmSize({ ShmSize }: HostConfigBody): number | undefined {
+  if ((ShmSize ?? 0) < 0) throw new Failure("INVALID_SPEC", "SHM size can not be less than 0", { remedy: "Leave it out for 64 MiB." });
+  return ShmSize || undefined;
 }
 
 /** Rows and columns; zeros are a client without a terminal. */
@@ -110,6 +124,7 @@ function readHealthCheck(body: CreateBody, warnings: string[]): HealthCheck | un
     if (value < NANOSECONDS) throw new Failure("INVALID_SPEC", `${name} in Healthcheck cannot be less than 1ms`);
     return value / NANOSECONDS;
   };
+  if ((given.Retries ?? 0) < 0) throw new Failure("INVALID_SPEC", "Retries in Healthcheck cannot be negative");
   return {
     test: given.Test,
     intervalMs: milliseconds(given.Interval, 30_000, "Interval"),
@@ -126,10 +141,21 @@ function readLog(host: HostConfigBody, warnings: string[]): WorkloadRequest["log
   }
   const log: { driver: "json-file" | "none"; maxBytes?: number; maxFiles?: number } = { driver: type };
   for (const [name, value] of Object.entries(host.LogConfig?.Config ?? {})) {
-    if (name === "max-size") log.maxBytes = readSize(value, "log-opt max-size");
+    if (name === "max-size") log.maxBytes = readLogSize(value);
     else if (name === "max-file" && /^[1-9]\d{0,3}$/.test(value)) log.maxFiles = Number(value);
-    else if (name === "max-file") throw new Failure("INVALID_SPEC", `invalid log-opt max-file: ${quote(value)}`);
-    else warnings.push(`Log option ${quote(name)} is not carried out.`);
+    else if (name === "max-file") throw new Failure("INVALID_SPEC", `invalid log-opt max-file: ${quote(value)}`, { remedy: "Use 1 to 9999." });
+    else if (TUNING_LOG_OPTIONS.has(name)) warnings.push(`Log option ${quote(name)} is not carried out.`);
+    else throw new Failure("INVALID_SPEC", `unknown log opt ${quote(name)} for ${type} log driver`, { remedy: "Use max-size and max-file." });
   }
   return log;
+}
+
+/** Docker's, which add to the lines or pack old ones. */
+const TUNING_LOG_OPTIONS = new Set(["compress", "labels", "labels-regex", "env", "env-regex", "tag", "mode", "max-buffer-size"]);
+
+/** Docker counts these in thousands. */
+function readLogSize(value: string): number {
+  const bytes = readSize(value, "log-opt max-size", 1000);
+  if (bytes <= 0) throw new Failure("INVALID_SPEC", "max-size must be a positive number", { remedy: "Write it as --log-opt max-size=10m." });
+  return bytes;
 }

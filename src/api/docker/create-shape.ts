@@ -2,11 +2,14 @@
 
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
 import { shape } from "../body.ts";
+import { findUnknown } from "./unknown-fields.ts";
 
 const opt = <T extends TSchema>(schema: T) => Type.Optional(Type.Union([schema, Type.Null()]));
 const text = opt(Type.String());
 const flag = opt(Type.Boolean());
-const whole = opt(Type.Integer());
+/** What JavaScript counts exactly: 9 PB, or 104 days of nanoseconds. */
+const Whole = Type.Integer({ minimum: Number.MIN_SAFE_INTEGER, maximum: Number.MAX_SAFE_INTEGER });
+const whole = opt(Whole);
 const texts = opt(Type.Array(Type.String()));
 const textMap = opt(Type.Record(Type.String(), Type.String()));
 const emptyObjects = opt(Type.Record(Type.String(), Type.Unknown()));
@@ -67,7 +70,7 @@ const HostConfig = Type.Object({
   CpuShares: whole,
   CpusetCpus: text,
   PidsLimit: whole,
-  Ulimits: opt(Type.Array(Type.Object({ Name: Type.String(), Soft: Type.Integer(), Hard: Type.Integer() }))),
+  Ulimits: opt(Type.Array(Type.Object({ Name: Type.String(), Soft: Whole, Hard: Whole }))),
   OomScoreAdj: whole,
   Devices: opt(Type.Array(Type.Object({ PathOnHost: Type.String(), PathInContainer: text, CgroupPermissions: text }))),
   Init: flag,
@@ -79,7 +82,15 @@ const HostConfig = Type.Object({
   ConsoleSize: opt(Type.Array(Type.Integer({ minimum: 0, maximum: 65_535 }), { maxItems: 2 })),
 });
 
-const Endpoint = Type.Object({ IPAMConfig: opt(Type.Record(Type.String(), Type.Unknown())), Aliases: texts, MacAddress: text });
+const Endpoint = Type.Object({
+  IPAMConfig: opt(Type.Record(Type.String(), Type.Unknown())),
+  Aliases: texts,
+  DNSNames: texts,
+  Links: texts,
+  DriverOpts: textMap,
+  GwPriority: whole,
+  MacAddress: text,
+});
 
 const CreateBody = Type.Object({
   Image: text,
@@ -113,6 +124,15 @@ export type HostConfigBody = Static<typeof HostConfig>;
 export type MountBody = Static<typeof Mount>;
 
 export const createShape = shape(CreateBody);
+/** Fields with their types, for tests that send anything. */
+export const createTypes: Readonly<Record<string, TSchema>> = CreateBody.properties;
+export const hostConfigTypes: Readonly<Record<string, TSchema>> = HostConfig.properties;
+
+/** What stands deeper than Config and HostConfig and is read by nobody. */
+export function findUnknownParts(body: CreateBody): readonly string[] {
+  const { HostConfig: host, ...config } = body;
+  return [...findUnknown(CreateBody, config, 1), ...findUnknown(HostConfig, host ?? {}, 1, "HostConfig")].filter((place) => place.split(".").length > 1);
+}
 
 /** Every field that is read; others are reported. */
 export const createFields: ReadonlySet<string> = new Set(Object.keys(CreateBody.properties));

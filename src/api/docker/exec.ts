@@ -40,17 +40,31 @@ const startShape = shape(Type.Object({ Detach: flag, Tty: flag, ConsoleSize }));
 export function execRoutes(parts: DockerParts): readonly Route[] {
   return [
     { method: "POST", path: "/containers/{id}/exec", authorizedBy: "handler", handle: (exchange) => create(parts, exchange) },
-    { method: "POST", path: "/exec/{id}/start", handle: (exchange) => start(parts, exchange) },
+    { method: "POST", path: "/exec/{id}/start", authorizedBy: "handler", handle: (exchange) => start(parts, exchange) },
     {
       method: "POST",
       path: "/exec/{id}/resize",
+      authorizedBy: "handler",
       async handle(exchange) {
+        await admitToExec(parts, exchange);
         await parts.engine.resizeExec(exchange.parameter("id"), readSize(exchange), exchange.call);
         exchange.empty(200);
       },
     },
-    { method: "GET", path: "/exec/{id}/json", handle: (exchange) => exchange.json(200, execJson(parts.engine.inspectExec(exchange.parameter("id")))) },
+    {
+      method: "GET",
+      path: "/exec/{id}/json",
+      authorizedBy: "handler",
+      handle: async (exchange) => exchange.json(200, execJson(await admitToExec(parts, exchange))),
+    },
   ];
+}
+
+/** An exec's id says nothing to a policy: it is told the workload that it runs in, and what it runs. */
+export async function admitToExec({ engine }: Pick<DockerParts, "engine">, exchange: Exchange): Promise<ExecView> {
+  const view = engine.inspectExec(exchange.parameter("id"));
+  await exchange.authorize({ subject: view.workload, execId: view.id, exec: view.request });
+  return view;
 }
 
 async function create(parts: DockerParts, exchange: Exchange): Promise<void> {
@@ -77,7 +91,7 @@ function readExecRequest(body: Static<typeof ExecCreate>): ExecRequest {
 
 async function start(parts: DockerParts, exchange: Exchange): Promise<void> {
   const body = await readJson(exchange, startShape);
-  const view = parts.engine.inspectExec(exchange.parameter("id"));
+  const view = await admitToExec(parts, exchange);
   if (!view.running && !isStanding(parts.engine.inspect(view.workload))) {
     throw new Failure("NOT_FOUND", `No such exec instance: ${view.id}`, {
       workload: view.workload,

@@ -8,6 +8,7 @@ import { readSize } from "./sizes.ts";
 
 /** Docker's own floor: below it no process comes up. */
 const LEAST_MEMORY_BYTES = 6 * 1024 * 1024;
+const LEAST_NANO_CPUS = 1e7;
 const DEFAULT_PERIOD_US = 100_000;
 
 type LimitFields = Pick<
@@ -27,6 +28,7 @@ type LimitFields = Pick<
 
 /** Rejects INVALID_SPEC naming the field that cannot be. Zero and null are "no limit", as in Docker. */
 export function readLimits(host: LimitFields): LimitsSpec {
+  if ((host.MemoryReservation ?? 0) < 0 || (host.MemorySwap ?? 0) < -1) throw invalid("memory limits cannot be negative; -1 as MemorySwap is unlimited swap");
   const memoryBytes = host.Memory || undefined;
   if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) throw invalid("Minimum memory limit allowed is 6MB");
   const memorySwapBytes = host.MemorySwap || undefined;
@@ -68,7 +70,7 @@ export function readFirstLimits(host: LimitFields): LimitsSpec {
 function readCpus(host: LimitFields): number | undefined {
   if (host.NanoCpus) {
     if (host.CpuQuota || host.CpuPeriod) throw invalid("Conflicting options: Nano CPUs and CPU Period or Quota cannot both be set");
-    if (host.NanoCpus < 0) throw invalid("Range of CPUs is from 0.01 upwards");
+    if (host.NanoCpus < LEAST_NANO_CPUS) throw invalid("range of CPUs is from 0.01 upwards");
     return host.NanoCpus / 1e9;
   }
   if (!host.CpuQuota || host.CpuQuota < 0) return undefined;
@@ -95,6 +97,7 @@ const ULIMITS = new Set(
 export function readRlimits(host: Pick<HostConfigBody, "Ulimits">): readonly RlimitSpec[] {
   return (host.Ulimits ?? []).map(({ Name, Soft, Hard }) => {
     if (!ULIMITS.has(Name)) throw invalid(`invalid ulimit type: ${quote(Name)}`);
+    if (Soft < -1 || Hard < -1) throw invalid(`invalid ulimit ${quote(Name)}: ${Soft}:${Hard}; -1 is without limit`);
     if (Hard !== -1 && (Soft > Hard || Soft === -1)) throw invalid(`ulimit soft limit must be less than or equal to hard limit: ${Soft} > ${Hard}`);
     return { name: `RLIMIT_${Name.toUpperCase()}`, soft: Soft, hard: Hard };
   });

@@ -3,6 +3,7 @@
 import { Failure, quote } from "../../contract/failure.ts";
 import type { MountRequest } from "../../engine/index.ts";
 import type { CreateBody, HostConfigBody, MountBody } from "./create-shape.ts";
+import { compact } from "./echo.ts";
 import { present } from "./present.ts";
 import { readSize } from "./sizes.ts";
 
@@ -56,12 +57,13 @@ function readMount(mount: MountBody): MountRequest {
   const target = readTarget(mount.Target ?? "");
   const readOnly = mount.ReadOnly ?? false;
   const source = mount.Source ?? "";
+  refuseStrangeParts(mount);
   switch (mount.Type ?? "") {
     case "bind": {
       if (!source.startsWith("/")) throw invalid(`invalid mount config for type "bind": invalid mount path: ${quote(source)} mount path must be absolute`);
-      if (mount.BindOptions?.NonRecursive || mount.BindOptions?.ReadOnlyForceRecursive) {
-        throw new Failure("UNSUPPORTED", "a bind that is not recursive, or read-only below every mount under it by force, cannot be promised");
-      }
+      for (const name of ["NonRecursive", "ReadOnlyNonRecursive", "ReadOnlyForceRecursive"] as const)
+        if (mount.BindOptions?.[name])
+          throw unsupported(`BindOptions.${name} of the mount at ${quote(target)} is not carried out`, "Leave bind-recursive and bind-nonrecursive out.");
       const wanted = mount.BindOptions?.Propagation || undefined;
       const propagation = PROPAGATIONS.find((name) => name === wanted);
       if (wanted !== undefined && propagation === undefined) throw invalid(`invalid propagation mode: ${quote(wanted)}`);
@@ -71,13 +73,16 @@ function readMount(mount: MountBody): MountRequest {
       const driver = mount.VolumeOptions?.DriverConfig?.Name;
       if (driver && driver !== "local")
         throw new Failure("UNSUPPORTED", `volume driver ${quote(driver)} is not available`, { remedy: "Use the driver local." });
-      if (mount.VolumeOptions?.Subpath) throw new Failure("UNSUPPORTED", "a path below a volume (volume-subpath) cannot be mounted");
+      if (Object.keys(mount.VolumeOptions?.DriverConfig?.Options ?? {}).length > 0)
+        throw unsupported("options of a volume's driver (volume-opt) are not carried out", "Leave them out, or bind a directory that you mounted yourself.");
+      if (mount.VolumeOptions?.Subpath) throw unsupported("a path below a volume (volume-subpath) cannot be mounted", "Mount the whole volume.");
       return {
         kind: "volume",
         name: source === "" ? "" : readVolumeName(source),
         target,
         readOnly,
         copyUp: !(mount.VolumeOptions?.NoCopy ?? false),
+        ...present({ labels: mount.VolumeOptions?.Labels ?? undefined }),
       };
     }
     case "tmpfs":
@@ -86,7 +91,7 @@ function readMount(mount: MountBody): MountRequest {
         target,
         readOnly,
         ...present({ sizeBytes: mount.TmpfsOptions?.SizeBytes || undefined, mode: mount.TmpfsOptions?.Mode || undefined }),
-        options: (mount.TmpfsOptions?.Options ?? []).map((pair) => pair.join("=")),
+        options: (mount.TmpfsOptions?.Options ?? []).map((pair) => checkedTmpfsOption(pair.join("="))),
       };
     default:
       throw new Failure("UNSUPPORTED", `mount type ${quote(mount.Type ?? "")} is not available`, { remedy: "Use bind, volume or tmpfs." });
@@ -104,10 +109,36 @@ function readTmpfs(target: string, text: string): MountRequest {
     if (name === "ro" || name === "rw") readOnly = name === "ro";
     else if (name === "size" && value !== "" && !value.endsWith("%")) sizeBytes = readSize(value, "tmpfs size");
     else if (name === "mode" && /^[0-7]{1,5}$/.test(value)) mode = Number.parseInt(value, 8);
-    else if (["exec", "noexec", "suid", "nosuid", "dev", "nodev", "uid", "gid", "nr_inodes", "size"].includes(name)) rest.push(option);
-    else throw invalid(`invalid tmpfs option ${quote(option)}`);
+    else rest.push(checkedTmpfsOption(option));
   }
   return { kind: "tmpfs", target: readTarget(target), readOnly, ...present({ sizeBytes, mode }), options: rest };
+}
+
+/** An option of tmpfs(5) as it is handed on. */
+function checkedTmpfsOption(option: string): string {
+  if (/^(exec|noexec|suid|nosuid|dev|nodev|(uid|gid)=\d{1,9}|nr_inodes=\d{1,12}[kKmMgG]?|size=\d{1,3}%)$/.test(option)) return option;
+  throw invalid(`invalid tmpfs option ${quote(option)}`);
+}
+
+const OPTIONS_OF = { bind: "BindOptions", volume: "VolumeOptions", tmpfs: "TmpfsOptions" } as const;
+
+/** Options of another type of mount would be forgotten in silence: refused, in Docker's words. */
+function refuseStrangeParts(mount: MountBody): void {
+  for (const [type, part] of Object.entries(OPTIONS_OF)) {
+    const says = mount[part] !== undefined && mount[part] !== null && Object.keys(compact(mount[part])).length > 0;
+    if (mount.Type !== type && says) throw strange(mount, part);
+  }
+  if (mount.Type === "tmpfs" && mount.Source) throw strange(mount, "Source");
+  const { SizeBytes, Mode } = mount.TmpfsOptions ?? {};
+  if ((SizeBytes ?? 0) < 0 || (Mode ?? 0) < 0 || (Mode ?? 0) > 0o7777) throw invalid(`invalid size or mode of the tmpfs at ${quote(mount.Target ?? "")}`);
+}
+
+function strange(mount: MountBody, part: string): Failure {
+  return invalid(`invalid mount config for type ${quote(mount.Type ?? "")}: field ${part} must not be specified`);
+}
+
+function unsupported(what: string, remedy: string): Failure {
+  return new Failure("UNSUPPORTED", what, { remedy });
 }
 
 /** Absolute, without `.`, `..`, doubled or trailing slashes; never the root. */

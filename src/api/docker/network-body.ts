@@ -3,6 +3,8 @@
 import { Failure, quote } from "../../contract/failure.ts";
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 
+const OWN_NETWORKS = new Set(["default", "bridge", "host", "none"]);
+
 /** Rejects UNSUPPORTED for several networks, another workload's network, fixed addresses. */
 export function readNetwork(body: CreateBody, host: HostConfigBody): string {
   const endpoints = Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {});
@@ -12,6 +14,11 @@ export function readNetwork(body: CreateBody, host: HostConfigBody): string {
       throw unsupported(`a fixed address on network ${quote(name)} cannot be given`, "Leave --ip, --ip6 and --link-local-ip out.");
     }
     if (endpoint?.MacAddress) throw macRefused();
+    if ((endpoint?.Links ?? []).length > 0) throw unsupported(`Links of the endpoint on network ${quote(name)} are not carried out`, "Leave --link out.");
+    if (Object.keys(endpoint?.DriverOpts ?? {}).length > 0)
+      throw unsupported(`DriverOpts of the endpoint on network ${quote(name)} are not carried out`, "Leave driver-opt out of --network.");
+    if ((endpoint?.Aliases ?? []).length > 0 && OWN_NETWORKS.has(name))
+      throw new Failure("INVALID_SPEC", "network-scoped aliases are only supported for user-defined networks", { remedy: "Leave --network-alias out." });
   }
   if (body.MacAddress) throw macRefused();
   if (body.NetworkDisabled === true) return "none";

@@ -1,5 +1,6 @@
 /** Published and exposed ports. */
 
+import { isIPv4, isIPv6 } from "node:net";
 import { Failure, quote } from "../../contract/failure.ts";
 import type { PortRequest, WorkloadRequest } from "../../engine/index.ts";
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
@@ -13,10 +14,17 @@ export function readPorts(body: CreateBody, host: HostConfigBody): Ports {
     const { protocol, port } = readPort(key);
     for (const binding of bindings ?? []) {
       const hostPorts = readHostPort(binding.HostPort ?? "", key);
-      ports.push({ protocol, hostAddress: binding.HostIp ?? "", hostPort: hostPorts, workloadPort: port });
+      ports.push({ protocol, hostAddress: readAddress(binding.HostIp ?? ""), hostPort: hostPorts, workloadPort: port });
     }
   }
   return { ports, exposedPorts: Object.keys(body.ExposedPorts ?? {}).map(readPort), publishAll: host.PublishAllPorts ?? false };
+}
+
+function readAddress(text: string): string {
+  if (text === "" || isIPv4(text)) return text;
+  if (isIPv6(text))
+    throw new Failure("UNSUPPORTED", `ports cannot be published on the IPv6 address ${quote(text)} yet`, { remedy: "Publish on an IPv4 address, or on all." });
+  throw new Failure("INVALID_SPEC", `invalid IP address: ${quote(text)}`, { remedy: "Write it as --publish 127.0.0.1:8080:80." });
 }
 
 /** `80/tcp`, or `80` alone for tcp. */

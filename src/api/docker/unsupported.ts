@@ -7,7 +7,7 @@
 import { Failure, quote } from "../../contract/failure.ts";
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 import { compact } from "./echo.ts";
-import { createFields, hostConfigFields } from "./create-shape.ts";
+import { createFields, findUnknownParts, hostConfigFields } from "./create-shape.ts";
 
 /** Field of HostConfig → what to do instead. */
 const REFUSED: Readonly<Record<string, string>> = {
@@ -70,5 +70,6 @@ export function refuseWhatCannotBe(body: CreateBody, host: HostConfigBody): stri
   for (const name of Object.keys(compact(body))) {
     if (!createFields.has(name) && !MEANINGLESS.has(name) && !NESTED.has(name)) warnings.push(`Config.${quote(name)} is not carried out.`);
   }
+  warnings.push(...findUnknownParts(body).map((place) => `${quote(place)} is not carried out.`));
   return warnings;
 }

@@ -7,6 +7,7 @@ import type { Finding } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
 import { readJson, shape } from "../body.ts";
 import { API_VERSION, MIN_API_VERSION } from "../docker/api-version.ts";
+import { admitToExec } from "../docker/exec.ts";
 import type { DockerParts } from "../docker/parts.ts";
 import type { Route } from "../router.ts";
 
@@ -77,10 +78,12 @@ export function hostRoutes(parts: NativeParts): readonly Route[] {
     {
       method: "POST",
       path: "/bulkhead/v1/execs/{id}/signal",
+      authorizedBy: "handler",
       outlivesClient: true,
       async handle(exchange) {
         const { Signal } = await readJson(exchange, signalShape);
-        exchange.json(200, { delivered: await engine.signalExec(exchange.parameter("id"), Signal, exchange.call) });
+        const { id } = await admitToExec({ engine }, exchange);
+        exchange.json(200, { delivered: await engine.signalExec(id, Signal, exchange.call) });
       },
     },
     { method: "GET", path: "/bulkhead/v1/templates", handle: (exchange) => exchange.json(200, { templates: engine.templates() }) },

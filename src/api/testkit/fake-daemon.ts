@@ -61,6 +61,7 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     defaultIsolation: "container",
     templates: { enabled: false },
     availableMemory: () => Number.POSITIVE_INFINITY,
+    capacity: { processors: [0, 1, 2, 3], openFiles: 1_048_576 },
   });
   const engine: Engine = { ...made, ...options.engine };
   await engine.recover(plainCall());

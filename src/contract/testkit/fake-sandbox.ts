@@ -20,7 +20,7 @@ const NOT_EXECUTABLE = "not-executable";
 function checkCommand(spec: ProcessSpec): void {
   const name = spec.command[0] ?? "";
   if (name === NOT_EXECUTABLE) throw new Failure("COMMAND_NOT_EXECUTABLE", `${name} cannot be executed`);
-  if (!(name in FAKE_PROGRAMS)) throw new Failure("COMMAND_NOT_FOUND", `${name}: no such program`);
+  if (!Object.hasOwn(FAKE_PROGRAMS, name)) throw new Failure("COMMAND_NOT_FOUND", `${name}: no such program`);
 }
 
 export function joinProcess(process: FakeProcess, options: AttachOptions): Attachment {

@@ -74,6 +74,7 @@ export function makeWorld(options: WorldOptions = {}): World {
       defaultIsolation: "container",
       availableMemory: () => Infinity,
       templates: { enabled: false },
+      capacity: { processors: [0, 1, 2, 3], openFiles: 1_048_576 },
       ...how.engine,
     });
     return { engine, driver, images, networks, volumes };
