@@ -40,7 +40,7 @@ if ! have cargo || ! cargo --version >/dev/null 2>&1; then
   install_packages "building" rustc-web cargo-web || install_packages "building" rustc cargo || die "no Rust compiler can be had" "install Rust 1.85 or newer and run this again"
 fi
 if [ -n "$tests" ]; then
-  install_packages "tests" docker-registry skopeo debootstrap iproute2 iptables openssl zstd qemu-utils tmux || warn "some tests will say what they lack"
+  install_packages "tests" docker-registry skopeo debootstrap iproute2 iptables openssl zstd qemu-utils tmux zsh fish || warn "some tests will say what they lack"
 fi
 
 # --- Node and its packages -----------------------------------------------------------------------
