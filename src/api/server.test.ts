@@ -150,6 +150,17 @@ describe("admission", () => {
   });
 });
 
+describe("a burst of clients", () => {
+  it("is answered, each of a thousand that came before the first could be taken", async () => {
+    const { socket } = await start();
+    // All of them connect in one turn of the loop that the server needs for taking them.
+    const answers = await Promise.all(
+      Array.from({ length: 1000 }, () => ask(socket, "GET", "/_ping").catch((thrown: unknown) => ({ status: String(thrown) }))),
+    );
+    expect([...new Set(answers.map(({ status }) => status))]).toEqual([200]);
+  });
+});
+
 describe("what is no request", () => {
   it("gets 400 for a body that is not JSON, not of the right shape, or empty", async () => {
     const { socket } = await start();

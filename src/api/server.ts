@@ -30,6 +30,8 @@ export interface ServerParts {
   readonly readVersion: (path: string) => { readonly path: string; readonly apiVersion: number };
 }
 
+/** Connections that may wait to be taken: beyond Node's 511, a burst of clients would be refused. The kernel cuts it at somaxconn. */
+const BACKLOG = 4096;
 /** How long `close` waits for deeds that are under way. */
 const CLOSE_GRACE_MS = 10_000;
 
@@ -92,7 +94,7 @@ export class ApiServer {
   async #bind(path: string): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once("error", reject);
-      this.#server.listen(path, () => {
+      this.#server.listen({ path, backlog: BACKLOG }, () => {
         this.#server.removeListener("error", reject);
         resolve();
       });
