@@ -7,6 +7,7 @@ import { Execs } from "./execs.ts";
 import { ServerIdentity } from "./identity.ts";
 import { Images } from "./images.ts";
 import { Networks } from "./networks.ts";
+import { PolicyClient } from "./policy.ts";
 import { beginRun, type Run } from "./run.ts";
 import { System } from "./system.ts";
 import { Transport } from "./transport.ts";
@@ -27,6 +28,7 @@ export class Client {
   readonly volumes: Volumes;
   readonly system: System;
   readonly advisor: Advisor;
+  readonly policy: PolicyClient;
   private readonly transport: Transport;
 
   constructor(options: ClientOptions = {}) {
@@ -39,6 +41,7 @@ export class Client {
     this.volumes = new Volumes(this.transport, identity);
     this.system = new System(this.transport, identity);
     this.advisor = new Advisor(this.transport);
+    this.policy = new PolicyClient(this.transport);
   }
 
   get host(): string {

@@ -11,6 +11,7 @@ export { Files } from "./files.ts";
 export { splitReference } from "./images.ts";
 export type { OutputChunk } from "./multiplex.ts";
 export type { NetworkDocument } from "./networks.ts";
+export type { PolicyAnswer, PolicyText } from "./policy.ts";
 export type { ExitStatus, Run } from "./run.ts";
 export { Sandbox, type SandboxOptions } from "./sandbox.ts";
 export type { DoctorReport, Finding, ProbeReport } from "./system.ts";

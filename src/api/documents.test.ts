@@ -7,6 +7,7 @@ import { aliases } from "./docker/isolation.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { adviceRoutes, type AdviceParts } from "./native/advice.ts";
 import { hostRoutes, type NativeParts } from "./native/host.ts";
+import { policyRoutes, type PolicyParts } from "./native/policy.ts";
 import { runRoutes } from "./native/run.ts";
 import { HTTP_STATUS } from "./status.ts";
 import { handled, ignored, refused, warned } from "./docker/unsupported.ts";
@@ -14,7 +15,7 @@ import { handled, ignored, refused, warned } from "./docker/unsupported.ts";
 const text = readFileSync(new URL("../../docs/docker-api.md", import.meta.url), "utf8");
 
 /** Routes are only listed here, never served: their parts are not looked at. */
-const parts: NativeParts & AdviceParts = {
+const parts: NativeParts & AdviceParts & PolicyParts = {
   engine: {} as NativeParts["engine"],
   images: {} as NativeParts["images"],
   networks: {} as NativeParts["networks"],
@@ -24,12 +25,15 @@ const parts: NativeParts & AdviceParts = {
   now: () => 0,
   diagnose: async () => [],
   advice: {} as AdviceParts["advice"],
+  policy: {} as PolicyParts["policy"],
 };
 
 describe("docs/docker-api.md", () => {
   it("lists every route, and no other", () => {
     const documented = [...text.matchAll(/^\| `((?:GET|HEAD|POST|PUT|DELETE) [^`]+)` \|/gm)].map(([, endpoint]) => endpoint ?? "");
-    const served = [...dockerRoutes(parts), ...hostRoutes(parts), ...adviceRoutes(parts), ...runRoutes(parts)].map(({ method, path }) => `${method} ${path}`);
+    const served = [...dockerRoutes(parts), ...hostRoutes(parts), ...adviceRoutes(parts), ...policyRoutes(parts), ...runRoutes(parts)].map(
+      ({ method, path }) => `${method} ${path}`,
+    );
     expect(documented.toSorted()).toEqual(served.toSorted());
   });
 

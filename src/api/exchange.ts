@@ -56,10 +56,17 @@ export class Exchange {
     this.#authorize = authorize;
   }
 
+  /** Who asks; known once the server has admitted the request. */
+  get identity(): Identity {
+    if (this.#identity === undefined) throw new Failure("INTERNAL", "a request reached its handler without an identity");
+    return this.#identity;
+  }
+
   /** Asks the operator's policy. Every route does so once before it touches the engine: the server, or the handler that knows the spec. */
   async authorize(intent: Omit<Intent, "action">): Promise<void> {
-    if (this.#identity === undefined || this.#authorize === undefined) throw new Failure("INTERNAL", "a request reached its handler without an identity");
-    await this.#authorize(this.#identity, { action: this.action, ...intent });
+    const { identity } = this;
+    if (this.#authorize === undefined) throw new Failure("INTERNAL", "a request reached its handler without the policy");
+    await this.#authorize(identity, { action: this.action, ...intent });
   }
 
   /** Parameter of the path; routes and handlers are written together, so that it is there. */

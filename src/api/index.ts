@@ -16,6 +16,7 @@ import type { ServerFacts } from "./docker/parts.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
 import { hostRoutes } from "./native/host.ts";
+import { policyRoutes, type PolicySource } from "./native/policy.ts";
 import { runRoutes } from "./native/run.ts";
 import { ApiServer } from "./server.ts";
 
@@ -23,6 +24,7 @@ export type { Authorize, Identity, Intent } from "./access.ts";
 export type { Identify } from "./connections.ts";
 export type { ServerFacts } from "./docker/parts.ts";
 export type { AdviceSource } from "./native/advice.ts";
+export type { PolicySource } from "./native/policy.ts";
 
 export interface ApiParts {
   readonly engine: Engine;
@@ -36,6 +38,8 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
+  /** The policy in force, for who asks what it would say. */
+  readonly policy: PolicySource;
   /** What the advisor knows of this host. */
   readonly advice: AdviceSource;
   /** Lets the daemon end as a SIGTERM would: workloads go on, unless all that the daemon has on the host shall be taken away. */
@@ -54,7 +58,7 @@ export interface Api {
 export function createApi(parts: ApiParts): Api {
   const adapted = { ...parts, now: parts.now ?? Date.now };
   return new ApiServer({
-    routes: [...dockerRoutes(adapted), ...hostRoutes(adapted), ...adviceRoutes(adapted), ...runRoutes(adapted)],
+    routes: [...dockerRoutes(adapted), ...hostRoutes(adapted), ...adviceRoutes(adapted), ...policyRoutes(adapted), ...runRoutes(adapted)],
     identify: parts.identify,
     authorize: parts.authorize,
     log: parts.log,

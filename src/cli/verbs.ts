@@ -47,6 +47,7 @@ const volume = () => import("./commands/volume.ts");
 const network = () => import("./commands/network.ts");
 const inspect = () => import("./commands/inspect.ts");
 const prune = () => import("./commands/prune.ts");
+const policy = () => import("./commands/policy.ts");
 const system = () => import("./commands/system.ts");
 
 export const VERBS: Readonly<Record<string, Verb>> = {
@@ -91,6 +92,9 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   version: verb("host", "Versions of client and daemon", () => import("./commands/version.ts").then((file) => file.command)),
   completion: verb("host", "Completion for bash, zsh and fish", () => import("./commands/completion.ts").then((file) => file.command)),
 
+  "policy show": verb("resources", "Print the operator's policy", () => policy().then((file) => file.policyShow)),
+  "policy test": verb("resources", "Say whether a file is a policy", () => policy().then((file) => file.policyTest)),
+  "policy check": verb("resources", "Say whether a run would be allowed", () => policy().then((file) => file.policyCheck)),
   "container prune": verb("resources", "Remove workloads that do not run", () => prune().then((file) => file.containerPrune)),
   "image prune": verb("resources", "Remove unused images", () => prune().then((file) => file.imagePrune)),
   "volume ls": verb("resources", "List volumes", () => volume().then((file) => file.volumeList)),

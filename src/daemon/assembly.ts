@@ -22,14 +22,15 @@ import { reportHost } from "../host/probes/host-report.ts";
 import { ensureDirectory } from "../host/workload-files.ts";
 import { openImages } from "../images/store.ts";
 import { type NetworkRecord, openNetworks } from "../networks/networks.ts";
-import { authorize } from "../policy/index.ts";
 import { openStateStore } from "../state/index.ts";
 import { openVolumes, type VolumeRecord } from "../volumes/volumes.ts";
+import { createAuthorize, subjectOf } from "./admission.ts";
 import { createAdviceSource } from "./advice.ts";
 import type { Configuration } from "./configuration.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { createIdentify } from "./peer.ts";
 import { type Places, placesOf } from "./places.ts";
+import { PolicyFile } from "./policy-file.ts";
 import { openSocketToGroup } from "./socket-access.ts";
 import { VERSION } from "./version.ts";
 
@@ -87,6 +88,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     const own: Call = { ...plainCall(), log };
     await engine.recover(own);
     await removeLeftovers(launcher, places.root, new Set(engine.list().map(({ id }) => id)), log);
+    const policy = new PolicyFile(configuration.policy, log);
     const api = createApi({
       engine,
       images,
@@ -101,7 +103,8 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
         insecureRegistries: configuration.insecureRegistries ?? [],
       },
       identify: createIdentify(launcher, places.socket),
-      authorize,
+      authorize: createAuthorize({ engine, images, policy, log }),
+      policy: { current: () => policy.current(), file: policy.path, subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }) },
       advice: createAdviceSource(engine, state),
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
       stopDaemon: (options) => {

@@ -21,6 +21,7 @@ export const CONFIGURATION_SCHEMA = Type.Object(
     root: Type.Optional(path("Directory of everything lasting; /var/lib/bulkhead by default")),
     socket: Type.Optional(path("Unix socket of the API; /run/bulkhead/bulkhead.sock by default")),
     run: Type.Optional(path("Directory of what a reboot may take: sockets of launcher and supervisors")),
+    policy: Type.Optional(path("What the operator demands of workloads; /etc/bulkhead/policy.yaml, where it exists")),
     group: Type.Optional(Type.String({ minLength: 1, description: "Group that may use the socket; bulkhead by default, where it exists" })),
     launcher: Type.Optional(path("The program bulkhead-launcher")),
     defaultIsolation: Type.Optional(

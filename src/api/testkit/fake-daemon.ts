@@ -15,6 +15,8 @@ import { MemoryDisk } from "../../engine/testkit/memory-state.ts";
 import { memoryNetworks, memoryVolumes } from "../../engine/testkit/neighbours.ts";
 import type { Networks } from "../../networks/index.ts";
 import type { Volumes } from "../../volumes/index.ts";
+import { createAuthorize, subjectOf } from "../../daemon/admission.ts";
+import { OPEN_POLICY, type Policy } from "../../policy/index.ts";
 import { createApi, type Api, type Authorize, type Identity } from "../index.ts";
 import { memoryAdvice } from "./memory-advice.ts";
 import { memoryImages, type MemoryImages } from "./memory-images.ts";
@@ -34,6 +36,7 @@ export interface FakeDaemon {
 export interface FakeDaemonOptions {
   readonly socket?: string;
   readonly authorize?: Authorize;
+  readonly policy?: Policy;
   readonly identify?: () => Promise<Identity>;
   readonly log?: Log;
   readonly images?: readonly string[];
@@ -72,8 +75,14 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     volumes,
     server: { version: "0.1.0", commit: "abcdef0", id: "test-root", rootDirectory: root, cgroup: "v2", insecureRegistries: [] },
     identify: options.identify ?? (async () => TEST_IDENTITY),
-    authorize: options.authorize ?? (() => undefined),
+    authorize:
+      options.authorize ?? createAuthorize({ engine, images, policy: { current: () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
     advice: memoryAdvice(),
+    policy: {
+      current: () => options.policy ?? OPEN_POLICY,
+      file: "/etc/bulkhead/policy.yaml",
+      subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }),
+    },
     diagnose: async () => [{ id: "kvm-boots", level: "missing", what: "no guest booted", remedy: "Enable virtualisation." }],
     log: options.log ?? plainCall().log,
   });

@@ -1,0 +1,84 @@
+/** The floor met by every way in, over the real engine and the fake driver. */
+
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { Client } from "../../../sdk/src/index.ts";
+import { parsePolicy } from "../../policy/index.ts";
+import { type FakeDaemon, startFakeDaemon } from "../testkit/fake-daemon.ts";
+
+const text = `
+schemaVersion: 1
+forbid: [privileged, host-network, "host-path:/etc", "capability:SYS_ADMIN"]
+rules:
+  - name: busy
+    match: { image: ["busybox*"] }
+    requireLimits: [memory]
+`;
+let daemon: FakeDaemon;
+let client: Client;
+let policy = parsePolicy("schemaVersion: 1", "p");
+
+beforeAll(async () => {
+  daemon = await startFakeDaemon({
+    images: ["busybox:latest"],
+    get policy() {
+      return policy;
+    },
+  });
+  client = new Client({ host: `unix://${daemon.socket}` });
+});
+afterAll(async () => {
+  client.close();
+  await daemon.close();
+});
+
+const limited = { Memory: 64 * 1024 * 1024 };
+
+describe("the policy", () => {
+  it("stops a create by whatever spelling", async () => {
+    policy = parsePolicy(text, "p");
+    const create = (HostConfig: object) => client.workloads.create({ Image: "busybox", Cmd: ["sleep"], HostConfig });
+    await expect(create({ ...limited, Privileged: true })).rejects.toThrow(/privileged is forbidden .*the floor for all/);
+    await expect(create({ ...limited, NetworkMode: "host" })).rejects.toThrow(/host-network is forbidden/);
+    await expect(create({ ...limited, Binds: ["/etc:/x"] })).rejects.toThrow(/host-path:\/etc is forbidden/);
+    await expect(create({ ...limited, Mounts: [{ Type: "bind", Source: "/etc/ssh", Target: "/x" }] })).rejects.toThrow(/host-path:\/etc is forbidden/);
+    await expect(create({ ...limited, CapAdd: ["ALL"] })).rejects.toThrow(/capability:SYS_ADMIN is forbidden/);
+    await expect(create({})).rejects.toThrow(/a limit of memory must be set \[busy\]/);
+    // By its id the image is the same image.
+    const { Id } = (await client.images.inspect("busybox")) as { Id: string };
+    await expect(client.workloads.create({ Image: Id, Cmd: ["sleep"] })).rejects.toThrow(/a limit of memory must be set \[busy\]/);
+  });
+
+  it("stops the native run, and a privileged exec", async () => {
+    policy = parsePolicy(text, "p");
+    await expect(client.run({ Image: "busybox", Cmd: ["echo"], HostConfig: {} })).rejects.toThrow(/a limit of memory must be set/);
+    const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: limited });
+    await client.workloads.start(Id);
+    await expect(client.execs.create(Id, { Cmd: ["echo"], Privileged: true } as never)).rejects.toThrow(/privileged is forbidden/);
+    await expect(client.execs.create(Id, { Cmd: ["echo"] })).resolves.toBeDefined();
+    await client.workloads.remove(Id, { force: true });
+  });
+
+  it("that came later stops the start of what was made before, and lets it be stopped and removed", async () => {
+    policy = parsePolicy("schemaVersion: 1", "p");
+    const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: { NetworkMode: "host" } });
+    policy = parsePolicy(text, "p");
+    await expect(client.workloads.start(Id)).rejects.toThrow(/host-network is forbidden/);
+    await client.workloads.remove(Id, { force: true });
+  });
+
+  it("answers what it would say, and makes nothing", async () => {
+    policy = parsePolicy(text, "p");
+    const before = daemon.engine.list().length;
+    const answer = await client.policy.check({ create: { Image: "busybox", HostConfig: { Privileged: true } } });
+    expect(answer.allowed).toBe(false);
+    expect(answer.violations).toContainEqual({ rule: "the floor for all", what: "privileged is forbidden (privileged)", remedy: expect.any(String) });
+    expect(answer.violations).toContainEqual({ rule: "busy", what: "a limit of memory must be set", remedy: expect.stringContaining("--memory") });
+    expect(
+      await client.policy.check({ create: { Image: "busybox", HostConfig: { Privileged: true } }, policy: { text: "schemaVersion: 1", file: "-" } }),
+    ).toMatchObject({
+      allowed: true,
+    });
+    await expect(client.policy.parse({ text: "schemaVersion: 1\nfloor: [x]\n", file: "mine.yaml" })).rejects.toThrow(/mine\.yaml:2:9: "x" is not known/);
+    expect(daemon.engine.list()).toHaveLength(before);
+  });
+});
