@@ -4,5 +4,5 @@
  */
 
 export { OPEN_POLICY, parsePolicy, type Policy } from "./document.ts";
-export { type Identity, judge, type Violation } from "./judge.ts";
+export { type Identity, judge } from "./judge.ts";
 export type { PolicySubject } from "./subject.ts";

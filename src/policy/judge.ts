@@ -123,7 +123,7 @@ function compareVersions(left: string, right: string): number {
   const read = (text: string): number[] => {
     const numbers = (text.match(/\d+/g) ?? []).map(Number);
     const from = numbers.findIndex((number) => number !== 0);
-    return /^0\.0~/.test(text) && from !== -1 ? numbers.slice(from) : numbers;
+    return text.startsWith("0.0~") && from !== -1 ? numbers.slice(from) : numbers;
   };
   const [a, b] = [read(left), read(right)];
   for (let index = 0; index < Math.max(a.length, b.length); index++) {

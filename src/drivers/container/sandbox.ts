@@ -4,7 +4,7 @@ import type { Log } from "../../contract/call.ts";
 import type { Bundle } from "../../contract/driver.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import type { SupervisedOptions } from "../../host/supervised-sandbox.ts";
-import { isThere, placeMark } from "../../host/workload-files.ts";
+import { placeMark } from "../../host/workload-files.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { type ContainerBundle, placesOf } from "./bundle.ts";
 import { composeExec, guardsOf } from "../oci/process.ts";
