@@ -7,7 +7,7 @@
  */
 
 import { createServer, ServerResponse, type IncomingMessage, type Server } from "node:http";
-import { connect, type Socket } from "node:net";
+import { connect, createServer as createDoor, type Server as Door, type Socket } from "node:net";
 import { unlink } from "node:fs/promises";
 import type { Duplex } from "node:stream";
 import type { Log } from "../contract/call.ts";
@@ -42,6 +42,10 @@ export class ApiServer {
   readonly #live = new Map<Exchange, Route>();
   readonly #server: Server;
   readonly #headers: Map<string, string>;
+  /** Further sockets, whose connections the one server serves; and which connection came by which. */
+  readonly #doors: Door[] = [];
+  readonly #paths = new WeakMap<Socket, string>();
+  #path = "";
 
   constructor(parts: ServerParts) {
     this.#parts = parts;
@@ -57,17 +61,19 @@ export class ApiServer {
       noDelay: false,
     });
     this.#server.timeout = 0;
-    this.#server.on("connection", (socket) => this.#connections.opened(socket));
+    this.#server.on("connection", (socket) => this.#connections.opened(socket, this.#paths.get(socket) ?? this.#path));
     this.#server.on("request", (request, response) => void this.#serve(request, response));
     this.#server.on("upgrade", (request, socket, head) => this.#serveUpgrade(request, socket, head));
     this.#server.on("clientError", (error: NodeJS.ErrnoException, socket) => refuseConnection(error, socket));
   }
 
-  /** Listens on a unix socket. A socket file that nobody listens on is replaced; one in use rejects ALREADY_EXISTS. */
+  /** Listens on a unix socket; on a further one when it is called again. A socket file that nobody listens on is replaced; one in use rejects ALREADY_EXISTS. */
   async listen(path: string): Promise<void> {
     if (!path.startsWith("/")) throw new Failure("INVALID_SPEC", `the API listens on unix sockets only, not on ${JSON.stringify(path)}`);
+    const server = this.#path === "" ? this.#server : this.#openDoor(path);
+    if (server === this.#server) this.#path = path;
     try {
-      await this.#bind(path);
+      await bind(server, path);
     } catch (thrown) {
       if ((thrown as NodeJS.ErrnoException).code !== "EADDRINUSE" || (await answers(path))) {
         throw new Failure("ALREADY_EXISTS", `cannot listen on ${path}: ${(thrown as Error).message}`, {
@@ -76,29 +82,28 @@ export class ApiServer {
         });
       }
       await unlink(path);
-      await this.#bind(path);
+      await bind(server, path);
     }
+  }
+
+  #openDoor(path: string): Door {
+    const door = createDoor((socket) => {
+      this.#paths.set(socket, path);
+      this.#server.emit("connection", socket);
+    });
+    this.#doors.push(door);
+    return door;
   }
 
   /** Takes no new requests, ends streams, lets single deeds finish, then closes every connection. Workloads go on. */
   async close(): Promise<void> {
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
+    const closed = Promise.all([this.#server, ...this.#doors].map((server) => new Promise<void>((resolve) => server.close(() => resolve()))));
     const deadline = Date.now() + CLOSE_GRACE_MS;
     for (const [exchange, route] of this.#live) if (!route.outlivesClient || exchange.hijacked) exchange.abort();
     while (this.#live.size > 0 && Date.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 10));
     for (const exchange of this.#live.keys()) exchange.abort();
     this.#connections.destroyAll();
     await closed;
-  }
-
-  async #bind(path: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once("error", reject);
-      this.#server.listen({ path, backlog: BACKLOG }, () => {
-        this.#server.removeListener("error", reject);
-        resolve();
-      });
-    });
   }
 
   #serveUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
@@ -206,5 +211,15 @@ async function answers(path: string): Promise<boolean> {
       resolve(true);
     });
     probe.once("error", (error: NodeJS.ErrnoException) => resolve(error.code !== "ECONNREFUSED"));
+  });
+}
+
+async function bind(server: Server | Door, path: string): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen({ path, backlog: BACKLOG }, () => {
+      server.removeListener("error", reject);
+      resolve();
+    });
   });
 }

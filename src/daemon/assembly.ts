@@ -102,7 +102,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
         cgroup: hello.cgroup,
         insecureRegistries: configuration.insecureRegistries ?? [],
       },
-      identify: createIdentify(launcher, places.socket),
+      identify: createIdentify(launcher),
       authorize: createAuthorize({ engine, images, policy, log }),
       policy: { current: () => policy.current(), file: policy.path, subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }) },
       advice: createAdviceSource(engine, state),
@@ -115,6 +115,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     });
     undo.push(() => api.close());
     await listen(api, places.socket, configuration.group);
+    for (const { path, group } of configuration.sockets ?? []) await listen(api, path, group);
     // Known before the first run asks for it. Cut short at the end, so that no trial is left half-way.
     const stopping = new AbortController();
     const probing = engine.probe(undefined, { fresh: false }, { ...own, signal: stopping.signal }).catch(() => undefined);

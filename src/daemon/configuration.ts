@@ -23,6 +23,11 @@ export const CONFIGURATION_SCHEMA = Type.Object(
     run: Type.Optional(path("Directory of what a reboot may take: sockets of launcher and supervisors")),
     policy: Type.Optional(path("What the operator demands of workloads; /etc/bulkhead/policy.yaml, where it exists")),
     group: Type.Optional(Type.String({ minLength: 1, description: "Group that may use the socket; bulkhead by default, where it exists" })),
+    sockets: Type.Optional(
+      Type.Array(Type.Object({ path: path("Where it listens"), group: Type.String({ minLength: 1, description: "Group that may use it" }) }, strict), {
+        description: "Further sockets of the API; the policy tells callers apart by them",
+      }),
+    ),
     launcher: Type.Optional(path("The program bulkhead-launcher")),
     defaultIsolation: Type.Optional(
       Type.Union(

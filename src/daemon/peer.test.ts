@@ -16,22 +16,12 @@ function launcherAfter(meanwhile: () => void): Launcher {
 
 test("who made a connection is told with the socket that it came by", async () => {
   const socket = { destroyed: false, _handle: { fd: 20 } } as unknown as Socket;
-  expect(
-    await createIdentify(
-      launcherAfter(() => {}),
-      "/s.sock",
-    )(socket),
-  ).toEqual({ ...root, socket: "/s.sock" });
+  expect(await createIdentify(launcherAfter(() => {}))(socket, "/s.sock")).toEqual({ ...root, socket: "/s.sock" });
 });
 
 test("a connection that closed while it was asked about gets nobody's name, for its number may be another's by then", async () => {
   const closing = { destroyed: false, _handle: { fd: 20 } as { fd: number } | null };
   const close = () => Object.assign(closing, { destroyed: true, _handle: null });
-  await expect(createIdentify(launcherAfter(close), "/s.sock")(closing as unknown as Socket)).rejects.toMatchObject({ code: "CANCELLED" });
-  await expect(
-    createIdentify(
-      launcherAfter(() => {}),
-      "/s.sock",
-    )(closing as unknown as Socket),
-  ).rejects.toMatchObject({ code: "CANCELLED" });
+  await expect(createIdentify(launcherAfter(close))(closing as unknown as Socket, "/s.sock")).rejects.toMatchObject({ code: "CANCELLED" });
+  await expect(createIdentify(launcherAfter(() => {}))(closing as unknown as Socket, "/s.sock")).rejects.toMatchObject({ code: "CANCELLED" });
 });

@@ -10,8 +10,8 @@ interface SocketWithHandle {
   readonly _handle?: { readonly fd?: number } | null;
 }
 
-export function createIdentify(launcher: Launcher, socketPath: string): (socket: Socket) => Promise<Identity> {
-  return async (socket) => {
+export function createIdentify(launcher: Launcher): (socket: Socket, door: string) => Promise<Identity> {
+  return async (socket, door) => {
     const fd = (socket as unknown as SocketWithHandle)._handle?.fd;
     if (fd === undefined || fd < 0) throw new Failure("CANCELLED", "The connection was closed before it was known who made it");
     const peer = await launcher.request("peer", { fd });
@@ -19,6 +19,6 @@ export function createIdentify(launcher: Launcher, socketPath: string): (socket:
     if (socket.destroyed || (socket as unknown as SocketWithHandle)._handle?.fd !== fd) {
       throw new Failure("CANCELLED", "The connection was closed before it was known who made it");
     }
-    return { ...peer, socket: socketPath };
+    return { ...peer, socket: door };
   };
 }

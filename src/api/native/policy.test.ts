@@ -3,7 +3,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../../sdk/src/index.ts";
 import { parsePolicy } from "../../policy/index.ts";
-import { type FakeDaemon, startFakeDaemon } from "../testkit/fake-daemon.ts";
+import { type FakeDaemon, startFakeDaemon, TEST_IDENTITY } from "../testkit/fake-daemon.ts";
 
 const text = `
 schemaVersion: 1
@@ -20,6 +20,7 @@ let policy = parsePolicy("schemaVersion: 1", "p");
 beforeAll(async () => {
   daemon = await startFakeDaemon({
     images: ["busybox:latest"],
+    identify: async (_socket, door) => ({ ...TEST_IDENTITY, socket: door }),
     get policy() {
       return policy;
     },
@@ -80,5 +81,18 @@ describe("the policy", () => {
     });
     await expect(client.policy.parse({ text: "schemaVersion: 1\nfloor: [x]\n", file: "mine.yaml" })).rejects.toThrow(/mine\.yaml:2:9: "x" is not known/);
     expect(daemon.engine.list()).toHaveLength(before);
+  });
+
+  it("tells callers apart by the socket that they came by", async () => {
+    const door = `${daemon.socket}.untrusted`;
+    await daemon.api.listen(door);
+    policy = parsePolicy(`schemaVersion: 1\nrules: [{ name: strangers, match: { socket: ["${door}"] }, forbid: [privileged] }]\n`, "p");
+    const privileged = { Image: "busybox", Cmd: ["sleep"], HostConfig: { Privileged: true } };
+    using stranger = new Client({ host: `unix://${door}` });
+    await expect(stranger.workloads.create(privileged)).rejects.toThrow(/privileged is forbidden .*\[strangers\]/);
+    const { Id } = await client.workloads.create(privileged);
+    // What another may have, a stranger cannot set in motion.
+    await expect(stranger.workloads.start(Id)).rejects.toThrow(/privileged is forbidden/);
+    await client.workloads.remove(Id, { force: true });
   });
 });

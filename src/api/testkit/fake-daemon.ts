@@ -4,6 +4,7 @@
  */
 
 import { mkdtempSync, rmSync } from "node:fs";
+import type { Socket } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { plainCall, type Log } from "../../contract/call.ts";
@@ -37,7 +38,7 @@ export interface FakeDaemonOptions {
   readonly socket?: string;
   readonly authorize?: Authorize;
   readonly policy?: Policy;
-  readonly identify?: () => Promise<Identity>;
+  readonly identify?: (socket: Socket, door: string) => Promise<Identity>;
   readonly log?: Log;
   readonly images?: readonly string[];
   /** Replaces parts of the engine, for what the fake driver cannot show. */
