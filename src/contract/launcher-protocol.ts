@@ -34,10 +34,11 @@ export interface LauncherVerbs {
    * The archive is `blob` (tar; plain, gzip or zstd, found out by its first bytes), read through while its uncompressed sha256 is
    * computed; another than `diffId` (when given) is CORRUPT_DATA. Whiteouts become overlayfs's. `progress` is `{bytes}` of the blob read.
    * `lowers` are the trees of the layers below, uppermost first: asked for hard links' targets and parents' attributes that the archive leaves
-   * out. Where that happened, `leansOnLowers` says that the tree may be shared only over the same lowers.
+   * out. Where that happened, `leansOnLowers` says that the tree may be shared only over the same lowers. EXHAUSTED where the layer has more
+   * than `maxBytes` or `maxEntries`, or would leave less than `reserveBytes` of the disk free.
    */
   unpack: {
-    ask: { blob: string; directory: string; lowers: readonly string[]; diffId?: string; maxBytes: number; maxEntries: number };
+    ask: { blob: string; directory: string; lowers: readonly string[]; diffId?: string; maxBytes: number; maxEntries: number; reserveBytes: number };
     ok: { diffId: string; bytes: number; entries: number; leansOnLowers: boolean };
   };
 

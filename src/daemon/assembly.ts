@@ -70,7 +70,13 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       ...(configuration.subnets === undefined ? {} : { pools: configuration.subnets }),
     });
     const volumes = openVolumes({ root: places.root, launcher, store: state.collection<VolumeRecord>("volumes") });
-    const images = await openImages({ directory: join(places.root, "images"), state, worker: launcher, registries: registriesOf(configuration) });
+    const images = await openImages({
+      directory: join(places.root, "images"),
+      state,
+      worker: launcher,
+      registries: registriesOf(configuration),
+      limits: configuration.images ?? {},
+    });
     const drivers = createDrivers(configuration, places, launcher);
     const engine = createEngine({
       drivers,

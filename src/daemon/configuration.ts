@@ -14,6 +14,7 @@ export const DEFAULT_CONFIG_FILE = "/etc/bulkhead/config.json";
 
 const strict = { additionalProperties: false } as const;
 const path = (description: string) => Type.String({ pattern: "^/", description });
+const bytes = (description: string) => Type.Integer({ minimum: 0, description });
 
 export const CONFIGURATION_SCHEMA = Type.Object(
   {
@@ -42,6 +43,16 @@ export const CONFIGURATION_SCHEMA = Type.Object(
     ),
     subnets: Type.Optional(Type.Array(Type.String(), { description: "Ranges to take networks from, in CIDR form, in this order" })),
     templates: Type.Optional(Type.Boolean({ description: "Whether machines begin from saved ones where they can; true by default" })),
+    images: Type.Optional(
+      Type.Object(
+        {
+          reserveBytes: Type.Optional(bytes("Disk that images must leave free; a twentieth by default, and at most 1 GiB")),
+          maxLayerBytes: Type.Optional(bytes("What one layer may take unpacked; 64 GiB by default")),
+          maxLayerEntries: Type.Optional(bytes("Files and directories that one layer may have; 4000000 by default")),
+        },
+        strict,
+      ),
+    ),
     machine: Type.Optional(
       Type.Object(
         {

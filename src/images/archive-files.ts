@@ -5,7 +5,7 @@ import { Readable } from "node:stream";
 import { extract } from "tar-stream";
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
-import { type Blobs, BlobWriter } from "./blobs.ts";
+import type { Blobs } from "./blobs.ts";
 import { decompressed } from "./compression.ts";
 import { digestOf } from "./digest.ts";
 import type { Progress } from "./intake.ts";
@@ -14,7 +14,8 @@ import { MAX_MANIFEST_BYTES } from "./manifest.ts";
 
 const MEMORY_BYTES = 256 * 1024;
 const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
-const MAX_FILES = 100_000;
+/** A thousand images of twenty layers each. More are somebody's trick to keep the daemon busy. */
+const MAX_FILES = 20_000;
 
 type Stored = { readonly bytes: Buffer } | { readonly digest: string };
 
@@ -44,7 +45,7 @@ export class ArchiveFiles {
     try {
       for await (const entry of entries) {
         const { name, type, linkname, size } = entry.header;
-        if (files.#files.size + files.#links.size >= MAX_FILES) throw new Failure("CORRUPT_DATA", `the archive has more than ${MAX_FILES} files`);
+        if (files.#files.size + files.#links.size >= MAX_FILES) throw tooMany(MAX_FILES, "files");
         if (type === "file" || type === "contiguous-file") await files.#take(normal(name), size, entry as AsyncIterable<Uint8Array>, to.progress);
         else if (type === "symlink") files.#links.set(normal(name), normal(posix.join(posix.dirname(name), linkname ?? "")));
         else if (type === "link") files.#links.set(normal(name), normal(linkname ?? ""));
@@ -73,19 +74,14 @@ export class ArchiveFiles {
       return;
     }
     const shown = promised?.slice(0, 12) ?? name.slice(0, 12);
-    const writer = await BlobWriter.create(this.#blobs.stagingPath());
-    let settled = false;
-    try {
-      for await (const piece of entry) {
-        await writer.write(piece);
-        progress({ layer: shown, status: "Loading layer", current: writer.sizeBytes, total: size });
-      }
-      settled = true;
-      const { digest } = await this.#blobs.keep(writer, this.#leases, promised === undefined ? undefined : `sha256:${promised}`);
-      this.#files.set(name, { digest });
-    } finally {
-      if (!settled) await writer.discard();
+    await this.#blobs.space.require(size, "the archive");
+    await using writer = await this.#blobs.create();
+    for await (const piece of entry) {
+      await writer.write(piece);
+      progress({ layer: shown, status: "Loading layer", current: writer.sizeBytes, total: size });
     }
+    const { digest } = await this.#blobs.keep(writer, this.#leases, promised === undefined ? undefined : `sha256:${promised}`);
+    this.#files.set(name, { digest });
   }
 
   /** A document's bytes; undefined where the archive has no such file. */
@@ -115,6 +111,12 @@ export class ArchiveFiles {
     }
     return undefined;
   }
+}
+
+function tooMany(most: number, what: string): Failure {
+  return new Failure("CORRUPT_DATA", `the archive has more than ${most} ${what}`, {
+    remedy: "an image archive has few; a root filesystem is taken in by `bulkhead import`",
+  });
 }
 
 /** Names are only compared, never opened. */

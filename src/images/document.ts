@@ -36,6 +36,14 @@ export function asStrings(value: unknown, what: string): readonly string[] {
   });
 }
 
+/** A list that nobody honest makes long. Rejects CORRUPT_DATA where it has more than `most` items, before any of them is looked at. */
+export function asShortList(value: unknown, what: string, most: number): readonly unknown[] {
+  const list = asList(value, what);
+  if (list.length > most)
+    throw new Failure("CORRUPT_DATA", `${what} has ${list.length} items; ${most} are allowed`, { remedy: "split the archive or the index into smaller ones" });
+  return list;
+}
+
 /** Absent, null and empty are all "not said". */
 export function optionalString(value: unknown, what: string): string | undefined {
   if (value === undefined || value === null || value === "") return undefined;

@@ -2,7 +2,8 @@
 
 import { createHash } from "node:crypto";
 import type { Call } from "../contract/call.ts";
-import { type Blobs, BlobWriter } from "./blobs.ts";
+import type { Written } from "./blob-writer.ts";
+import type { Blobs } from "./blobs.ts";
 import { applyChanges } from "./changes.ts";
 import { compressionOf, decompressed } from "./compression.ts";
 import { type Progress, type Store, takeIn } from "./intake.ts";
@@ -29,7 +30,7 @@ export async function importArchive(store: Store, archive: AsyncIterable<Uint8Ar
   const config = applyChanges(options.changes);
   const platform = parsePlatform(options.platform);
   using leases = new LeaseBundle(store.leases);
-  const layer = await store.blobs.keep(await spool(store.blobs, archive, call), leases);
+  const layer = await takeArchive(store.blobs, archive, leases, call);
   const { diffId, mediaType } = await identify(store.blobs, layer.digest);
   const history = { created: options.createdAt, created_by: "bulkhead import", comment: options.message ?? "Imported from -" };
   const document = { created: options.createdAt, ...platform, config, rootfs: { type: "layers", diff_ids: [diffId] }, history: [history] };
@@ -38,18 +39,13 @@ export async function importArchive(store: Store, archive: AsyncIterable<Uint8Ar
   return await takeIn(store, { manifest: manifest.digest, tags, digests: [], unpromised: true }, { leases, progress: silent }, call);
 }
 
-async function spool(blobs: Blobs, archive: AsyncIterable<Uint8Array>, call: Call): Promise<BlobWriter> {
-  const writer = await BlobWriter.create(blobs.stagingPath());
-  try {
-    for await (const piece of archive) {
-      call.signal.throwIfAborted();
-      await writer.write(piece);
-    }
-    return writer;
-  } catch (thrown) {
-    await writer.discard();
-    throw thrown;
+async function takeArchive(blobs: Blobs, archive: AsyncIterable<Uint8Array>, leases: LeaseBundle, call: Call): Promise<Written> {
+  await using writer = await blobs.create();
+  for await (const piece of archive) {
+    call.signal.throwIfAborted();
+    await writer.write(piece);
   }
+  return await blobs.keep(writer, leases);
 }
 
 async function identify(blobs: Blobs, digest: string): Promise<{ diffId: string; mediaType: string }> {

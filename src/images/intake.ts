@@ -60,13 +60,13 @@ export async function takeIn(
     diffId,
     blob: store.blobs.path(digest),
     shown: shortId(digest),
-    total: sizeBytes,
+    sizeBytes,
     ...(arrival.unpromised === true ? { unpromised: true } : {}),
     ...arrivalOf(options.arriving?.get(digest)),
   }));
   const layerKeys = await store.layers.ensure(
     sources,
-    (source, current) => options.progress({ layer: source.shown, status: "Extracting", current, total: source.total }),
+    (source, current) => options.progress({ layer: source.shown, status: "Extracting", current, total: source.sizeBytes }),
     call,
   );
   for (const source of sources) options.progress({ layer: source.shown, status: "Pull complete" });

@@ -8,6 +8,7 @@ import type { LauncherAsk } from "../contract/launcher-protocol.ts";
 import { openStateStore, type StateStore } from "../state/index.ts";
 import { chainIds, digestOf, hexOf } from "./digest.ts";
 import { Layers, type LayerWorker } from "./layers.ts";
+import { Space } from "./space.ts";
 
 const [A, B, X] = [digestOf("a"), digestOf("b"), digestOf("x")] as const;
 let directory: string;
@@ -17,6 +18,7 @@ let images: number;
 /** Diff ids of layers that lean on what is below. */
 let leaning: Set<string>;
 let failing: boolean;
+let reserveBytes: number;
 
 const worker = {
   async request(verb: string, ask: unknown): Promise<never> {
@@ -34,7 +36,7 @@ const worker = {
   },
 } satisfies LayerWorker;
 
-const open = () => Layers.open(join(directory, "layers"), worker, state, { maxBytes: 1, maxEntries: 1 });
+const open = () => Layers.open(join(directory, "layers"), { worker, state, space: new Space(directory, reserveBytes), limits: { maxBytes: 1, maxEntries: 1 } });
 const source = (diffId: string) => ({ diffId, blob: "/blob" });
 const ensure = (layers: Layers, ...diffIds: string[]) => layers.ensure(diffIds.map(source), () => {}, plainCall());
 
@@ -45,6 +47,7 @@ beforeEach(() => {
   images = 0;
   leaning = new Set();
   failing = false;
+  reserveBytes = 0;
 });
 afterEach(() => {
   state.close();
@@ -100,4 +103,14 @@ test("an erofs image is made once and remembered", async () => {
   expect(await Promise.all([layers.ensureImage(key), layers.ensureImage(key)])).toEqual([4096, 4096]);
   await (await open()).ensureImage(key);
   expect(images).toBe(1);
+});
+
+test("a layer that would eat into the reserve is not begun, and neither is its filesystem image", async () => {
+  const [key] = (await ensure(await open(), A)) as [string];
+  reserveBytes = Number.MAX_SAFE_INTEGER;
+  const full = await open();
+  await expect(ensure(full, B)).rejects.toMatchObject({ code: "EXHAUSTED", message: expect.stringMatching(/too full for the layer: .* kept in reserve/) });
+  await expect(full.ensureImage(key)).rejects.toMatchObject({ code: "EXHAUSTED" });
+  expect([asked.length, images]).toEqual([1, 0]);
+  expect(readdirSync(join(directory, "layers"))).toEqual([key]);
 });

@@ -17,12 +17,14 @@ import type { Collection, StateStore } from "../state/index.ts";
 import { Coalesced } from "./coalesced.ts";
 import { chainIds, hexOf } from "./digest.ts";
 import { deleteDurably } from "./durable.ts";
+import type { Space } from "./space.ts";
 
 /** The part of the launcher that images need. */
 export interface LayerWorker {
   request<V extends "unpack" | "layerImage">(verb: V, ask: LauncherAsk<V>, progress?: (progress: Record<string, unknown>) => void): Promise<LauncherOk<V>>;
 }
 
+/** What one layer may not exceed when it is unpacked. */
 export interface LayerLimits {
   readonly maxBytes: number;
   readonly maxEntries: number;
@@ -40,6 +42,8 @@ export interface LayerRecord {
 export interface LayerSource {
   readonly diffId: string;
   readonly blob: string;
+  /** Of the blob: what is unpacked from it takes as much at least. */
+  readonly sizeBytes?: number;
   /** The diff id was computed from the blob itself, so that it proves nothing: the archive must have its own end mark. */
   readonly unpromised?: boolean;
   /** Settles when the blob is there, for one that is still on its way. */
@@ -54,29 +58,38 @@ interface Place {
   readonly lowerKeys: readonly string[];
 }
 
+export interface LayersOptions {
+  readonly worker: LayerWorker;
+  readonly state: StateStore;
+  readonly space: Space;
+  readonly limits: LayerLimits;
+}
+
 export class Layers {
   readonly #directory: string;
   readonly #worker: LayerWorker;
   readonly #limits: LayerLimits;
   readonly #state: StateStore;
+  readonly #space: Space;
   readonly #documents: Collection<LayerRecord>;
   /** By diff id: layers of which is known that they lean on what is below. */
   readonly #leaning: Collection<{ readonly version: 1 }>;
   readonly #unpacking = new Coalesced<string>();
   readonly #imaging = new Coalesced<number>();
 
-  private constructor(directory: string, worker: LayerWorker, state: StateStore, limits: LayerLimits) {
+  private constructor(directory: string, { worker, state, space, limits }: LayersOptions) {
     this.#directory = directory;
     this.#worker = worker;
     this.#limits = limits;
     this.#state = state;
+    this.#space = space;
     this.#documents = state.collection<LayerRecord>("image-layers");
     this.#leaning = state.collection<{ readonly version: 1 }>("image-layers-leaning");
   }
 
   /** Removes what a crash half-made: every directory without a record, and every image file that its record does not know. */
-  static async open(directory: string, worker: LayerWorker, state: StateStore, limits: LayerLimits): Promise<Layers> {
-    const layers = new Layers(directory, worker, state, limits);
+  static async open(directory: string, options: LayersOptions): Promise<Layers> {
+    const layers = new Layers(directory, options);
     await mkdir(directory, { recursive: true, mode: 0o700 });
     for (const name of await readdir(directory)) {
       const record = layers.#documents.get(name);
@@ -133,13 +146,15 @@ export class Layers {
   async #unpack(source: LayerSource, { shared, chainKey, lowerKeys }: Place, progress: (bytes: number) => void): Promise<string> {
     const lowers = lowerKeys.map((key) => this.treePath(key)).toReversed();
     const started = this.#leaning.get(source.diffId) === undefined ? shared : chainKey;
+    await this.#space.require(source.sizeBytes ?? 0, "the layer");
     await this.#discard(started);
     await mkdir(join(this.#directory, started), { mode: 0o700 });
     // The workload's root must be able to go through it.
     await chmod(join(this.#directory, started), 0o711);
     const promise = source.unpromised === true ? {} : { diffId: source.diffId };
+    const order = { blob: source.blob, directory: this.treePath(started), lowers, ...promise, ...this.#limits, reserveBytes: await this.#space.reserveBytes() };
     const done = await this.#worker
-      .request("unpack", { blob: source.blob, directory: this.treePath(started), lowers, ...promise, ...this.#limits }, ({ bytes }) => {
+      .request("unpack", order, ({ bytes }) => {
         if (typeof bytes === "number") progress(bytes);
       })
       .catch(async (thrown: unknown) => {
@@ -163,6 +178,7 @@ export class Layers {
 
   async #makeImage(key: string): Promise<number> {
     const file = this.imagePath(key);
+    await this.#space.require(this.get(key).bytes, "the layer's filesystem image");
     await rm(file, { force: true });
     const { bytes } = await this.#worker.request("layerImage", { directory: this.treePath(key), file });
     this.#documents.put(key, { ...this.get(key), imageBytes: bytes }, { durable: true });

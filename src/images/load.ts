@@ -9,13 +9,17 @@ import { ArchiveFiles } from "./archive-files.ts";
 import { readConfiguration } from "./configuration.ts";
 import { compressionOf } from "./compression.ts";
 import { digestOf, hexOf } from "./digest.ts";
-import { asFields, asList, asStrings, optionalString, parseDocument, parseJson } from "./document.ts";
+import { asFields, asShortList, asStrings, optionalString, parseDocument, parseJson } from "./document.ts";
 import { type Arrival, type Progress, type Store, takeIn } from "./intake.ts";
 import { LeaseBundle } from "./leases.ts";
 import { type Descriptor, MEDIA, parseManifest, readDescriptor, writeManifest } from "./manifest.ts";
 import { HOST_PLATFORM, platformText, selectPlatform } from "./platform.ts";
 import { parseReference, tagKey } from "./reference.ts";
 import type { ImageRecord } from "./records.ts";
+
+/** Each image costs a synced write or two. */
+const MAX_IMAGES = 1000;
+const MAX_TAGS = 1000;
 
 /** All images of the archive, each whole, or a rejection; images before a damaged one stay. */
 export async function loadArchive(store: Store, archive: AsyncIterable<Uint8Array>, progress: Progress, call: Call): Promise<readonly ImageRecord[]> {
@@ -40,9 +44,9 @@ async function readArrivals(files: ArchiveFiles, store: Store, leases: LeaseBund
     return await Promise.all(inLayout.map(async ({ manifest, tags }) => ({ manifest: await bring(files, manifest), tags, digests: [] })));
   }
   const arrivals: Arrival[] = [];
-  for (const item of asList(parseJson(list, "manifest.json"), "manifest.json")) {
+  for (const item of asShortList(parseJson(list, "manifest.json"), "manifest.json", MAX_IMAGES)) {
     const fields = asFields(item, "an image of manifest.json");
-    const tags = asStrings(fields.RepoTags, "RepoTags").map((tag) => tagKey(parseReference(tag)));
+    const tags = asStrings(asShortList(fields.RepoTags, "RepoTags", MAX_TAGS), "RepoTags").map((tag) => tagKey(parseReference(tag)));
     const configuration = await files.blob(optionalString(fields.Config, "Config") ?? "");
     const known = inLayout.find((found) => found.configuration === configuration.digest);
     const manifest =
@@ -88,7 +92,7 @@ interface LayoutImage {
 /** OCI image layout specification. Of nested indexes the image for this host. */
 async function readLayout(files: ArchiveFiles, index: Buffer): Promise<readonly LayoutImage[]> {
   const images: LayoutImage[] = [];
-  for (const item of asList(parseDocument(index, "index.json").manifests, "index.json's manifests")) {
+  for (const item of asShortList(parseDocument(index, "index.json").manifests, "index.json", MAX_IMAGES)) {
     const descriptor = readDescriptor(item, "a manifest");
     const found = await findImage(files, descriptor, 0);
     if (found !== undefined) images.push({ ...found, tags: tagsOf(descriptor) });

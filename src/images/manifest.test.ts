@@ -35,3 +35,9 @@ test("chain ids are those of the specification", () => {
   const [a, b] = [digestOf("a"), digestOf("b")];
   expect(chainIds([a, b])).toEqual([a, digestOf(`${a} ${b}`)]);
 });
+
+test("lists that nobody honest makes long are refused before they are read", () => {
+  const many = (count: number) => Array.from({ length: count }, () => ({ nothing: true }));
+  expect(() => parse({ schemaVersion: 2, config: {}, layers: many(201) })).toThrow(/list of layers has 201 items; 200 are allowed/);
+  expect(() => parse({ schemaVersion: 2, manifests: many(1001) })).toThrow(/the index has 1001 items; 1000 are allowed/);
+});

@@ -2,10 +2,14 @@
 
 import { Failure } from "../contract/failure.ts";
 import { parseDigest } from "./digest.ts";
-import { asFields, asList, type Fields, optionalNumber, optionalString, parseDocument } from "./document.ts";
+import { asFields, asShortList, type Fields, optionalNumber, optionalString, parseDocument } from "./document.ts";
 import type { Platform } from "./platform.ts";
 
 export const MAX_MANIFEST_BYTES = 4 * 1024 * 1024;
+
+/** One page of mount options names about 220 layers; an index names an image per platform. */
+const MAX_LAYERS = 200;
+const MAX_PLATFORMS = 1000;
 
 export const MEDIA = {
   index: "application/vnd.oci.image.index.v1+json",
@@ -47,10 +51,10 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
     return {
       kind: "index",
       mediaType: type || MEDIA.index,
-      manifests: asList(document.manifests, "manifests").map((item) => readDescriptor(item, "a manifest")),
+      manifests: asShortList(document.manifests, "the index", MAX_PLATFORMS).map((item) => readDescriptor(item, "a manifest")),
     };
   }
-  const layers = asList(document.layers, "layers").map((layer) => readDescriptor(layer, "a layer"));
+  const layers = asShortList(document.layers, "the manifest's list of layers", MAX_LAYERS).map((layer) => readDescriptor(layer, "a layer"));
   const foreign = layers.find((layer) => !/\.tar(?:[.+]|$)/.test(layer.mediaType));
   if (foreign !== undefined) {
     throw new Failure("UNSUPPORTED", `the image has a layer of type ${JSON.stringify(foreign.mediaType.slice(0, 100))}`, { remedy: "name an image of layers" });

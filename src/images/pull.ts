@@ -39,6 +39,7 @@ export async function pullImage(store: Store, text: string, options: PullOptions
   for (const digest of [chosen.digest, configuration.digest, ...layers.map((layer) => layer.digest)]) leases.add(digest);
   if (configuration.sizeBytes > MAX_MANIFEST_BYTES)
     throw new Failure("CORRUPT_DATA", `the configuration has ${configuration.sizeBytes} bytes; ${MAX_MANIFEST_BYTES} are allowed`);
+  await requireRoom(store, layers);
   await store.blobs.put(chosen.bytes, leases);
   const pull: Fetching = { store, session, leases, progress: options.progress, given: { up: false } };
   await fetchOnce(pull, configuration, () => {});
@@ -77,6 +78,13 @@ function choose(index: Manifest & { readonly kind: "index" }, platform: Platform
   throw new Failure("NOT_FOUND", `no matching manifest for ${platformText(platform)} in the manifest list entries of ${text.slice(0, 200)}`, {
     remedy: `it has ${offered.slice(0, 12).join(", ") || "no platforms"}: name one with --platform`,
   });
+}
+
+/** For what is not here yet, twice: as it comes, and unpacked, which is no smaller. */
+async function requireRoom(store: Store, layers: readonly Descriptor[]): Promise<void> {
+  let missing = 0;
+  for (const { digest, sizeBytes } of layers) if ((await store.blobs.size(digest)) === undefined) missing += sizeBytes;
+  if (missing > 0) await store.blobs.space.require(2 * missing, "the image");
 }
 
 /** What a pull works with. */

@@ -25,6 +25,7 @@ import type { RegistrySettings } from "./registry/settings.ts";
 import { planRemoval, removalSteps } from "./remove.ts";
 import { Roots } from "./roots.ts";
 import { saveArchive } from "./save.ts";
+import { Space } from "./space.ts";
 import { Views } from "./view.ts";
 
 export interface ImagesOptions {
@@ -33,19 +34,28 @@ export interface ImagesOptions {
   readonly state: StateStore;
   readonly worker: LayerWorker;
   readonly registries?: Partial<RegistrySettings>;
-  readonly limits?: Partial<LayerLimits>;
+  readonly limits?: ImageLimits;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-const LIMITS: LayerLimits = { maxBytes: 64 * 1024 ** 3, maxEntries: 4_000_000 };
+export interface ImageLimits {
+  /** Left free on the disk; see `Space`. */
+  readonly reserveBytes?: number;
+  /** Of one layer, unpacked. 64 GiB without it. */
+  readonly maxLayerBytes?: number;
+  /** Files and directories of one layer. Four million without it. */
+  readonly maxLayerEntries?: number;
+}
 
 /** Opens the store: removes what a crash half-made, reads what is known. */
 export async function openImages(options: ImagesOptions): Promise<Images> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
-  const blobs = await Blobs.open(options.directory);
-  const layers = await Layers.open(join(options.directory, "layers"), options.worker, options.state, { ...LIMITS, ...options.limits });
-  const store: Store = { blobs, layers, records: new Records(options.state), leases: new Leases(), downloads: new Coalesced() };
+  const { worker, state, limits = {} } = options;
+  const space = new Space(options.directory, limits.reserveBytes);
+  const blobs = await Blobs.open(options.directory, space);
+  const layers = await Layers.open(join(options.directory, "layers"), { worker, state, space, limits: layerLimits(limits) });
+  const store: Store = { blobs, layers, records: new Records(state), leases: new Leases(), downloads: new Coalesced() };
   const views = new Views(store);
   for (const record of store.records.images()) {
     const whole = record.layerKeys.every((key) => layers.has(key)) && (await views.remember(record).then(always, onlyDamage));
@@ -54,6 +64,10 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   }
   const roots = await Roots.open(join(options.directory, "drives"), layers, (id) => store.records.image(id) !== undefined);
   return new ImageStore(store, views, roots, options);
+}
+
+function layerLimits({ maxLayerBytes = 64 * 1024 ** 3, maxLayerEntries = 4_000_000 }: ImageLimits): LayerLimits {
+  return { maxBytes: maxLayerBytes, maxEntries: maxLayerEntries };
 }
 
 const always = () => true;

@@ -20,6 +20,7 @@ pub struct Unpack {
     diff_id: Option<String>,
     max_bytes: u64,
     max_entries: u64,
+    reserve_bytes: u64,
 }
 
 #[derive(Deserialize)]
@@ -70,7 +71,7 @@ pub fn unpack(below: &Below, order: Unpack) -> Result<(io::Result<Offspring>, Un
     let unfinished = unfinished(&parent, &name)?;
     let mut keep: Vec<RawFd> = lowers.iter().map(AsRawFd::as_raw_fd).collect();
     keep.extend([blob.as_raw_fd(), parent.as_raw_fd()]);
-    let limits = unpacker::Limits { max_bytes: order.max_bytes, max_entries: order.max_entries };
+    let limits = unpacker::Limits { max_bytes: order.max_bytes, max_entries: order.max_entries, reserve_bytes: order.reserve_bytes };
     let job = unpacker::UnpackJob { blob, parent, name, lowers, diff_id: order.diff_id, limits };
     let work = move |teller: &mut Teller| {
         let done = unpacker::unpack(job, &mut |bytes| teller.progress(&json!({ "bytes": bytes }))).map_err(foreign::of_unpack)?;

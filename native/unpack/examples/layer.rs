@@ -30,7 +30,7 @@ fn open(path: &str) -> Result<File, Failure> {
 fn work(words: &[&str]) -> Result<String, Failure> {
     match words {
         ["unpack", blob, parent, name, options @ ..] => {
-            let mut limits = Limits { max_bytes: 64 << 30, max_entries: 4_000_000 };
+            let mut limits = Limits { max_bytes: 64 << 30, max_entries: 4_000_000, reserve_bytes: 0 };
             let (mut diff_id, mut lowers) = (None, Vec::<OwnedFd>::new());
             let count = |value: &str| value.parse().map_err(|_| Failure::new(Code::InvalidSpec, "not a number"));
             for option in options.chunks(2) {
@@ -38,6 +38,7 @@ fn work(words: &[&str]) -> Result<String, Failure> {
                     ["diff-id", value] => diff_id = Some((*value).to_owned()),
                     ["max-bytes", value] => limits.max_bytes = count(value)?,
                     ["max-entries", value] => limits.max_entries = count(value)?,
+                    ["reserve-bytes", value] => limits.reserve_bytes = count(value)?,
                     ["lower", value] => lowers.push(open(value)?.into()),
                     _ => return Err(Failure::new(Code::InvalidSpec, "unknown option")),
                 }

@@ -163,6 +163,21 @@ pub fn list_xattrs(file: BorrowedFd<'_>) -> Result<Vec<CString>> {
     names.split(|b| *b == 0).filter(|name| !name.is_empty()).map(c).collect()
 }
 
+pub struct Disk {
+    pub free_bytes: u64,
+    /// 0 where the filesystem does not count them.
+    pub inodes: u64,
+    pub free_inodes: u64,
+}
+
+/// Of the filesystem that holds this file; what is free is what others than root may use.
+pub fn disk(file: BorrowedFd<'_>) -> Result<Disk> {
+    let mut found: libc::statfs = unsafe { std::mem::zeroed() };
+    check(i64::from(unsafe { libc::fstatfs(file.as_raw_fd(), &raw mut found) }))?;
+    let block = u64::try_from(found.f_bsize).unwrap_or(0);
+    Ok(Disk { free_bytes: found.f_bavail.saturating_mul(block), inodes: found.f_files, free_inodes: found.f_ffree })
+}
+
 pub fn sync_filesystem(file: BorrowedFd<'_>) -> Result<()> {
     check(i64::from(unsafe { libc::syncfs(file.as_raw_fd()) })).map(drop)
 }

@@ -18,7 +18,7 @@ const NO_SUCH_CALL: u32 = 0x0005_0000 | libc::ENOSYS as u32;
 const UNPACKING: &[c_long] = &[
     libc::SYS_read, libc::SYS_write, libc::SYS_readv, libc::SYS_writev, libc::SYS_lseek, libc::SYS_close, libc::SYS_ftruncate,
     libc::SYS_openat, libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_mknodat, libc::SYS_symlinkat, libc::SYS_linkat, libc::SYS_unlinkat,
-    libc::SYS_renameat2, libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_newfstatat, libc::SYS_fstat, libc::SYS_statx, libc::SYS_fcntl,
+    libc::SYS_renameat2, libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_newfstatat, libc::SYS_fstat, libc::SYS_statx, libc::SYS_fstatfs, libc::SYS_fcntl,
     libc::SYS_fchdir, libc::SYS_getcwd, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_utimensat,
     libc::SYS_fsetxattr, libc::SYS_lsetxattr, libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_syncfs, libc::SYS_fsync, libc::SYS_sync_file_range,
     libc::SYS_copy_file_range, libc::SYS_sendfile, libc::SYS_splice,

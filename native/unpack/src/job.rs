@@ -9,6 +9,7 @@ use crate::apply::apply;
 use crate::archive::{Archive, Kind};
 use crate::failure::{Code, Failure, quoted};
 use crate::lowers::Lowers;
+use crate::room::Room;
 use crate::stream::Stream;
 use crate::tree::{self, Tree};
 use crate::{at, confine, erofs};
@@ -21,6 +22,8 @@ pub struct Limits {
     /// Of the uncompressed stream.
     pub max_bytes: u64,
     pub max_entries: u64,
+    /// What must stay free on the disk.
+    pub reserve_bytes: u64,
 }
 
 pub struct UnpackJob {
@@ -77,11 +80,14 @@ fn write_tree(
     let mut archive = Archive::new(stream);
     let (mut entries, mut bytes) = (0u64, 0u64);
     let mut last = Instant::now();
+    let mut room = Room::new(parent.as_fd(), limits.reserve_bytes);
     let mut tick = |read: u64| {
+        room.look()?;
         if last.elapsed() >= PROGRESS_EVERY {
             last = Instant::now();
             progress(read);
         }
+        Ok(())
     };
     while let Some(entry) = archive.next_entry()? {
         entries += 1;
@@ -91,7 +97,7 @@ fn write_tree(
                 .with_remedy("raise the limit for layers if you trust this image"));
         }
         apply(&mut tree, &mut archive, &entry, &mut tick)?;
-        tick(archive.blob_bytes());
+        tick(archive.blob_bytes())?;
     }
     let ended = archive.ended;
     let found = format!("sha256:{}", hexadecimal(&archive.finish()?));

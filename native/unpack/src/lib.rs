@@ -23,6 +23,7 @@ mod lowers;
 mod merged;
 mod path;
 mod pax;
+mod room;
 mod sparse;
 mod stream;
 mod tree;

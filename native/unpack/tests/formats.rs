@@ -174,6 +174,11 @@ fn limits_hold() {
     let script = format!("head -c 300M /dev/zero >z; tar -czf {} z; rm z", zeros.display());
     assert!(Command::new("sh").arg("-c").arg(script).current_dir(&scratch.0).status().unwrap().success());
     assert!(unpack_with(&scratch, "bomb", &fs::read(&zeros).unwrap(), large, &[]).unwrap_err().starts_with("EXHAUSTED"));
+    // Nothing of what is free may be taken.
+    let full = bulkhead_unpack::Limits { max_bytes: 1 << 30, reserve_bytes: u64::MAX, ..LIMITS };
+    let refused = unpack_with(&scratch, "full", &fs::read(&zeros).unwrap(), full, &[]).unwrap_err();
+    assert!(refused.starts_with("EXHAUSTED") && refused.contains("kept in reserve"), "{refused}");
+    assert_eq!(fs::read_dir(scratch.path("layers")).unwrap().count(), 0);
     // A sparse file costs no disk here, but does wherever it is copied.
     let sparse = [record("GNU.sparse.major", b"1"), record("GNU.sparse.minor", b"0"), record("GNU.sparse.name", b"s"), record("GNU.sparse.realsize", b"9000000000")].concat();
     let map = "0\n".to_owned() + &"\0".repeat(510);

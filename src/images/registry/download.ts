@@ -5,7 +5,8 @@
 
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "../../contract/failure.ts";
-import { type Blobs, BlobWriter } from "../blobs.ts";
+import type { BlobWriter } from "../blob-writer.ts";
+import type { Blobs } from "../blobs.ts";
 import type { LeaseBundle } from "../leases.ts";
 import type { Descriptor } from "../manifest.ts";
 import { reasonOf } from "./endpoint.ts";
@@ -24,14 +25,15 @@ export async function downloadBlob(
 ): Promise<void> {
   let fruitless = 0;
   for (let attempt = 1; ; attempt++) {
-    const writer = await BlobWriter.resume(blobs.partialPath(blob.digest));
+    await using writer = await blobs.resume(blob.digest);
     const before = writer.sizeBytes;
     let broken: unknown;
     try {
       await fetchRest(session, blob, writer, progress);
     } catch (thrown) {
-      const useless = thrown instanceof StartAgain || (thrown instanceof Failure && thrown.code === "CORRUPT_DATA");
-      await (useless ? writer.discard() : writer.leave());
+      // What cannot be the beginning of this blob goes, and so does what has filled the disk; anything else is continued.
+      const useless = thrown instanceof StartAgain || (thrown instanceof Failure && ["CORRUPT_DATA", "EXHAUSTED"].includes(thrown.code));
+      if (!useless) await writer.leave();
       if (thrown instanceof Failure && thrown.code !== "UNAVAILABLE") throw thrown;
       session.signal.throwIfAborted();
       broken = thrown;

@@ -28,7 +28,7 @@ export const worker = {
   },
 };
 
-async function unpack({ blob, directory, lowers, diffId, maxBytes, maxEntries }: LauncherAsk<"unpack">): Promise<unknown> {
+async function unpack({ blob, directory, lowers, diffId, maxBytes, maxEntries, reserveBytes }: LauncherAsk<"unpack">): Promise<unknown> {
   const promise = diffId === undefined ? [] : ["diff-id", diffId];
   const below = lowers.flatMap((lower) => ["lower", lower]);
   return await layer([
@@ -40,6 +40,8 @@ async function unpack({ blob, directory, lowers, diffId, maxBytes, maxEntries }:
     `${maxBytes}`,
     "max-entries",
     `${maxEntries}`,
+    "reserve-bytes",
+    `${reserveBytes}`,
     ...promise,
     ...below,
   ]);

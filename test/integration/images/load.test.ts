@@ -184,3 +184,17 @@ test("an image whose files were taken out of the store is forgotten, and the oth
   await bench.reopen();
   expect(bench.images.list().map(({ tags }) => tags)).toEqual([["other:1"]]);
 });
+
+test("an archive of 20,000 images is refused for its number, at once", async () => {
+  await using bench = await openBench();
+  const archive = pack();
+  archive.entry(
+    { name: "manifest.json" },
+    JSON.stringify(Array.from({ length: 20_000 }, (_, index) => ({ Config: "c.json", RepoTags: [`many:${index}`], Layers: [] }))),
+  );
+  archive.entry({ name: "c.json" }, JSON.stringify({ architecture: "amd64", os: "linux", rootfs: { type: "layers", diff_ids: [] } }));
+  archive.finalize();
+  const refusal = { code: "CORRUPT_DATA", message: expect.stringContaining("manifest.json has 20000 items; 1000 are allowed") };
+  await expect(bench.images.load(archive as AsyncIterable<Uint8Array>, quiet, call())).rejects.toMatchObject(refusal);
+  expect(bench.images.list()).toEqual([]);
+});
