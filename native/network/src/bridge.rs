@@ -7,8 +7,9 @@ use crate::failure::Failure;
 use crate::link::{self, Link};
 use crate::names;
 use crate::netlink::{Messages, Refusal, Socket};
-use crate::nftables::{ELEMENT_LIST_ELEMENTS, ELEMENT_LIST_SET, ELEMENT_LIST_TABLE, FAMILY_IP, GET_ELEMENT, LIST_ELEMENT, read, table_exists};
+use crate::nftables::{ELEMENT_LIST_ELEMENTS, FAMILY_BRIDGE, FAMILY_IP, GET_ELEMENT, LIST_ELEMENT, Set, read, table_exists};
 use crate::spec::BridgeWish;
+use crate::stations;
 use crate::sysctl;
 use crate::table;
 
@@ -42,12 +43,16 @@ pub fn bridge_remove(root_id: &str, bridge: &str) -> Result<(), Failure> {
         None => Vec::new(),
     };
     let others = siblings(&links, root_id, |name| name != bridge);
-    if !table_exists(&netfilter, &names::table(root_id)).map_err(explain)? {
+    let table = names::table(root_id);
+    if others.is_empty() && table_exists(&netfilter, FAMILY_BRIDGE, &table).map_err(explain)? {
+        table::run_nft(&format!("delete table bridge {table}\n"))?;
+    }
+    if !table_exists(&netfilter, FAMILY_IP, &table).map_err(explain)? {
         return if others.is_empty() { coexist::withdraw(&netfilter, root_id, bridge) } else { Ok(()) };
     }
     if others.is_empty() {
         coexist::withdraw(&netfilter, root_id, bridge)?;
-        return table::run_nft(&format!("delete table ip {}\n", names::table(root_id)));
+        return table::run_nft(&format!("delete table ip {table}\n"));
     }
     for line in removal(root_id, bridge, &subnets, &others) {
         // Each alone: an element that is not there must not keep the others.
@@ -56,9 +61,11 @@ pub fn bridge_remove(root_id: &str, bridge: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Whether the firewall still has this root's table: `nft flush ruleset` takes it away. One question to the kernel.
+/// Whether the firewall still has this root's tables: `nft flush ruleset` takes them away. Two questions to the kernel.
 pub fn table_stands(root_id: &str) -> Result<bool, Failure> {
-    let asked = Socket::netfilter().and_then(|netfilter| table_exists(&netfilter, &names::table(root_id)));
+    let table = names::table(root_id);
+    let asked = Socket::netfilter()
+        .and_then(|netfilter| Ok(table_exists(&netfilter, FAMILY_IP, &table)? && table_exists(&netfilter, FAMILY_BRIDGE, &table)?));
     asked.map_err(|refusal| Failure::refused("the firewall cannot be read", &refusal))
 }
 
@@ -95,7 +102,8 @@ fn check(root_id: &str, wish: &BridgeWish) -> Result<(), Failure> {
 fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
     let explain = |refusal: Refusal| Failure::refused("the firewall cannot be read", &refusal);
     let name = names::table(root_id);
-    let stands = table_exists(netfilter, &name).map_err(explain)?;
+    ensure_guard(netfilter, root_id, changed)?;
+    let stands = table_exists(netfilter, FAMILY_IP, &name).map_err(explain)?;
     if stands && knows_bridge(netfilter, &name, &wish.bridge).map_err(explain)? {
         return Ok(());
     }
@@ -103,7 +111,7 @@ fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &Bridge
     let others = siblings(&links, root_id, |other| other != wish.bridge && names::same_network(other, &wish.bridge));
     let elements = table::bridge_elements(root_id, wish, &others);
     let made = if stands { table::run_nft(&elements) } else { table::run_nft(&(table::text(root_id) + &elements)) };
-    if made.is_err() && !stands && table_exists(netfilter, &name).map_err(explain)? {
+    if made.is_err() && !stands && table_exists(netfilter, FAMILY_IP, &name).map_err(explain)? {
         table::run_nft(&elements)?; // another bridge of ours was quicker
     } else {
         made?;
@@ -112,12 +120,26 @@ fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &Bridge
     Ok(())
 }
 
+/// The table of frames. Made before a bridge is: no frame passes unguarded.
+fn ensure_guard(netfilter: &Socket, root_id: &str, changed: &mut Vec<String>) -> Result<(), Failure> {
+    let name = names::table(root_id);
+    let stands = || table_exists(netfilter, FAMILY_BRIDGE, &name).map_err(|refusal| Failure::refused("the firewall cannot be read", &refusal));
+    if stands()? {
+        return Ok(());
+    }
+    let made = table::run_nft(&stations::text(root_id));
+    if made.is_err() && !stands()? {
+        return made.map_err(|failure| failure.with_remedy("load the kernel modules nf_tables and bridge; the kernel must filter bridged frames (CONFIG_NF_TABLES_BRIDGE)"));
+    }
+    changed.push(format!("nftables: table bridge {name} made"));
+    Ok(())
+}
+
 fn knows_bridge(netfilter: &Socket, table: &str, bridge: &str) -> Result<bool, Refusal> {
     let mut name = bridge.as_bytes().to_vec();
     name.resize(16, 0);
     let asked = read(netfilter, GET_ELEMENT, 0, FAMILY_IP, |body| {
-        body.put_text(ELEMENT_LIST_TABLE, table);
-        body.put_text(ELEMENT_LIST_SET, "bridges");
+        Set { family: FAMILY_IP, table, name: "bridges" }.put_name(body);
         body.nest(ELEMENT_LIST_ELEMENTS, |elements| elements.nest(LIST_ELEMENT, |element| element.nest(1, |key| key.put(1, &name))));
     });
     match asked {

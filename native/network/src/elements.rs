@@ -5,19 +5,16 @@ use std::net::Ipv4Addr;
 
 use crate::failure::Failure;
 use crate::names;
-use crate::netlink::{CREATE, DUMP, EXCLUSIVE, Refusal, Socket, attributes, find};
+use crate::netlink::{CREATE, EXCLUSIVE, Refusal, Socket};
 use crate::nftables::{
-    Batch, DATA_VALUE, DELETE_ELEMENT, ELEMENT_LIST_ELEMENTS, ELEMENT_LIST_SET, ELEMENT_LIST_TABLE, FAMILY_IP, GET_ELEMENT, LIST_ELEMENT, NEW_ELEMENT,
-    comment, read, read_generation,
+    Batch, DATA_VALUE, DELETE_ELEMENT, ELEMENT_DATA, ELEMENT_KEY, ELEMENT_LIST_ELEMENTS, ELEMENT_USERDATA, FAMILY_IP, LIST_ELEMENT, NEW_ELEMENT, Set,
+    comment, read_generation, table_exists,
 };
 use crate::spec::PortSpec;
 
 /// For ports on every address, and for ports on one.
 pub(crate) const MAP_ANY: &str = "ports-any";
 pub(crate) const MAP_AT: &str = "ports-at";
-const ELEMENT_KEY: u16 = 1;
-const ELEMENT_DATA: u16 = 2;
-const ELEMENT_USERDATA: u16 = 6;
 /// A message's attribute holds 64 KiB; an element takes less than 128 bytes.
 const PER_TRANSACTION: usize = 256;
 
@@ -65,12 +62,13 @@ pub(crate) fn remove_where(socket: &Socket, root_id: &str, gone: impl Fn(&str) -
 
 fn remove_generation(socket: &Socket, root_id: &str, gone: &impl Fn(&str) -> bool) -> Result<Vec<String>, Refusal> {
     let generation = read_generation(socket)?;
-    if !crate::nftables::table_exists(socket, &names::table(root_id))? {
+    let table = names::table(root_id);
+    if !table_exists(socket, FAMILY_IP, &table)? {
         return Ok(Vec::new());
     }
     let (mut removed, mut keys) = (Vec::new(), Vec::new());
     for map in [MAP_ANY, MAP_AT] {
-        for (key, workload) in list(socket, root_id, map)? {
+        for (key, workload) in (Set { family: FAMILY_IP, table: &table, name: map }).list(socket)? {
             if gone(&workload) {
                 keys.push((map, key));
                 removed.push(workload);
@@ -86,25 +84,6 @@ fn remove_generation(socket: &Socket, root_id: &str, gone: &impl Fn(&str) -> boo
     Ok(removed)
 }
 
-/// Keys of a map and the workloads that they belong to.
-fn list(socket: &Socket, root_id: &str, map: &str) -> Result<Vec<(Vec<u8>, String)>, Refusal> {
-    let answers = read(socket, GET_ELEMENT, DUMP, FAMILY_IP, |body| {
-        body.put_text(ELEMENT_LIST_TABLE, &names::table(root_id));
-        body.put_text(ELEMENT_LIST_SET, map);
-    })?;
-    let mut found = Vec::new();
-    for (_, answer) in &answers {
-        for (_, element) in find(answer, ELEMENT_LIST_ELEMENTS).into_iter().flat_map(attributes) {
-            let key = find(element, ELEMENT_KEY).and_then(|data| find(data, DATA_VALUE));
-            let workload = find(element, ELEMENT_USERDATA).and_then(|data| data.get(2..)).map(String::from_utf8_lossy);
-            if let (Some(key), Some(workload)) = (key, workload) {
-                found.push((key.to_vec(), workload.trim_end_matches('\0').to_owned()));
-            }
-        }
-    }
-    Ok(found)
-}
-
 fn insert(socket: &Socket, root_id: &str, workload: &str, address: Ipv4Addr, ports: &[PortSpec]) -> Result<(), Refusal> {
     let mut batch = Batch::begin(None);
     for map in [MAP_ANY, MAP_AT] {
@@ -113,8 +92,7 @@ fn insert(socket: &Socket, root_id: &str, workload: &str, address: Ipv4Addr, por
             continue;
         }
         batch.add(NEW_ELEMENT, FAMILY_IP, CREATE | EXCLUSIVE, |body| {
-            body.put_text(ELEMENT_LIST_TABLE, &names::table(root_id));
-            body.put_text(ELEMENT_LIST_SET, map);
+            Set { family: FAMILY_IP, table: &names::table(root_id), name: map }.put_name(body);
             body.nest(ELEMENT_LIST_ELEMENTS, |elements| {
                 for port in mine {
                     elements.nest(LIST_ELEMENT, |element| {
@@ -138,8 +116,7 @@ fn delete(socket: &Socket, root_id: &str, keys: impl Iterator<Item = (&'static s
             continue;
         }
         batch.add(DELETE_ELEMENT, FAMILY_IP, 0, |body| {
-            body.put_text(ELEMENT_LIST_TABLE, &names::table(root_id));
-            body.put_text(ELEMENT_LIST_SET, map);
+            Set { family: FAMILY_IP, table: &names::table(root_id), name: map }.put_name(body);
             body.nest(ELEMENT_LIST_ELEMENTS, |elements| {
                 for (_, key) in mine {
                     elements.nest(LIST_ELEMENT, |element| element.nest(ELEMENT_KEY, |data| data.put(DATA_VALUE, key)));
@@ -154,12 +131,12 @@ fn forgive(result: Result<(), Refusal>) -> Result<(), Refusal> {
     if result.as_ref().is_err_and(|refusal| refusal.errno == libc::ENOENT) { Ok(()) } else { result }
 }
 
-fn explain(root_id: &str, refusal: &Refusal) -> Failure {
+pub(crate) fn explain(root_id: &str, refusal: &Refusal) -> Failure {
     if refusal.errno == libc::ENOENT {
         return Failure::new("UNAVAILABLE", format!("the firewall's table {} is gone", names::table(root_id)))
             .with_remedy("restart the daemon, which makes it anew; `nft flush ruleset` takes it away, so reload only your own tables");
     }
-    Failure::refused("the firewall did not take the published ports", refusal)
+    Failure::refused("the firewall did not take the workload's address or ports", refusal)
 }
 
 fn map_of(port: &PortSpec) -> &'static str {

@@ -11,7 +11,7 @@
 //! afterwards inherits it, so that an OCI runtime gets no network namespace in its configuration (kind `host` likewise: nothing was
 //! moved). Call it while the process has one thread. `raise_tap` moves nothing: the machine's end is the descriptor.
 //!
-//! Everything on the host carries the root's identity (six hexadecimal digits): table `ip bulkhead-ROOT`, bridges `bhROOT0…`,
+//! Everything on the host carries the root's identity (six hexadecimal digits): tables `ip` and `bridge` `bulkhead-ROOT`, bridges `bhROOT0…`,
 //! veths `bvROOT#######`, taps `btROOT#######` (seven digits of the workload's id). Nothing else is ever touched, but for one
 //! accept rule in foreign forward chains that would drop everything (see `coexist`), which carries the bridges' names as well.
 //!
@@ -33,6 +33,7 @@ mod nftables;
 mod probe;
 mod reservation;
 mod spec;
+mod stations;
 mod sweep;
 mod sysctl;
 mod table;

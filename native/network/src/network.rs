@@ -12,16 +12,17 @@ use crate::netlink::{Messages, Refusal, Socket};
 use crate::namespace;
 use crate::reservation::reserve;
 use crate::spec::{BridgeSpec, NetworkSpec, PortSpec, Traffic};
+use crate::stations::{self, Station};
 use crate::sysctl;
 use crate::tap;
 use crate::flows;
 
-/// A raised network: holds the published ports. Dropping it gives them back.
+/// A raised network: holds the published ports and its place on the bridge. Dropping it gives them back.
 #[derive(Debug)]
 pub struct Network {
     root_id: String,
     interface: Option<Interface>,
-    published: Option<Published>,
+    membership: Option<Membership>,
 }
 
 #[derive(Debug)]
@@ -32,9 +33,10 @@ struct Interface {
 }
 
 #[derive(Debug)]
-struct Published {
+struct Membership {
     /// Opened in the host's namespace, and so of use wherever the thread is now.
     netfilter: Socket,
+    station: Station,
     ports: Vec<PortSpec>,
     /// The workload's id and address.
     workload: String,
@@ -45,7 +47,7 @@ struct Published {
 
 impl Network {
     fn bare(root_id: &str) -> Self {
-        Self { root_id: root_id.to_owned(), interface: None, published: None }
+        Self { root_id: root_id.to_owned(), interface: None, membership: None }
     }
 
     /// Gives the ports back: the firewall's elements first, then the host's sockets. At once and repeatable. Call it before
@@ -53,9 +55,9 @@ impl Network {
     /// has just changed the firewall, which waits for the kernel's RCU) is in the dropping. The interface itself goes with the
     /// namespace or the tap's descriptor.
     pub fn close(&mut self) -> Result<(), Failure> {
-        let Some(published) = self.published.as_mut().filter(|published| !published.held.is_empty()) else { return Ok(()) };
-        elements::remove(&published.netfilter, &self.root_id, &published.ports)?;
-        published.held.clear();
+        let Some(member) = self.membership.as_mut().filter(|member| !member.held.is_empty()) else { return Ok(()) };
+        elements::remove(&member.netfilter, &self.root_id, &member.ports)?;
+        member.held.clear();
         Ok(())
     }
 
@@ -73,17 +75,23 @@ impl Network {
         })
     }
 
-    /// Takes the host's ports first, so that a taken one costs nothing; the firewall is told at the end, when there is somebody to send to.
-    fn publish(&mut self, spec: &BridgeSpec, workload: &str, reserved: (Option<Socket>, Vec<OwnedFd>)) -> Result<(), Failure> {
-        let (Some(netfilter), held) = reserved else { return Ok(()) };
-        let published = self.published.insert(Published { netfilter, ports: spec.ports.clone(), workload: workload.to_owned(), address: spec.address, held });
-        elements::add(&published.netfilter, &self.root_id, workload, spec.address, &spec.ports)
+    /// Lets the member send, and sends its ports to it: last, when there is somebody to send to.
+    fn admit(&mut self, interface: Interface, host_end: &str, spec: &BridgeSpec, workload: &str, (netfilter, held): Reserved) -> Result<(), Failure> {
+        self.interface = Some(interface);
+        let station = Station::new(host_end, spec.mac, spec.address);
+        self.membership = Some(Membership { netfilter, station, ports: spec.ports.clone(), workload: workload.to_owned(), address: spec.address, held });
+        self.republish()
     }
 
-    /// Tells the firewall of the ports once more, after another program took its table away and `bridge_ensure` made it anew.
+    /// Tells the firewall of the member and its ports, at first or once more, after another program took its tables away and `bridge_ensure`
+    /// made them anew.
     pub fn republish(&mut self) -> Result<(), Failure> {
-        let Some(published) = self.published.as_ref().filter(|published| !published.held.is_empty()) else { return Ok(()) };
-        elements::add(&published.netfilter, &self.root_id, &published.workload, published.address, &published.ports)
+        let Some(member) = self.membership.as_ref() else { return Ok(()) };
+        stations::add(&member.netfilter, &self.root_id, &member.workload, &member.station)?;
+        if member.held.is_empty() {
+            return Ok(());
+        }
+        elements::add(&member.netfilter, &self.root_id, &member.workload, member.address, &member.ports)
     }
 }
 
@@ -91,8 +99,9 @@ impl Drop for Network {
     fn drop(&mut self) {
         // What cannot be removed now is removed by `ports_remove_for` or `sweep`.
         let _ = self.close();
-        if let Some(published) = &self.published {
-            flows::forget(&published.netfilter, &published.ports);
+        if let Some(member) = &self.membership {
+            let _ = stations::remove(&member.netfilter, &self.root_id, &member.station);
+            flows::forget(&member.netfilter, &member.ports);
         }
     }
 }
@@ -135,8 +144,7 @@ pub fn raise_tap(spec: &NetworkSpec, root_id: &str, workload: &str, uid: u32) ->
         link::set_hairpin(&host, &name).map_err(explain)?;
     }
     let mut network = Network::bare(root_id);
-    network.interface = Some(Interface { name, mirrored: true });
-    network.publish(spec, workload, reserved)?;
+    network.admit(Interface { name: name.clone(), mirrored: true }, &name, spec, workload, reserved)?;
     Ok((descriptor, network))
 }
 
@@ -162,8 +170,7 @@ fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Networ
         link::set_hairpin(&host, &name).map_err(|refusal| explain_join(spec, &refusal))?;
     }
     let mut network = Network::bare(root_id);
-    network.interface = Some(Interface { name: spec.interface_name.clone(), mirrored: false });
-    network.publish(spec, workload, reserved)?;
+    network.admit(Interface { name: spec.interface_name.clone(), mirrored: false }, &name, spec, workload, reserved)?;
     Ok(network)
 }
 
@@ -212,13 +219,14 @@ fn loopback_up() -> Messages {
     messages
 }
 
-fn reserve_ports(spec: &BridgeSpec) -> Result<(Option<Socket>, Vec<OwnedFd>), Failure> {
-    if spec.ports.is_empty() {
-        return Ok((None, Vec::new()));
-    }
-    let held = reserve(&spec.ports)?;
+/// The firewall's socket, and the sockets that hold the host's ports.
+type Reserved = (Socket, Vec<OwnedFd>);
+
+/// Takes the host's ports first, so that a taken one costs nothing.
+fn reserve_ports(spec: &BridgeSpec) -> Result<Reserved, Failure> {
+    let held = if spec.ports.is_empty() { Vec::new() } else { reserve(&spec.ports)? };
     let netfilter = Socket::netfilter().map_err(|refusal| Failure::refused("no netfilter socket", &refusal))?;
-    Ok((Some(netfilter), held))
+    Ok((netfilter, held))
 }
 
 fn route_socket() -> Result<Socket, Failure> {

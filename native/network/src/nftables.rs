@@ -1,9 +1,10 @@
 //! nfnetlink for nftables: transactions, and reading back what stands. Numbers are `linux/netfilter/nf_tables.h`'s.
 
-use crate::netlink::{Body, Messages, Refusal, Socket, find};
+use crate::netlink::{Body, Messages, Refusal, Socket, attributes, find};
 
 pub(crate) const FAMILY_INET: u8 = 1;
 pub(crate) const FAMILY_IP: u8 = 2;
+pub(crate) const FAMILY_BRIDGE: u8 = 7;
 const SUBSYSTEM: u16 = 10 << 8;
 const BATCH_BEGIN: u16 = 0x10;
 const BATCH_END: u16 = 0x11;
@@ -22,6 +23,9 @@ pub(crate) const ELEMENT_LIST_SET: u16 = 2;
 pub(crate) const ELEMENT_LIST_ELEMENTS: u16 = 3;
 pub(crate) const LIST_ELEMENT: u16 = 1;
 pub(crate) const DATA_VALUE: u16 = 1;
+pub(crate) const ELEMENT_KEY: u16 = 1;
+pub(crate) const ELEMENT_DATA: u16 = 2;
+pub(crate) const ELEMENT_USERDATA: u16 = 6;
 
 /// A transaction: everything in it happens, or nothing.
 pub(crate) struct Batch {
@@ -71,11 +75,42 @@ pub(crate) fn read_generation(socket: &Socket) -> Result<u32, Refusal> {
     number.ok_or(Refusal { errno: libc::EPROTO, message: None, number: 0 })
 }
 
-pub(crate) fn table_exists(socket: &Socket, table: &str) -> Result<bool, Refusal> {
-    match read(socket, GET_TABLE, 0, FAMILY_IP, |body| body.put_text(1, table)) {
+pub(crate) fn table_exists(socket: &Socket, family: u8, table: &str) -> Result<bool, Refusal> {
+    match read(socket, GET_TABLE, 0, family, |body| body.put_text(1, table)) {
         Ok(answers) => Ok(!answers.is_empty()),
         Err(refusal) if refusal.errno == libc::ENOENT => Ok(false),
         Err(refusal) => Err(refusal),
+    }
+}
+
+/// A set or a map.
+#[derive(Clone, Copy)]
+pub(crate) struct Set<'a> {
+    pub(crate) family: u8,
+    pub(crate) table: &'a str,
+    pub(crate) name: &'a str,
+}
+
+impl Set<'_> {
+    pub(crate) fn put_name(self, body: &mut Body<'_>) {
+        body.put_text(ELEMENT_LIST_TABLE, self.table);
+        body.put_text(ELEMENT_LIST_SET, self.name);
+    }
+
+    /// Keys of the elements and their comments, which name the workloads that they belong to.
+    pub(crate) fn list(self, socket: &Socket) -> Result<Vec<(Vec<u8>, String)>, Refusal> {
+        let answers = read(socket, GET_ELEMENT, crate::netlink::DUMP, self.family, |body| self.put_name(body))?;
+        let mut found = Vec::new();
+        for (_, answer) in &answers {
+            for (_, element) in find(answer, ELEMENT_LIST_ELEMENTS).into_iter().flat_map(attributes) {
+                let key = find(element, ELEMENT_KEY).and_then(|data| find(data, DATA_VALUE));
+                let workload = find(element, ELEMENT_USERDATA).and_then(|data| data.get(2..)).map(String::from_utf8_lossy);
+                if let (Some(key), Some(workload)) = (key, workload) {
+                    found.push((key.to_vec(), workload.trim_end_matches('\0').to_owned()));
+                }
+            }
+        }
+        Ok(found)
     }
 }
 
