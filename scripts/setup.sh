@@ -44,7 +44,7 @@ if [ -n "$tests" ]; then
 fi
 
 # --- Node and its packages -----------------------------------------------------------------------
-have npm || die "npm is not here" "apt-get install npm, or install Node.js 22.15 or newer from nodejs.org"
+have npm || install_packages "the daemon" npm || die "npm is not here" "apt-get install npm, or install Node.js 22.15 or newer from nodejs.org"
 lock_sum=$(cksum <package-lock.json)
 if [ "$(cat node_modules/.bulkhead-lock 2>/dev/null)" != "$lock_sum" ]; then
   step "Installing npm packages (Node 24 among them)"
@@ -67,6 +67,13 @@ node scripts/build.ts
 if [ -n "$qemu" ]; then
   step "Looking for a guest kernel"
   sh scripts/kernel/prepare.sh >/dev/null || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
+fi
+
+# --- what earlier daemons left -------------------------------------------------------------------
+# Of roots that are no more alone: a bridge that nobody will use again keeps an address range from everybody else.
+if [ "$(id -u)" = 0 ] && [ -x dist/native/bulkhead-launcher ]; then
+  dist/native/bulkhead-launcher --orphans --teardown >"$setup_log" 2>&1 || true
+  [ -s "$setup_log" ] && note "took away what roots that are no more had left on this host: $(cut -d: -f1 "$setup_log" | tr '\n' ' ')"
 fi
 
 rm -f "$setup_log"

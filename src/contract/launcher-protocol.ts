@@ -97,6 +97,7 @@ export const PROBES = [
   "bridge",
   "nftables",
   "tun",
+  "orphans",
   "loop-free-erofs",
 ] as const;
 export const PROGRAMS = ["crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;

@@ -10,6 +10,8 @@ export interface Written {
   readonly sizeBytes: number;
 }
 
+const FLUSH_EVERY_BYTES = 16 * 1024 * 1024;
+
 /** To be held by `await using`: unless it was finished or left, closing it removes the file. */
 export class BlobWriter implements AsyncDisposable {
   readonly #path: string;
@@ -17,6 +19,9 @@ export class BlobWriter implements AsyncDisposable {
   readonly #hash = createHash("sha256");
   readonly #room: (bytes: number) => Promise<void>;
   #sizeBytes = 0;
+  #flushedBytes = 0;
+  #flushing: Promise<void> | undefined;
+  #fault: NodeJS.ErrnoException | undefined;
   #open = true;
 
   private constructor(path: string, file: FileHandle, space: Space) {
@@ -52,12 +57,22 @@ export class BlobWriter implements AsyncDisposable {
     this.#hash.update(bytes);
     this.#sizeBytes += bytes.length;
     for (let done = 0; done < bytes.length; ) done += (await this.#file.write(bytes, done).catch(refuse)).bytesWritten;
+    if (this.#flushing === undefined && this.#sizeBytes - this.#flushedBytes >= FLUSH_EVERY_BYTES) this.#flushing = this.#flush();
+  }
+
+  /** The disk works while the bytes still come, so that the last sync has little to wait for. The kernel tells a failure once: it is kept. */
+  async #flush(): Promise<void> {
+    this.#flushedBytes = this.#sizeBytes;
+    await this.#file.datasync().catch((thrown: NodeJS.ErrnoException) => (this.#fault = thrown));
+    this.#flushing = undefined;
   }
 
   /** Syncs and closes. A file that cannot be synced is removed. */
   async finish(): Promise<{ readonly path: string; readonly written: Written }> {
     try {
+      await this.#flushing;
       await this.#file.datasync().catch(refuse);
+      if (this.#fault !== undefined) refuse(this.#fault);
       await this.leave();
     } finally {
       await this[Symbol.asyncDispose]();
@@ -69,6 +84,7 @@ export class BlobWriter implements AsyncDisposable {
   async leave(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
+    await this.#flushing;
     await this.#file.close();
   }
 

@@ -7,7 +7,7 @@ import { statfs } from "node:fs/promises";
 import { Failure } from "../contract/failure.ts";
 
 const MAX_DEFAULT_RESERVE_BYTES = 1024 ** 3;
-/** Between two looks at the disk. */
+/** Between two looks at the disk, where it has as much left. */
 const LOOK_EVERY_BYTES = 16 * 1024 ** 2;
 
 export class Space {
@@ -27,11 +27,11 @@ export class Space {
     return Math.min(Math.floor((blocks * bsize) / 20), MAX_DEFAULT_RESERVE_BYTES);
   }
 
-  /** Rejects EXHAUSTED where `bytes` more would leave less than the reserve. `what` needs them: "the image", "the archive". */
-  async require(bytes: number, what: string): Promise<void> {
+  /** Rejects EXHAUSTED where `bytes` more would leave less than the reserve. `what` needs them: "the image", "the archive". Gives what is left then. */
+  async require(bytes: number, what: string): Promise<number> {
     const { bavail, bsize } = await statfs(this.#directory);
     const [free, reserve] = [bavail * bsize, await this.reserveBytes()];
-    if (free - bytes >= reserve) return;
+    if (free - bytes >= reserve) return free - bytes - reserve;
     throw new Failure(
       "EXHAUSTED",
       `the disk is too full for ${what}: ${inWords(free)} are free, ${inWords(bytes)} more are needed, ${inWords(reserve)} are kept in reserve`,
@@ -43,12 +43,10 @@ export class Space {
 
   /** A watcher for a stream whose length nobody knows: told of each piece, it rejects EXHAUSTED when the reserve is reached. */
   watch(what: string): (bytes: number) => Promise<void> {
-    let unseen = LOOK_EVERY_BYTES;
+    let left = 0;
     return async (bytes) => {
-      unseen += bytes;
-      if (unseen < LOOK_EVERY_BYTES) return;
-      unseen = 0;
-      await this.require(bytes, what);
+      left -= bytes;
+      if (left < 0) left = Math.min(await this.require(bytes, what), LOOK_EVERY_BYTES);
     };
   }
 }

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { CHECKOUT, type CommandOutcome, run, TestDaemon } from "../harness/daemon.ts";
-import { CASES, type DifferentialCase } from "./cases.ts";
+import { TestDaemon } from "../harness/daemon.ts";
+import { runBehind } from "./behind.ts";
+import { CASES } from "./cases.ts";
 import { PlainHostRoot } from "./plain-host.ts";
 
 const BOUNDARIES = ["container", "microvm"] as const;
@@ -18,7 +19,7 @@ beforeAll(async () => {
   for (const probe of await daemon.client.system.probes()) {
     if (!probe.usable) unusable.set(probe.kind, probe.findings.map((finding) => finding.what).join("; "));
   }
-  host = PlainHostRoot.open(await rootArchive(daemon));
+  host = PlainHostRoot.open([await rootArchive(daemon)]);
 });
 
 afterAll(async () => {
@@ -36,22 +37,11 @@ for (const boundary of BOUNDARIES) {
       test(one.title, async (context) => {
         const why = unusable.get(boundary);
         if (why !== undefined) context.skip(`the probe says: ${why}`);
-        const [inside, plain] = [await runBehind(boundary, one), await host.run(one)];
+        const [inside, plain] = [await runBehind(daemon, boundary, "busybox", one), await host.run(one)];
         expect(inside).toEqual(plain);
       });
     }
   });
-}
-
-function runBehind(boundary: string, one: DifferentialCase): Promise<CommandOutcome> {
-  const flags = [
-    ...(one.environment ?? []).flatMap((variable) => ["-e", variable]),
-    ...(one.workingDirectory === undefined ? [] : ["-w", one.workingDirectory]),
-    ...(one.user === undefined ? [] : ["-u", one.user]),
-    ...(one.input === undefined ? [] : ["-i"]),
-  ];
-  const words = ["run", "--rm", "--network", "none", "--isolation", boundary, ...flags, "busybox", "sh", "-c", one.script];
-  return run(join(CHECKOUT, "bin/bulkhead"), words, { BULKHEAD_HOST: daemon.host }, { input: one.input ?? "" });
 }
 
 /** The image's one layer, taken out of what the daemon saves. */

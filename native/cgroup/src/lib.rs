@@ -4,7 +4,7 @@
 //! Groups lie at `bulkhead-ROOTID/WORKLOAD` below each v1 controller or below the one v2 tree.
 
 mod devices;
-mod files;
+pub mod files;
 mod group;
 mod layout;
 mod limits;

@@ -45,7 +45,8 @@ pub fn identity(root: &Path) -> Result<String, String> {
     }
 }
 
-fn read_identity(text: &str) -> Option<String> {
+/// Of the text of `identity.json`.
+pub fn read_identity(text: &str) -> Option<String> {
     let value: serde_json::Value = serde_json::from_str(text).ok()?;
     let id = value.get("rootId")?.as_str()?;
     (id.len() == 6 && id.bytes().all(|byte| byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase())).then(|| id.to_string())

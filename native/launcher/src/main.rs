@@ -18,6 +18,7 @@ mod memories;
 mod mounts;
 mod oci;
 mod options;
+mod orphans;
 mod peer;
 mod probes;
 mod processes;
@@ -31,6 +32,8 @@ mod teardown;
 mod upkeep;
 mod verbs;
 
+use options::Order;
+
 fn main() {
     let options = match options::parse(std::env::args()) {
         Ok(options) => options,
@@ -39,11 +42,23 @@ fn main() {
             std::process::exit(2);
         }
     };
-    let done = if options.teardown { teardown::from_outside(&options) } else { run(&options) };
+    let done = match options {
+        Order::Serve(options) => run(&options),
+        Order::TearDown(options) => teardown::from_outside(&options),
+        Order::Orphans { remove } => tell_orphans(remove),
+    };
     if let Err(what) = done {
         eprintln!("bulkhead-launcher: {what}");
         std::process::exit(1);
     }
+}
+
+fn tell_orphans(remove: bool) -> Result<(), String> {
+    let found = if remove { orphans::remove()? } else { orphans::find()? };
+    for (id, names) in found {
+        println!("{id}: {}", names.join(", "));
+    }
+    Ok(())
 }
 
 fn run(options: &options::Options) -> Result<(), String> {

@@ -2,6 +2,7 @@
 
 use crate::launch::Place;
 use crate::mounts::mount;
+use crate::orphans;
 use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::LimitsSpec;
@@ -25,6 +26,7 @@ pub fn probe(what: &str, place: &Place) -> Result<Value, Failure> {
         "bridge" => network(bulkhead_network::probe_bridge()),
         "nftables" => network(bulkhead_network::probe_nftables()),
         "tun" => network(bulkhead_network::probe_tun()),
+        "orphans" => orphans(),
         "loop-free-erofs" => in_scratch(place, erofs),
         other => return Err(Failure::new(Code::InvalidSpec, format!("{} is not a probe", quote(other)))),
     };
@@ -41,6 +43,11 @@ fn system(what: &str) -> String {
 
 fn failed(what: &str) -> impl Fn(io::Error) -> String + '_ {
     move |error| format!("{what}: {error}")
+}
+
+fn orphans() -> Finding {
+    let found = orphans::find()?;
+    orphans::describe(&found).map_or_else(|| Ok("nothing of roots that are no more stands on this host".into()), Err)
 }
 
 fn namespaces() -> Finding {

@@ -102,7 +102,7 @@ fn check(root_id: &str, wish: &BridgeWish) -> Result<(), Failure> {
 fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
     let explain = |refusal: Refusal| Failure::refused("the firewall cannot be read", &refusal);
     let name = names::table(root_id);
-    ensure_guard(netfilter, root_id, changed)?;
+    ensure_guard(route, netfilter, root_id, changed)?;
     let stands = table_exists(netfilter, FAMILY_IP, &name).map_err(explain)?;
     if stands && knows_bridge(netfilter, &name, &wish.bridge).map_err(explain)? {
         return Ok(());
@@ -121,13 +121,14 @@ fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &Bridge
 }
 
 /// The table of frames. Made before a bridge is: no frame passes unguarded.
-fn ensure_guard(netfilter: &Socket, root_id: &str, changed: &mut Vec<String>) -> Result<(), Failure> {
+fn ensure_guard(route: &Socket, netfilter: &Socket, root_id: &str, changed: &mut Vec<String>) -> Result<(), Failure> {
     let name = names::table(root_id);
     let stands = || table_exists(netfilter, FAMILY_BRIDGE, &name).map_err(|refusal| Failure::refused("the firewall cannot be read", &refusal));
     if stands()? {
         return Ok(());
     }
-    let made = table::run_nft(&stations::text(root_id));
+    let links = link::list(route).map_err(|refusal| Failure::refused("the bridges cannot be listed", &refusal))?;
+    let made = table::run_nft(&stations::text(root_id, &ports_of(&links, root_id)));
     if made.is_err() && !stands()? {
         return made.map_err(|failure| failure.with_remedy("load the kernel modules nf_tables and bridge; the kernel must filter bridged frames (CONFIG_NF_TABLES_BRIDGE)"));
     }
@@ -178,6 +179,10 @@ fn ensure_link(route: &Socket, wish: &BridgeWish, changed: &mut Vec<String>) -> 
         link::set_mtu(&mut messages, found.index, wish.mtu);
         pending += 1;
     }
+    if found.alias.as_deref() != Some(&wish.owner) && (1..256).contains(&wish.owner.len()) {
+        link::set_alias(&mut messages, found.index, &wish.owner);
+        pending += 1;
+    }
     if !found.up {
         sysctl::silence_ipv6(&wish.bridge);
         link::set_up(&mut messages, found.index);
@@ -188,6 +193,13 @@ fn ensure_link(route: &Socket, wish: &BridgeWish, changed: &mut Vec<String>) -> 
         changed.push(format!("interface {} has address {}/{} and is up", wish.bridge, wish.address, wish.prefix_length));
     }
     Ok(())
+}
+
+/// Interfaces of workloads on this root's bridges.
+fn ports_of(links: &[Link], root_id: &str) -> Vec<String> {
+    let bridges: Vec<u32> = links.iter().filter(|link| names::check_bridge(root_id, &link.name).is_ok()).map(|link| link.index).collect();
+    let ours = |link: &&Link| names::is_member(root_id, &link.name) && link.master.is_some_and(|master| bridges.contains(&master));
+    links.iter().filter(ours).map(|link| link.name.clone()).collect()
 }
 
 fn siblings(links: &[Link], root_id: &str, wanted: impl Fn(&str) -> bool) -> Vec<String> {

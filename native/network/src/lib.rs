@@ -3,7 +3,7 @@
 //! Who calls what:
 //!
 //! ```text
-//! launcher     bridge_ensure · bridge_remove · remove_all · ports_remove_for · sweep · probe_bridge · probe_nftables · probe_tun
+//! launcher     bridge_ensure · bridge_remove · remove_all · ports_remove_for · sweep · standing · probe_bridge · probe_nftables · probe_tun
 //! supervisor   raise_for_process (OCI runtimes)  or  raise_tap (machines); keeps the `Network` until the workload is gone
 //! ```
 //!
@@ -33,6 +33,7 @@ mod nftables;
 mod probe;
 mod reservation;
 mod spec;
+mod standing;
 mod stations;
 mod sweep;
 mod sysctl;
@@ -45,4 +46,5 @@ pub use flows::forget_flows;
 pub use network::{Network, raise_for_process, raise_tap, spare_tap};
 pub use probe::{probe_bridge, probe_nftables, probe_tun};
 pub use spec::{BridgeSpec, BridgeWish, NetworkSpec, PortSpec, Probe, Protocol, Traffic};
+pub use standing::{Standing, standing};
 pub use sweep::{ports_remove_for, sweep};

@@ -10,6 +10,7 @@ const IFLA_IFNAME: u16 = 3;
 const IFLA_MTU: u16 = 4;
 const IFLA_MASTER: u16 = 10;
 const IFLA_LINKINFO: u16 = 18;
+const IFLA_IFALIAS: u16 = 20;
 const IFLA_STATS64: u16 = 23;
 const IFLA_NET_NS_FD: u16 = 28;
 const IFLA_PROTINFO: u16 = 12;
@@ -37,6 +38,8 @@ pub(crate) struct Link {
     pub(crate) master: Option<u32>,
     pub(crate) up: bool,
     pub(crate) mtu: u32,
+    /// What somebody wrote beside it for other people to read: on our bridges the root's directory.
+    pub(crate) alias: Option<String>,
 }
 
 pub(crate) struct Veth<'a> {
@@ -132,6 +135,13 @@ pub(crate) fn set_mtu(messages: &mut Messages, index: u32, mtu: u32) {
     });
 }
 
+pub(crate) fn set_alias(messages: &mut Messages, index: u32, alias: &str) {
+    messages.add(libc::RTM_NEWLINK, ACKNOWLEDGE, |body| {
+        link_header(body, index, 0);
+        body.put(IFLA_IFALIAS, alias.as_bytes());
+    });
+}
+
 pub(crate) fn delete(host: &Socket, index: u32) -> Result<(), Refusal> {
     host.transact(&Messages::one(libc::RTM_DELLINK, ACKNOWLEDGE, |body| link_header(body, index, 0))).map(drop)
 }
@@ -217,6 +227,7 @@ fn read_link(answer: &Answer) -> Option<Link> {
         name: find_text(rest, IFLA_IFNAME)?,
         master: attributes(rest).find(|(kind, _)| *kind == IFLA_MASTER).and_then(|(_, value)| number(value)),
         mtu: find(rest, IFLA_MTU).and_then(number).unwrap_or(0),
+        alias: find_text(rest, IFLA_IFALIAS),
     })
 }
 

@@ -63,6 +63,11 @@ pub(crate) fn interface_names(kind: &'static str, root_id: &str, workload: &str)
     (0..9).filter_map(move |place| workload.get(place * 7..place * 7 + 7).map(|digits| format!("{kind}{root_id}{digits}")))
 }
 
+/// An interface of a workload of this root.
+pub(crate) fn is_member(root_id: &str, name: &str) -> bool {
+    name.len() == 15 && ["bv", "bt"].iter().any(|kind| name.strip_prefix(kind).is_some_and(|rest| rest.starts_with(root_id)))
+}
+
 fn is_hexadecimal(text: &str) -> bool {
     text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }

@@ -80,12 +80,16 @@ impl Network {
         self.interface = Some(interface);
         let station = Station::new(host_end, spec.mac, spec.address);
         self.membership = Some(Membership { netfilter, station, ports: spec.ports.clone(), workload: workload.to_owned(), address: spec.address, held });
-        self.republish()
+        self.tell()
     }
 
-    /// Tells the firewall of the member and its ports, at first or once more, after another program took its tables away and `bridge_ensure`
-    /// made them anew.
+    /// Tells the firewall of the member and its ports once more, after another program took its tables away and `bridge_ensure` made them anew.
     pub fn republish(&mut self) -> Result<(), Failure> {
+        self.tell()?;
+        self.membership.as_ref().map_or(Ok(()), |member| stations::guard(&member.netfilter, &self.root_id, &member.station))
+    }
+
+    fn tell(&self) -> Result<(), Failure> {
         let Some(member) = self.membership.as_ref() else { return Ok(()) };
         stations::add(&member.netfilter, &self.root_id, &member.workload, &member.station)?;
         if member.held.is_empty() {

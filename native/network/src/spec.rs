@@ -65,6 +65,8 @@ pub struct BridgeWish {
     pub prefix_length: u8,
     pub mtu: u32,
     pub masquerade: bool,
+    /// The root's directory, which the bridge's alias shows: whose it is can then be told when nobody is left to ask.
+    pub owner: String,
 }
 
 /// Bytes and packets as the workload sees them.

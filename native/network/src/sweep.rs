@@ -28,9 +28,8 @@ pub fn sweep(root_id: &str, keep: &[&str]) -> Result<Vec<String>, Failure> {
     let explain = |refusal: Refusal| Failure::refused("cannot sweep the interfaces", &refusal);
     let route = Socket::route().map_err(explain)?;
     let kept: Vec<String> = keep.iter().flat_map(|workload| ["bv", "bt"].into_iter().flat_map(|kind| names::interface_names(kind, root_id, workload))).collect();
-    let ours = |name: &str| name.len() == 15 && ["bv", "bt"].iter().any(|kind| name.starts_with(&format!("{kind}{root_id}")));
     for left in link::list(&route).map_err(explain)? {
-        if !ours(&left.name) || kept.contains(&left.name) {
+        if !names::is_member(root_id, &left.name) || kept.contains(&left.name) {
             continue;
         }
         match link::delete(&route, left.index) {

@@ -131,7 +131,7 @@ mod tests {
     #[test]
     fn a_bridge_brings_its_subnet_and_its_neighbours() {
         let wish =
-            BridgeWish { bridge: "bhabc1230-1".into(), address: Ipv4Addr::new(172, 20, 4, 1), prefix_length: 22, mtu: 1500, masquerade: true };
+            BridgeWish { bridge: "bhabc1230-1".into(), address: Ipv4Addr::new(172, 20, 4, 1), prefix_length: 22, mtu: 1500, masquerade: true, owner: "/r".into() };
         let text = bridge_elements("abc123", &wish, &["bhabc1230".into()]);
         assert!(text.contains("masqueraded { 172.20.4.0/22 }"), "{text}");
         assert!(text.contains(r#""bhabc1230-1" . "bhabc1230""#) && text.contains(r#""bhabc1230" . "bhabc1230-1""#), "{text}");

@@ -191,3 +191,37 @@ fn what_a_member_may_send_with_is_forgotten_with_it_and_told_anew_after_a_flush(
     bed.host.run(|| bulkhead_network::bridge_remove(ROOT, BRIDGE).expect("removed"));
     assert!(!bed.host.run(|| shell("nft list ruleset")).contains("a1b2c3"));
 }
+
+#[test]
+fn who_was_there_before_the_guard_keeps_its_network_and_is_guarded_once_it_was_told_of() {
+    let bed = plain_bridge();
+    let (ask, asked) = std::sync::mpsc::channel::<()>();
+    let (tell, told) = std::sync::mpsc::channel();
+    let member = bed.host.run(move || {
+        Namespace::new(move || {
+            let mut network = raise(ATTACKER, &member(ATTACKER, vec![]));
+            std::thread::spawn(move || {
+                let () = asked.recv().expect("asked");
+                network.republish().expect("told");
+                tell.send(()).expect("heard");
+                std::mem::forget(network);
+            });
+        })
+    });
+    let victim = bed.workload(VICTIM, vec![]);
+    bed.host.run(|| {
+        serve_tcp(7000);
+        // As after an upgrade from a build that knew of no such table.
+        shell("nft delete table bridge bulkhead-a1b2c3");
+    });
+    bed.ensure(wish(BRIDGE, GATEWAY));
+    assert!(member.run(|| ask_tcp(GATEWAY, 7000)).is_some());
+    ask.send(()).expect("it waits");
+    told.recv().expect("told");
+    assert!(member.run(|| ask_tcp(GATEWAY, 7000)).is_some());
+    let send = |bytes: &[u8]| {
+        let bytes = bytes.to_vec();
+        member.run(move || assert_eq!(unsafe { libc::send(raw_socket().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) }, bytes.len() as isize));
+    };
+    try_all(send, &victim, true);
+}

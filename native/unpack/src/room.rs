@@ -5,15 +5,17 @@ use std::os::fd::BorrowedFd;
 use crate::at;
 use crate::failure::{Code, Failure};
 
-/// Between two looks at the disk: at most 16 MiB of one file, or so many small ones.
-const LOOK_EVERY: u32 = 64;
+/// Between two looks at the disk: at most 16 MiB of one file, or so many small ones; fewer where there is less left.
+const LOOK_EVERY: u64 = 64;
+/// No piece is larger.
+const PIECE_BYTES: u64 = 256 * 1024;
 /// Of a filesystem that counts its inodes one in a hundred stays free.
 const INODES_KEPT: u64 = 100;
 
 pub struct Room<'a> {
     directory: BorrowedFd<'a>,
     reserve_bytes: u64,
-    until_look: u32,
+    until_look: u64,
 }
 
 impl<'a> Room<'a> {
@@ -27,8 +29,8 @@ impl<'a> Room<'a> {
             self.until_look -= 1;
             return Ok(());
         }
-        self.until_look = LOOK_EVERY;
         let Ok(disk) = at::disk(self.directory) else { return Ok(()) };
+        self.until_look = (disk.free_bytes.saturating_sub(self.reserve_bytes) / PIECE_BYTES).min(LOOK_EVERY);
         if disk.free_bytes < self.reserve_bytes {
             return Err(too_full(format!("the disk is too full for the layer: {} MiB are kept in reserve", self.reserve_bytes >> 20)));
         }

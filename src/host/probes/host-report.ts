@@ -21,6 +21,8 @@ const TRIED: readonly { what: Mechanism; remedy: string }[] = [
   { what: "bridge", remedy: "modprobe bridge veth" },
   { what: "nftables", remedy: "apt-get install --no-install-recommends nftables && modprobe nf_tables" },
   { what: "tun", remedy: "modprobe tun" },
+  // Their bridges keep address pools from being used.
+  { what: "orphans", remedy: "dist/native/bulkhead-launcher --orphans --teardown" },
 ];
 
 /** Never rejects: what cannot be found out is a finding as well. */

@@ -8,12 +8,16 @@ export interface Entry {
   readonly bytes?: Buffer | string;
   readonly type?: "file" | "directory" | "symlink";
   readonly linkname?: string;
+  readonly mode?: number;
 }
 
 export async function makeArchive(entries: readonly Entry[]): Promise<Buffer> {
   const archive = pack();
-  for (const { name, bytes = "", type = "file", linkname } of entries)
-    archive.entry({ name, type, ...(linkname === undefined ? {} : { linkname }) }, type === "file" ? Buffer.from(bytes) : Buffer.alloc(0));
+  for (const { name, bytes = "", type = "file", linkname, mode } of entries)
+    archive.entry(
+      { name, type, ...(linkname === undefined ? {} : { linkname }), ...(mode === undefined ? {} : { mode }) },
+      type === "file" ? Buffer.from(bytes) : Buffer.alloc(0),
+    );
   archive.finalize();
   const parts: Buffer[] = [];
   for await (const part of archive) parts.push(part as Buffer);
