@@ -19,6 +19,9 @@ BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/con
 step "Every point of the tables of kills"
 BULKHEAD_FULL=1 vitest run --project integration test/integration/engine-kill || failed=1
 
+step "Debian, python and node behind every boundary beside the plain host"
+BULKHEAD_FULL=1 vitest run --project integration test/differential/real-images.test.ts || failed=1
+
 step "300 kills of the daemon at random times under load"
 node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json || failed=1
 

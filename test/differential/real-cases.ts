@@ -26,7 +26,8 @@ export const DEBIAN_CASES: readonly RealCase[] = [
   { title: "perl", script: "perl -e 'print join(q(,), map { $_ ** 2 } 1..9), qq(\\n)'" },
   {
     title: "tar keeps owners and hard links",
-    script: "cd /tmp && mkdir t && echo a >t/a && ln t/a t/b && chown 5:6 t/a && tar -cf - t | tar -tvf - --numeric-owner | awk '{print $1,$2,$6,$7,$8,$9}'",
+    script:
+      "cd /tmp && mkdir t && echo a >t/a && ln t/a t/b && chown 5:6 t/a && tar --sort=name -cf - t | tar -tvf - --numeric-owner | awk '{print $1,$2,$6,$7,$8,$9}'",
   },
 ];
 

@@ -200,6 +200,8 @@ export function run(
         else settle({ code: child.exitCode ?? 128, stdout, stderr });
       },
     );
+    // A program that does not read may be gone before.
+    child.stdin?.on("error", () => {});
     child.stdin?.end(options.input ?? "");
   });
 }
