@@ -22,6 +22,7 @@ import { openTemplateSubject } from "./subjects/template.ts";
 import { PlainHost } from "./subjects/plain-host.ts";
 import { RawCrun } from "./subjects/raw-crun.ts";
 import { RawQemu } from "./subjects/raw-qemu.ts";
+import { platformOf, RawRunsc } from "./subjects/raw-runsc.ts";
 import { reasonOf } from "./reason.ts";
 
 export interface CompareContext {
@@ -80,7 +81,8 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
 async function findSubjects(context: CompareContext, root: string, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Subject[]> {
   const { client, options } = context;
   const subjects: Subject[] = [];
-  for (const probe of await client.system.probes()) {
+  const probes = await client.system.probes();
+  for (const probe of probes) {
     if (!probe.usable || probe.identity === undefined) {
       const why = probe.findings.find((finding) => finding.level === "missing")?.what ?? "the probe says that it is not usable";
       gaps.push({ subject: probe.kind, metric: "all", because: why });
@@ -108,6 +110,16 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
     subjects.push(crun);
   } catch (thrown) {
     gaps.push({ subject: "raw-crun", metric: "all", because: reasonOf(thrown) });
+  }
+  const gvisor = probes.find((probe) => probe.usable && probe.identity?.engine === "runsc")?.identity;
+  if (gvisor !== undefined && unpacked !== undefined) {
+    try {
+      const runsc = await RawRunsc.open({ rootfs: unpacked.directory, version: gvisor.version, platform: platformOf(gvisor.traits) });
+      closing.push(() => runsc.close());
+      subjects.push(runsc);
+    } catch (thrown) {
+      gaps.push({ subject: "raw-runsc", metric: "all", because: reasonOf(thrown) });
+    }
   }
   for (const { description } of subjects.filter(({ description: { boundary, engine } }) => boundary !== undefined && engine === "qemu")) {
     try {

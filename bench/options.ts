@@ -24,7 +24,7 @@ Runs one workload behind every boundary that this host has, and the raw mechanis
   --quick              fewer samples, about a minute
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
   --seed N             order of the samples (default 1)
-  --boundaries-only    leave plain crun, plain QEMU and the plain host out
+  --boundaries-only    leave plain crun, runsc and QEMU and the plain host out
   --peers              Bulkhead beside dockerd and podman, where they are installed, at what their users do all day
   --check              measure the goals of the project's table instead; exit 1 where one is missed
 

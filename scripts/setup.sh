@@ -29,6 +29,7 @@ if ! have crun && ! have runc; then
 elif ! have crun; then
   install_packages "containers" crun || note "runc is here and will be used: slower, and nothing else changes"
 fi
+install_packages "gVisor" runsc || warn "no runsc: the gvisor boundary will be missing"
 install_packages "networks" nftables || warn "no nftables: only --network none and host will work"
 install_packages "the embedded image" busybox-static || true
 if [ -n "$qemu" ]; then

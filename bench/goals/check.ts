@@ -10,6 +10,7 @@ import { loadGaugeImage } from "../gauge-image.ts";
 import { measureClientGoals } from "./client-goals.ts";
 import { measureFootprint } from "./footprint-goals.ts";
 import type { GoalResult } from "./goal.ts";
+import { measureGvisorGoals } from "./gvisor-goals.ts";
 import { measureMachineGoals } from "./machine-goals.ts";
 import { measureVersion } from "./version-goal.ts";
 import { reasonOf } from "../reason.ts";
@@ -23,7 +24,7 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
   const work = mkdtempSync(join(tmpdir(), "bulkhead-goals-"));
   const zero = await serveClientZero(join(work, "zero.sock"));
   const part = async (name: string, ids: readonly string[], measure: () => Promise<GoalResult[]>): Promise<void> => {
-    progress.show(results.length, 12, name);
+    progress.show(results.length, 14, name);
     try {
       results.push(...(await measure()));
     } catch (thrown) {
@@ -47,6 +48,13 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
         supervisorPids: () => findSupervisors(root),
       }),
     );
+    await part("gvisor", ["gvisor-run", "gvisor-exec"], async () => {
+      const found = (await client.system.probes()).find((probe) => probe.identity?.engine === "runsc" && probe.usable);
+      if (found?.identity === undefined) throw new Error("gVisor does not run on this host: bulkhead doctor says why");
+      const { engine, version, emulated, traits } = found.identity;
+      const gvisor = { id: found.kind, boundary: found.kind, engine, version, emulated };
+      return measureGvisorGoals({ client, image: options.image, gvisor, traits, root: work, rounds: Math.min(rounds, 20), signal });
+    });
     await part("machines", ["microvm-cold", "microvm-exec"], async () => {
       const machine = (await client.system.probes()).find((probe) => probe.identity?.engine === "qemu" && probe.usable);
       if (machine?.identity === undefined) throw new Error("no machine can be raised on this host: bulkhead doctor says why");

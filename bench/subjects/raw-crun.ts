@@ -4,11 +4,12 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SubjectDescription } from "../series.ts";
 import { type ExecTarget, now, type StartMoments, type Subject } from "../subject.ts";
+import { writeBundle } from "./oci-bundle.ts";
 import { timeProcess } from "./plain-host.ts";
 
 export class RawCrun implements Subject {
@@ -25,7 +26,6 @@ export class RawCrun implements Subject {
   static async open(rootfs: string): Promise<RawCrun> {
     const version = /version (\S+)/.exec(execFileSync("crun", ["--version"], { encoding: "utf8" }))?.[1] ?? "unknown";
     const directory = mkdtempSync(join(tmpdir(), "bulkhead-raw-crun-"));
-    mkdirSync(join(directory, "bundle"));
     const subject = new RawCrun(directory, version);
     subject.rootfs = rootfs;
     try {
@@ -80,39 +80,6 @@ export class RawCrun implements Subject {
   }
 
   private configure(command: readonly string[]): void {
-    const capabilities = [
-      "CAP_CHOWN",
-      "CAP_DAC_OVERRIDE",
-      "CAP_FSETID",
-      "CAP_FOWNER",
-      "CAP_MKNOD",
-      "CAP_SETGID",
-      "CAP_SETUID",
-      "CAP_SETFCAP",
-      "CAP_SETPCAP",
-      "CAP_SYS_CHROOT",
-      "CAP_KILL",
-      "CAP_AUDIT_WRITE",
-    ];
-    const configuration = {
-      ociVersion: "1.0.2",
-      root: { path: this.rootfs, readonly: true },
-      process: {
-        terminal: false,
-        user: { uid: 0, gid: 0 },
-        args: command,
-        env: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-        cwd: "/",
-        noNewPrivileges: true,
-        capabilities: { bounding: capabilities, effective: capabilities, permitted: capabilities },
-      },
-      mounts: [
-        { destination: "/proc", type: "proc", source: "proc" },
-        { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "mode=755", "size=64k"] },
-        { destination: "/sys", type: "sysfs", source: "sysfs", options: ["nosuid", "noexec", "nodev", "ro"] },
-      ],
-      linux: { namespaces: ["pid", "ipc", "uts", "mount", "network"].map((type) => ({ type })) },
-    };
-    writeFileSync(join(this.directory, "bundle", "config.json"), JSON.stringify(configuration));
+    writeBundle(join(this.directory, "bundle"), this.rootfs, command);
   }
 }

@@ -13,6 +13,7 @@ import { type Api, createApi } from "../api/index.ts";
 import { type Call, type Log, plainCall } from "../contract/call.ts";
 import type { BoundaryDriver, Finding } from "../contract/driver.ts";
 import { createContainerDriver } from "../drivers/container/driver.ts";
+import { createGvisorDriver } from "../drivers/gvisor/driver.ts";
 import { createMicrovmDriver } from "../drivers/microvm/driver.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/index.ts";
@@ -160,7 +161,11 @@ const NATIVE_FOLDERS = [join(import.meta.dirname, "native"), join(import.meta.di
 function createDrivers(configuration: Configuration, places: Places, launcher: LauncherClient): BoundaryDriver[] {
   const shared = { launcher, root: places.root, sockets: places.sockets };
   const guestPrograms = [...NATIVE_FOLDERS, "/usr/lib/bulkhead"].map((folder) => join(folder, "bulkhead-guest"));
-  return [createContainerDriver(shared), createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine })];
+  return [
+    createContainerDriver(shared),
+    createGvisorDriver({ ...shared, ...configuration.gvisor }),
+    createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine }),
+  ];
 }
 
 function registriesOf(configuration: Configuration) {

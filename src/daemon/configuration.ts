@@ -53,6 +53,18 @@ export const CONFIGURATION_SCHEMA = Type.Object(
         strict,
       ),
     ),
+    gvisor: Type.Optional(
+      Type.Object(
+        {
+          platform: Type.Optional(
+            Type.Union([Type.Literal("systrap"), Type.Literal("ptrace"), Type.Literal("kvm")], {
+              description: "How gVisor intercepts system calls, and no other; systrap, else ptrace by default",
+            }),
+          ),
+        },
+        strict,
+      ),
+    ),
     machine: Type.Optional(
       Type.Object(
         {

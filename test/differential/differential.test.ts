@@ -8,7 +8,7 @@ import { runBehind } from "./behind.ts";
 import { CASES } from "./cases.ts";
 import { PlainHostRoot } from "./plain-host.ts";
 
-const BOUNDARIES = ["container", "microvm"] as const;
+const BOUNDARIES = ["container", "gvisor", "microvm"] as const;
 
 let daemon: TestDaemon;
 let host: PlainHostRoot;

@@ -208,7 +208,9 @@ describe("what is taken", () => {
 });
 
 describe("a boundary that the host lacks", () => {
-  it.each(["gvisor", "wasm", "vm"])("%s is refused by name, and nothing weaker is taken", async (isolation) => {
+  it.for(["gvisor", "wasm", "vm"])("%s is refused by name, and nothing weaker is taken", async (isolation, context) => {
+    // What is there cannot be lacking: the driver's own tests take it away.
+    if (isolation === "gvisor" && !unusable.has(isolation)) return context.skip("the probe says that runsc runs here");
     const answer = await create({ HostConfig: { Isolation: isolation } });
     expect(answer, answer.text).toMatchObject({
       status: expect.toSatisfy((status: number) => status === 501 || status === 503),

@@ -19,7 +19,6 @@ import { findDevice, listDevices } from "../../host/device-node.ts";
 import { findProgram, type HostFacts, readHostFacts } from "../../host/host-facts.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
-import { findStaticProgram } from "../../host/static-program.ts";
 import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
@@ -27,12 +26,11 @@ import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
+import { findInit } from "../oci/init.ts";
 import type { OciDevice } from "../oci/oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
-
-const INIT_PROGRAMS = ["/usr/bin/tini-static", "/usr/bin/docker-init", "/usr/libexec/docker/docker-init", "/usr/sbin/tini", "/sbin/docker-init"];
 
 export interface ContainerDriverOptions {
   readonly launcher: Launcher;
@@ -120,7 +118,7 @@ class ContainerDriver implements BoundaryDriver {
   #bundle(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle {
     if (spec.root.form !== "directories")
       throw new Failure("UNSUPPORTED", "A container needs its root as layers of directories", { workload: spec.workload, boundary: this.kind });
-    const init = spec.init ? findInit(spec) : undefined;
+    const init = spec.init ? findInit(spec, this.kind) : undefined;
     const hostCapabilities = namesOf(this.#host.capabilityMask);
     const confined = chooseProfile(spec, runtime.appArmor, readAppArmor);
     const security = { ...confined.security, capabilities: grantCapabilities(spec, hostCapabilities) };
@@ -187,16 +185,6 @@ function findDevices(spec: SandboxSpec): OciDevice[] {
   if (!spec.security.privileged) return named;
   const taken = new Set(named.map(({ path }) => path));
   return [...named, ...listDevices().filter(({ path }) => !taken.has(path))];
-}
-
-function findInit(spec: SandboxSpec): string {
-  const init = findStaticProgram(INIT_PROGRAMS);
-  if (init !== undefined) return init;
-  throw new Failure("UNSUPPORTED", "There is no static init program on this host for --init", {
-    workload: spec.workload,
-    boundary: "container",
-    remedy: "Install one (apt-get install tini), or run without --init",
-  });
 }
 
 /** The writable layer lies on the host's own filesystem: nothing would hold the limit, and to take it in silence would promise that something does. */

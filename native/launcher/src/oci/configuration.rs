@@ -5,8 +5,8 @@ use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::{GuestProcess, UNLIMITED};
 use serde_json::{Map, Value, json};
 
-/// Annotations with which crun can be told to run other programs or to loosen its guards: never from outside.
-const RUNTIME_ANNOTATIONS: &str = "run.oci.";
+/// Annotations with which crun and runsc can be told to run other programs or to loosen their guards: never from outside.
+const RUNTIME_ANNOTATIONS: [&str; 2] = ["run.oci.", "dev.gvisor."];
 const SECCOMP_ANNOTATION: &str = "run.oci.seccomp_bpf_data";
 
 pub struct Changes<'a> {
@@ -31,7 +31,7 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
         return Err(wrong("has hooks, which would run on the host".into()));
     }
     if let Some(Value::Object(annotations)) = fields.get("annotations")
-        && let Some(name) = annotations.keys().find(|name| name.starts_with(RUNTIME_ANNOTATIONS))
+        && let Some(name) = annotations.keys().find(|name| RUNTIME_ANNOTATIONS.iter().any(|prefix| name.starts_with(prefix)))
     {
         return Err(wrong(format!("has the annotation {}, which would steer the runtime", quote(name))));
     }
@@ -44,11 +44,11 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
     set_network(linux, changes.network);
     linux.remove("resources");
     match changes.runtime {
-        Runtime::Crun => linux.remove("cgroupsPath"),
+        Runtime::Crun | Runtime::Runsc => linux.remove("cgroupsPath"),
         Runtime::Runc => linux.insert("cgroupsPath".into(), Value::from(changes.cgroups_path)),
     };
-    if changes.runtime == Runtime::Runc {
-        // It takes no other file than the bundle's own, so that this one lies elsewhere.
+    if changes.runtime != Runtime::Crun {
+        // These take no other file than the bundle's own, so that this one lies elsewhere.
         config["root"]["path"] = Value::from(format!("{bundle}/rootfs"));
     }
     serde_json::to_vec(&config).map_err(|error| wrong(format!("cannot be written: {error}")))
@@ -147,6 +147,7 @@ mod tests {
     fn what_would_steer_the_runtime_is_refused() {
         for text in [
             r#"{"root":{"path":"rootfs"},"linux":{},"annotations":{"run.oci.handler":"wasm"}}"#,
+            r#"{"root":{"path":"rootfs"},"linux":{},"annotations":{"dev.gvisor.flag.network":"host"}}"#,
             r#"{"root":{"path":"rootfs"},"linux":{},"hooks":{}}"#,
             r#"{"root":{"path":"/"},"linux":{}}"#,
             r#"{"root":{"path":"rootfs"}}"#,

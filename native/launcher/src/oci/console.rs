@@ -47,3 +47,18 @@ pub fn resize(terminal: &OwnedFd, size: TerminalSize) -> io::Result<()> {
         _ => Err(io::Error::last_os_error()),
     }
 }
+
+/// A terminal of the host's own, for a runtime that takes one as its stdio: both ends.
+pub fn open_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let master = unsafe { libc::posix_openpt(libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
+    if master < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    let master = unsafe { OwnedFd::from_raw_fd(master) };
+    let unlocked = unsafe { libc::grantpt(master.as_raw_fd()) == 0 && libc::unlockpt(master.as_raw_fd()) == 0 };
+    let slave = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC) };
+    if !unlocked || slave < 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok((master, unsafe { OwnedFd::from_raw_fd(slave) }))
+}

@@ -31,6 +31,7 @@ impl Oci {
             }
             kind if kind == Wake::Children as u8 => self.reap(sink),
             kind if kind == Wake::Memory as u8 => self.look_at_memory(sink),
+            _ if self.order.runtime == Runtime::Runsc => self.inner_exec_told(number, sink),
             _ if number == 0 => self.main_started_closed(sink),
             _ => self.exec_started_closed(number, sink),
         }
@@ -97,7 +98,7 @@ impl Oci {
     }
 
     fn process_ended(&mut self, pid: i32, status: i32, sink: &mut dyn Sink) {
-        if self.exec_runtime_ended(pid, status, sink) {
+        if self.exec_runtime_ended(pid, status, sink) || self.client_ended(pid, status, sink) {
             return;
         }
         match self.children.iter().find(|child| child.pid == pid && !child.exited).map(|child| child.number) {
@@ -108,6 +109,12 @@ impl Oci {
     }
 
     pub fn child_ended(&mut self, number: u32, status: i32, sink: &mut dyn Sink) {
+        if let Some(what) = self.sandbox_lost(number, status, sink) {
+            return self.lose(what, sink);
+        }
+        if number == 0 {
+            self.settle_start(sink);
+        }
         let mut status = ExitStatus::from_wait(status);
         if status.code == 128 + libc::SIGKILL {
             self.look_at_memory(sink);
@@ -127,12 +134,13 @@ impl Oci {
             self.killing = true;
             self.kill_round();
             self.fail_execs(sink);
+            self.fail_clients(sink);
         } else {
             self.forget_if_over(number);
         }
     }
 
-    fn look_at_memory(&mut self, sink: &mut dyn Sink) {
+    pub fn look_at_memory(&mut self, sink: &mut dyn Sink) {
         if let Some(watch) = &self.memory_watch {
             let mut events = [0u8; 512];
             while unsafe { libc::read(watch.as_raw_fd(), events.as_mut_ptr().cast(), events.len()) } > 0 {}
@@ -176,7 +184,7 @@ impl Oci {
     }
 
     /// Until the main process's program runs, its pipes carry only what the runtime may have to say.
-    fn watch_main(&mut self) {
+    pub fn watch_main(&mut self) {
         let poller = self.poller.clone();
         if let Some(main) = self.children.first() {
             let _ = main.stdio.watch(&poller);

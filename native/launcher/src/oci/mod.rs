@@ -1,4 +1,4 @@
-//! The boundary made by a command-line OCI runtime: crun, and runc where crun cannot run.
+//! The boundary made by a command-line OCI runtime: crun, runc where crun cannot run, and runsc, whose own ways are in `runsc.rs`.
 //!
 //! ```text
 //! raise   network namespace ─▶ control groups ─▶ overlay ─▶ runtime create, held at exec.fifo
@@ -14,6 +14,8 @@ mod network;
 mod overlay;
 mod raise;
 mod report;
+mod runsc;
+mod runsc_exec;
 mod runtime;
 mod seccomp;
 mod spawn;
@@ -96,12 +98,17 @@ pub struct Oci {
     network_host: Option<OwnedFd>,
     children: Vec<Child>,
     execs: Vec<ExecStart>,
+    /// What is being asked of runsc by running it.
+    clients: Vec<runsc::Client>,
+    inner_execs: Vec<runsc_exec::InnerExec>,
     /// Ends of processes that belonged to no known child yet, kept while an exec is being started.
     strangers: Vec<(i32, i32)>,
     main_start: Option<MainStart>,
     started_pipe: Option<OwnedFd>,
     /// 126 or 127 where the main process's program could not be executed: the runtime itself exits with 1.
     start_failure: Option<i32>,
+    /// runsc: whether the workload's program was loaded.
+    started: bool,
     signals: Option<OwnedFd>,
     memory_watch: Option<OwnedFd>,
     memory_kills: u64,
@@ -120,10 +127,13 @@ impl Oci {
             network_host: None,
             children: Vec::new(),
             execs: Vec::new(),
+            clients: Vec::new(),
+            inner_execs: Vec::new(),
             strangers: Vec::new(),
             main_start: None,
             started_pipe: None,
             start_failure: None,
+            started: false,
             signals: None,
             memory_watch: None,
             memory_kills: 0,

@@ -30,7 +30,7 @@ impl Oci {
         self.enter_network()?;
         reached("network-made");
         let order = &self.order;
-        let group = Group::make(order.layout.clone(), &order.workload, &order.limits, &order.devices, order.all_devices)?;
+        let group = Group::make(order.layout.clone(), &order.workload, &self.group_limits(&order.limits), &order.devices, order.all_devices)?;
         self.memory_watch = group.out_of_memory_watch();
         if let Some(watch) = &self.memory_watch {
             let _ = self.poller.add(watch.as_raw_fd(), token(Wake::Memory, 0), Interest::READ);
@@ -40,7 +40,7 @@ impl Oci {
         let target = format!("{}/rootfs", self.order.engine.bundle);
         overlay::mount_root(&self.order.below, &self.order.engine.root, &target)?;
         reached("root-mounted");
-        let pid = self.create(&state)?;
+        let pid = if self.order.runtime == Runtime::Runsc { self.create_sandbox(&state)? } else { self.create(&state)? };
         reached("main-held");
         Ok(Some(pid))
     }
@@ -85,9 +85,7 @@ impl Oci {
         arguments.push("create".into());
         match self.order.runtime {
             Runtime::Crun => arguments.extend([format!("--bundle={bundle}"), format!("--config=/proc/self/fd/{}", FIRST_KEPT + 1)]),
-            Runtime::Runc => {
-                arguments.extend(["--bundle".into(), state.display().to_string()]);
-            }
+            _ => arguments.extend(["--bundle".into(), state.display().to_string()]),
         }
         let pid_file = state.join("pid").display().to_string();
         // crun writes it last of all. By a pipe it is known a millisecond before the runtime's process has come apart.
@@ -133,10 +131,10 @@ impl Oci {
     }
 
     /// In the runtime's process, before it is the runtime. What goes wrong is left in the log.
-    fn write_config(&self, bundle: &str, given: (Option<&str>, Option<&str>), place: &OwnedFd, log: &OwnedFd) -> bool {
+    pub fn write_config(&self, bundle: &str, given: (Option<&str>, Option<&str>), place: &OwnedFd, log: &OwnedFd) -> bool {
         let written = self.compose_config(bundle, given.0, given.1).and_then(|config| match self.order.runtime {
             Runtime::Crun => fs::write(format!("/proc/self/fd/{}", place.as_raw_fd()), config).map_err(doing("hold the runtime's configuration")),
-            Runtime::Runc => fs::write(self.state_directory().join("config.json"), config).map_err(doing("write the runtime's configuration")),
+            _ => fs::write(self.state_directory().join("config.json"), config).map_err(doing("write the runtime's configuration")),
         });
         if let Err(failure) = &written {
             report::leave_failure(log, failure);
@@ -160,7 +158,7 @@ impl Oci {
         compose(&text, bundle, &Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups })
     }
 
-    fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {
+    pub fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {
         let master = console::receive(listener).map_err(doing("take the workload's terminal"))?;
         if let Some(size) = self.order.main.terminal_size {
             console::resize(&master, size).map_err(doing("size the workload's terminal"))?;
@@ -177,7 +175,7 @@ impl Oci {
         let log = format!("/proc/self/fd/{}", FIRST_KEPT + 2);
         match self.order.runtime {
             Runtime::Crun => arguments.extend(["--cgroup-manager=disabled".into(), format!("--log=file:{log}")]),
-            Runtime::Runc => arguments.extend(["--log".into(), log]),
+            _ => arguments.extend(["--log".into(), log]),
         }
         arguments.push("--log-format=json".into());
         arguments
@@ -187,6 +185,7 @@ impl Oci {
         match self.order.runtime {
             Runtime::Crun => "crun",
             Runtime::Runc => "runc",
+            Runtime::Runsc => "runsc",
         }
     }
 
@@ -204,6 +203,7 @@ impl Oci {
         self.network = None;
         self.children.clear();
         self.execs.clear();
+        self.end_clients();
         let patience = Instant::now() + Duration::from_secs(10);
         if let Some(group) = self.group.take() {
             while group.kill() > 0 && Instant::now() < patience {
@@ -228,7 +228,7 @@ pub fn reap_all() {
     while unsafe { libc::waitpid(-1, std::ptr::null_mut(), libc::WNOHANG) } > 0 {}
 }
 
-fn wait_for(pid: i32) -> i32 {
+pub fn wait_for(pid: i32) -> i32 {
     let mut status = 0;
     while unsafe { libc::waitpid(pid, &mut status, 0) } < 0 {
         if std::io::Error::last_os_error().kind() != std::io::ErrorKind::Interrupted {

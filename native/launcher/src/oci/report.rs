@@ -47,10 +47,12 @@ pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
     if has("self/attr/") {
         return Failure::new(Code::InvalidSpec, format!("the security profile cannot be applied: {message}")).remedy("load the profile first (apparmor_parser -r FILE)");
     }
-    if has("not found in $PATH") || (has("exec") && has("o such file or directory") && !has("chdir")) {
+    // gVisor's kernel says what it could not load.
+    let execution = has("exec") || has("failed to load");
+    if has("not found in $PATH") || (execution && has("o such file or directory") && !has("chdir")) {
         return Failure::new(Code::CommandNotFound, format!("the command does not exist inside the workload: {message}"));
     }
-    if has("open executable") || (has("exec") && (has("ermission denied") || has("xec format error") || has("s a directory"))) {
+    if has("open executable") || (execution && (has("ermission denied") || has("xec format error") || has("s a directory"))) {
         return Failure::new(Code::CommandNotExecutable, format!("the command cannot be executed inside the workload: {message}"));
     }
     if has("rlimit") {
@@ -104,6 +106,8 @@ mod tests {
         assert_eq!(code("invalid seccomp action `NOPE`"), Code::InvalidSpec);
         assert_eq!(code("mknod `/proc/x`: No such file or directory"), Code::InvalidSpec);
         assert_eq!(code("write to /proc/self/oom_score_adj: Permission denied"), Code::InvalidSpec);
+        assert_eq!(code("starting sandbox: creating process: failed to load /bin/nosuch: no such file or directory"), Code::CommandNotFound);
+        assert_eq!(code("starting sandbox: creating process: failed to load /etc: permission denied"), Code::CommandNotExecutable);
         assert_eq!(code("mount `proc`: Operation not permitted"), Code::Internal);
     }
 }

@@ -1,0 +1,141 @@
+/**
+ * Finds out whether gVisor runs here by running a sandbox, and on which platform: systrap, which intercepts system calls inside the
+ * workload's own threads, before ptrace, which is slower and runs nearly everywhere. KVM is tried only where the operator names it: there
+ * are hosts on which it opens and then hangs. What was tried is told; nothing weaker than gVisor is ever taken.
+ */
+
+import { randomBytes } from "node:crypto";
+import type { Call } from "../../contract/call.ts";
+import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
+import { Failure, toFailure } from "../../contract/failure.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import type { Launcher } from "../../host/launcher-client.ts";
+import { createTrialSpec } from "../../host/trial-spec.ts";
+import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
+import { GVISOR_FACETS, gvisorTraitNames, type Platform } from "./traits.ts";
+
+export interface FoundRunsc {
+  readonly path: string;
+  readonly version: string;
+  readonly platform: Platform;
+  readonly arguments: readonly string[];
+}
+
+export interface Probed {
+  readonly report: ProbeReport;
+  readonly runsc: FoundRunsc | undefined;
+}
+
+export interface ProbeContext {
+  readonly launcher: Launcher;
+  readonly root: string;
+  readonly driver: BoundaryDriver;
+  /** The only platform to try, where the operator names one. */
+  readonly platform?: Platform;
+  findProgram(name: string): string | undefined;
+  bundleFor(runsc: FoundRunsc, spec: SandboxSpec, directory: string): Bundle;
+}
+
+const INSTALL = "apt-get install --no-install-recommends runsc";
+/** A busy host may take long; a platform that hangs, for ever. */
+const TRIAL_DEADLINE_MS = 30_000;
+const BY_ITSELF: readonly Platform[] = ["systrap", "ptrace"];
+
+export async function probeGvisor(context: ProbeContext, call: Call): Promise<Probed> {
+  const findings: Finding[] = [];
+  const lacking = (id: string, what: string, remedy: string): Probed => conclude([...findings, { id, level: "missing", what, remedy }], undefined);
+  const path = context.findProgram("runsc");
+  if (path === undefined) return lacking("runsc-installed", "runsc is not installed", INSTALL);
+  let about: { version: string; overlay: boolean };
+  try {
+    about = await askRunsc(context.launcher);
+  } catch (thrown) {
+    const failure = toFailure(thrown);
+    return lacking("runsc-answers", failure.message, failure.remedy ?? INSTALL);
+  }
+  const { version } = about;
+  let why = "";
+  for (const platform of context.platform === undefined ? BY_ITSELF : [context.platform]) {
+    const runsc: FoundRunsc = { path, version, platform, arguments: argumentsOf(platform, about.overlay) };
+    const finding = await tryPlatform(context, runsc, call);
+    findings.push(finding);
+    if (finding.level === "ok") return conclude(findings, runsc);
+    why = finding.what;
+  }
+  return lacking("gvisor-runs", `No sandbox could be run. ${why}`, "Install a newer runsc (gvisor.dev/docs/user_guide/install), or see the launcher's log");
+}
+
+/**
+ * Raw sockets are those of gVisor's own network stack, and CAP_NET_RAW decides, as in a container. Newer releases keep what is written to
+ * the root in memory or beside it unless they are told not to.
+ */
+function argumentsOf(platform: Platform, overlay: boolean): readonly string[] {
+  return [`--platform=${platform}`, "--net-raw", ...(overlay ? ["--overlay2=none"] : [])];
+}
+
+async function askRunsc(launcher: Launcher): Promise<{ version: string; overlay: boolean }> {
+  const ask = (words: readonly string[]) => launcher.request("run", { program: "runsc", arguments: words, deadlineMs: 5000 });
+  const [said, flags] = await Promise.all([ask(["--version"]), ask(["flags"])]);
+  const version = /version (\S+)/.exec(said.stdout)?.[1];
+  if (version === undefined) throw new Failure("UNAVAILABLE", "runsc does not say its version", { remedy: INSTALL });
+  return { version, overlay: /^\s+-overlay2 /m.test(flags.stdout + flags.stderr) };
+}
+
+function conclude(findings: readonly Finding[], runsc: FoundRunsc | undefined): Probed {
+  if (runsc === undefined) return { report: { kind: "gvisor", usable: false, findings, facets: [] }, runsc };
+  const traits = gvisorTraitNames(runsc.platform);
+  const identity = { kind: "gvisor", engine: "runsc", version: runsc.version, emulated: false, traits } as const;
+  return { report: { kind: "gvisor", usable: true, identity, findings, facets: GVISOR_FACETS }, runsc };
+}
+
+async function tryPlatform(context: ProbeContext, runsc: FoundRunsc, call: Call): Promise<Finding> {
+  const { platform, version } = runsc;
+  const id = `platform-${platform}`;
+  const began = performance.now();
+  const deadline = AbortSignal.timeout(TRIAL_DEADLINE_MS);
+  try {
+    const code = await runTrial(context, runsc, { ...call, signal: AbortSignal.any([call.signal, deadline]) });
+    const took = Math.round(performance.now() - began);
+    if (code === 126 || code === 127) throw new Failure("UNAVAILABLE", `the trial's program could not be executed (${code})`);
+    return { id, level: "ok", what: `runsc ${version} ran a sandbox on the platform ${platform} in ${took} ms` };
+  } catch (thrown) {
+    const failure = toFailure(thrown);
+    const why = deadline.aborted ? `it did not end within ${TRIAL_DEADLINE_MS / 1000} s` : failure.message;
+    return { id, level: "note", what: `runsc ${version} does not run on the platform ${platform} here: ${why}` };
+  }
+}
+
+/** A whole life in small: the launcher's own static program, alone in its root, run to its end and removed. */
+async function runTrial(context: ProbeContext, runsc: FoundRunsc, call: Call): Promise<number> {
+  const workload = randomBytes(32).toString("hex");
+  const directory = `${context.root}/probe/${workload}`;
+  const layer = `${context.root}/probe/gvisor-layer`;
+  const { pid } = await context.launcher.hello();
+  ensureDirectory(`${layer}/etc`, 0o755);
+  copyProgram(`/proc/${pid}/exe`, `${layer}/probe`);
+  const bundle = context.bundleFor(runsc, createTrialSpec({ workload, root: { form: "directories", layers: [layer] } }), directory);
+  const aborted = Promise.withResolvers<never>();
+  call.signal.addEventListener("abort", () => aborted.reject(new Failure("CANCELLED", "The trial was given up")), { once: true });
+  try {
+    const sandbox = await context.driver.launch(bundle, trialProcess, call);
+    await Promise.race([sandbox.start(call), aborted.promise]);
+    const reason = await Promise.race([sandbox.ended, aborted.promise]);
+    if (reason.kind === "boundary-lost") throw new Failure("UNAVAILABLE", reason.what);
+    return reason.status.code;
+  } finally {
+    aborted.promise.catch(() => undefined);
+    await context.driver.remove(bundle, call);
+  }
+}
+
+const trialProcess: ProcessSpec = {
+  command: ["/probe"],
+  environment: [],
+  workingDirectory: "/",
+  user: "",
+  additionalGroups: [],
+  terminal: false,
+  stdin: false,
+  stdinOnce: false,
+};
