@@ -162,6 +162,18 @@ describe("a burst of clients", () => {
 });
 
 describe("what is no request", () => {
+  it("is told why its body was refused also where it reads only after it has written it", async () => {
+    const { socket } = await start();
+    const client = new RawClient(socket);
+    client.socket.pause();
+    client.ask("POST /containers/create", [`Content-Length: ${8 << 20}`]);
+    const broken = await new Promise((resolve) => client.socket.write(Buffer.alloc(8 << 20, "x"), resolve));
+    expect(broken ?? "written").toBe("written");
+    client.socket.resume();
+    expect(await client.until((text) => text.includes("larger than"))).toContain("400 Bad Request");
+    client.close();
+  });
+
   it("gets 400 for a body that is not JSON, not of the right shape, or empty", async () => {
     const { socket } = await start();
     const create = (body: unknown) => ask(socket, "POST", "/containers/create", { body });

@@ -32,6 +32,8 @@ export interface ServerParts {
 
 /** Connections that may wait to be taken: beyond Node's 511, a burst of clients would be refused. The kernel cuts it at somaxconn. */
 const BACKLOG = 4096;
+/** How long the rest of a refused body may take. */
+const REST_MS = 10_000;
 /** How long `close` waits for deeds that are under way. */
 const CLOSE_GRACE_MS = 10_000;
 
@@ -170,7 +172,7 @@ export class ApiServer {
       return;
     }
     const status = HTTP_STATUS[failure.code];
-    if (!response.req.complete && exchange?.upgradeHead === undefined) response.shouldKeepAlive = false;
+    if (!response.req.complete && exchange?.upgradeHead === undefined) takeRest(response.req);
     if (status === 304) {
       response.writeHead(304);
       response.end();
@@ -186,6 +188,17 @@ function abortWhenGone(exchange: Exchange): void {
   exchange.response.once("close", () => {
     if (!exchange.response.writableFinished && !exchange.hijacked) exchange.abort();
   });
+}
+
+/**
+ * A body that nobody wants any more is read and dropped for a while: closing over it would break the client's writing before it
+ * has read why.
+ */
+function takeRest(request: IncomingMessage): void {
+  const patience = setTimeout(() => request.socket.destroy(), REST_MS);
+  patience.unref();
+  request.once("close", () => clearTimeout(patience));
+  request.resume();
 }
 
 /** What is not HTTP at all, or came too slowly, gets one line and no connection. */
