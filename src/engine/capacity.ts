@@ -3,7 +3,8 @@
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { Failure, quote } from "../contract/failure.ts";
-import type { LimitsSpec, RlimitSpec } from "../contract/spec.ts";
+import type { LimitsSpec } from "../contract/spec.ts";
+import type { WorkloadRequest } from "./index.ts";
 
 export interface HostCapacity {
   /** Numbers of the processors that are online. */
@@ -66,7 +67,9 @@ export function checkCapacity(limits: LimitsSpec, capacity: HostCapacity): void 
 }
 
 /** Where the kernel is the host's own. A machine's refuses at its start what it does not have. */
-export function checkOpenFiles(rlimits: readonly RlimitSpec[], { openFiles }: HostCapacity): void {
+export function checkHostKernel({ rlimits, limits }: Pick<WorkloadRequest, "limits" | "rlimits">, { openFiles }: HostCapacity): void {
+  // The runtime is still there when the workload's first process is made.
+  if (limits.pids === 1) refuse("a pids limit of 1 lets no workload come up", "Ask for 2 or more.");
   for (const { name, soft, hard } of rlimits)
     if (name === "RLIMIT_NOFILE" && [soft, hard].some((limit) => limit === -1 || limit > openFiles))
       refuse(

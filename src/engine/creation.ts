@@ -11,7 +11,7 @@ import { toFailure } from "../contract/failure.ts";
 import type { PortWish } from "../networks/index.ts";
 import type { ImageConfiguration } from "../images/index.ts";
 import { announceWorkload } from "./announcement.ts";
-import { checkCapacity, checkOpenFiles } from "./capacity.ts";
+import { checkCapacity, checkHostKernel } from "./capacity.ts";
 import { formatInstant } from "./clock.ts";
 import { getDriver, ownCall, type Context } from "./context.ts";
 import type { WorkloadRequest } from "./index.ts";
@@ -56,7 +56,7 @@ export class Creation {
     const driver = getDriver(context, request.isolation ?? this.defaultIsolation);
     checkTraits(request, driver.kind, driver.traits);
     checkKernelParameters(request, driver.traits);
-    if (driver.traits.kernel === "host") checkOpenFiles(request.rlimits, context.capacity);
+    if (driver.traits.kernel === "host") checkHostKernel(request, context.capacity);
     if (request.network !== "none" && request.network !== "host") context.networks.get(request.network);
     const warnings = [...checkPlatform(request, image.configuration, ARCHITECTURES[process.arch] ?? process.arch), ...networkWarnings(request)];
     const id = randomBytes(32).toString("hex");

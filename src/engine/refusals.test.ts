@@ -44,6 +44,7 @@ const REFUSED: readonly (readonly [Partial<WorkloadRequest>, RegExp])[] = [
   [{ limits: { cpuset: "0-4" } }, /Requested CPUs are not available - requested 0-4, available: 0,1,2,3/],
   [{ limits: { cpuset: "3-1" } }, /invalid processor list/],
   [{ limits: { pids: 5_000_000 } }, /invalid pids limit/],
+  [{ limits: { pids: 1 } }, /pids limit of 1/],
   [{ workingDirectory: "/a\0" }, /zero byte/],
   [{ workingDirectory: `/${"x/".repeat(2500)}` }, /longer than 4095 bytes/],
   [{ command: ["echo", "x".repeat(131_072)] }, /argument list too long/],
