@@ -82,7 +82,15 @@ export async function runCase(one: ConformanceCase, harness: ConformanceHarness)
   } finally {
     await stage.clear();
   }
-  expect(await harness.snapshot(), "the case left something behind").toEqual(before);
+  const after = await harness.snapshot();
+  expect(after, `the case left something behind: ${tellDifference(before, after)}`).toEqual(before);
+}
+
+/** By name: a report that counts members says nothing to whoever was not there. */
+function tellDifference(before: unknown, after: unknown): string {
+  const was = new Map(Object.entries(Object(before)));
+  const changed = Object.entries(Object(after)).filter(([kind, found]) => JSON.stringify(found) !== JSON.stringify(was.get(kind)));
+  return changed.map(([kind, found]) => `${kind} ${JSON.stringify(found)} instead of ${JSON.stringify(was.get(kind))}`).join("; ");
 }
 
 function missing(one: ConformanceCase, harness: ConformanceHarness, report: ProbeReport): string | undefined {

@@ -62,7 +62,9 @@ function makeProductDisk(): string {
   return disk;
 }
 
-const drive = (file: string, more: string) => ["-drive", `file=${file},format=raw,if=virtio,${more}`];
+function drive(file: string, more: string): string[] {
+  return ["-drive", `file=${file},format=raw,if=virtio,${more}`];
+}
 
 /** Runs the machine to its end, handing on each line that its checks say; resolves with how it ended. */
 async function boot(base: string, product: string, hear: (line: string) => void): Promise<string> {

@@ -8,9 +8,13 @@ import { createContainerDriver } from "../../../src/drivers/container/driver.ts"
 import { createMicrovmDriver } from "../../../src/drivers/microvm/driver.ts";
 import { createEngine } from "../../../src/engine/engine.ts";
 import type { Engine } from "../../../src/engine/index.ts";
-import { memoryImages, memoryNetworks, memoryVolumes } from "../../../src/engine/testkit/neighbours.ts";
+import { memoryImages } from "../../../src/engine/testkit/neighbours.ts";
 import { LauncherClient } from "../../../src/host/launcher-client.ts";
+import type { Networks } from "../../../src/networks/index.ts";
+import { type NetworkRecord, openNetworks } from "../../../src/networks/networks.ts";
 import { openStateStore, type StateStore } from "../../../src/state/index.ts";
+import type { Volumes } from "../../../src/volumes/index.ts";
+import { openVolumes, type VolumeRecord } from "../../../src/volumes/volumes.ts";
 
 export interface Ground {
   readonly root: string;
@@ -27,28 +31,37 @@ export interface Wrapping {
 
 export interface OpenEngine {
   readonly engine: Engine;
+  readonly networks: Networks;
+  readonly volumes: Volumes;
   readonly close: () => Promise<void>;
 }
 
-export function openEngine(ground: Ground, wrapping: Wrapping = {}): OpenEngine {
+/** Not yet recovered. Networks and volumes are the real ones; of images there is one, made by the test. */
+export async function openEngine(ground: Ground, wrapping: Wrapping = {}): Promise<OpenEngine> {
   const launcher = new LauncherClient({ socket: ground.launcher, log: plainCall().log });
-  const { image } = ground;
-  const places = { launcher, root: ground.root, sockets: ground.sockets };
+  const { rootId } = await launcher.hello();
+  const { image, root } = ground;
+  const places = { launcher, root, sockets: ground.sockets };
   const driver = "drive" in image ? createMicrovmDriver({ ...places, guestPrograms: [image.guest] }) : createContainerDriver(places);
-  const store = openStateStore(join(ground.root, "state"));
+  const store = openStateStore(join(root, "state"));
+  const state = wrapping.store?.(store) ?? store;
+  const networks = openNetworks({ rootId, launcher, store: state.collection<NetworkRecord>("networks") });
+  const volumes = openVolumes({ root, launcher, store: state.collection<VolumeRecord>("volumes") });
   const engine = createEngine({
     drivers: [wrapping.driver?.(driver) ?? driver],
     images: { ...memoryImages({ busybox: {} }), root: async () => rootOf(image) },
-    networks: memoryNetworks(),
-    volumes: memoryVolumes(ground.root),
-    state: wrapping.store?.(store) ?? store,
-    root: ground.root,
+    networks,
+    volumes,
+    state,
+    root,
     defaultIsolation: driver.kind,
     // Made in the background: it would be seen where nothing may be left.
     templates: { enabled: false },
   });
   return {
     engine,
+    networks,
+    volumes,
     close: async () => {
       await engine.close();
       store.close();

@@ -6,17 +6,20 @@ import { STORIES } from "./stories.ts";
 import { cuttingDriver, cuttingStore, Knife } from "./cutting.ts";
 import { openEngine, type Ground } from "./ground.ts";
 
-const { ground, story, at, withinMs } = JSON.parse(process.argv[2] ?? "") as {
+export interface Play {
   readonly ground: Ground;
   readonly story: string;
+  /** The point at which it dies; 0 for none. */
   readonly at: number;
   readonly withinMs: readonly number[];
-};
+}
+
+const { ground, story, at, withinMs } = JSON.parse(process.argv[2] ?? "") as Play;
 const say = (line: string) => writeSync(1, `${line}\n`);
 const knife = new Knife(at, withinMs);
-const { engine } = openEngine(ground, { driver: (driver) => cuttingDriver(driver, knife), store: (store) => cuttingStore(store, knife) });
+const { engine, close } = await openEngine(ground, { driver: (driver) => cuttingDriver(driver, knife), store: (store) => cuttingStore(store, knife) });
 await engine.recover(plainCall());
-await STORIES[story]?.(engine, (what) => say(`reached ${what}`));
-await engine.close();
+await STORIES[story]?.play(engine, (what) => say(`reached ${what}`));
+await close();
 say(`points ${knife.points}`);
 process.exit(0);

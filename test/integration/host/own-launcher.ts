@@ -49,6 +49,8 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
       return findTraces(root, rootId, launcher);
     },
     close: async () => {
+      // Its bridge and table, where a test had workloads on them.
+      await client.request("teardown", {}).catch(() => undefined);
       await client.request("shutdown", {}).catch(() => undefined);
       client.close();
       for (let waited = 0; existsSync(`/proc/${pid}`) && waited < 50; waited++) await pause(20);
