@@ -1,28 +1,65 @@
 #!/bin/sh
-# What is run before anything is called done, beyond `npm test`: hosts of another kind, and long runs. Each step keeps its last result in
-# docs/series. Goes on after a failed step; exits 1 where one failed.
+# What is run before anything is called done, beyond `npm test`: hosts of another kind, sudden death at every step and at random times,
+# long fuzzing. Goes on after a part that fails, says so at the end, and exits 1. The last results are kept in docs/series: test-full.txt
+# (all parts), test-full-v2.txt (each check of the machine), random-kills.json (each kill).
+#
+#     npm run test:full                     everything: an hour and a quarter on two cores
+#     sh scripts/test-full.sh PART...       only these: machine runc images tables kills fuzz
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 [ "$(id -u)" = 0 ] || die "these tests need root" "sudo npm run test:full"
+parts=" ${*:-machine runc images tables kills fuzz} "
+for part in $parts; do
+  case $part in machine | runc | images | tables | kills | fuzz) ;; *) die "there is no part $part" "sh scripts/test-full.sh machine runc images tables kills fuzz" ;; esac
+done
 sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
-export PATH
+export PATH NO_COLOR=1
+results=$(mktemp -d)
+trap 'rm -rf "$results"' EXIT
 failed=0
 
-step "A Debian under systemd with control groups v2 and AppArmor, emulated (about 8 minutes on an idle host)"
-node test/full/machine/run.ts --keep docs/series/test-full-v2.txt || failed=1
+# run PART "title" PATTERN COMMAND...: its verdict, and the last line of its output that has the pattern.
+run() {
+  part=$1 title=$2 pattern=$3
+  shift 3
+  case $parts in *" $part "*) ;; *) printf 'not run   %s\n' "$title" >>"$results/summary"; return 0 ;; esac
+  step "$title"
+  from=$(date +%s)
+  echo FAILED >"$results/verdict"
+  { "$@" 2>&1 && echo passed >"$results/verdict"; } | tee "$results/log" || true
+  verdict=$(cat "$results/verdict")
+  [ "$verdict" = passed ] || failed=1
+  said=$(grep -E "$pattern" "$results/log" | tail -1 | sed 's/^ *//')
+  printf '%-9s %s: %s (%s s)\n' "$verdict" "$title" "${said:-no result}" "$(($(date +%s) - from))" >>"$results/summary"
+}
+on_runc() { BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/container-conformance.test.ts; }
+whole() { BULKHEAD_FULL=1 vitest run --project integration "$1"; }
+fuzz() {
+  # A seed of its own each time, told so that it can be had again; never 0, which random numbers of this kind stay at.
+  export BULKHEAD_FUZZ_ROUNDS=100000 BULKHEAD_FUZZ_SEED="$(($(date +%s) | 1))"
+  for target in "bulkhead-wire random_bytes" "bulkhead-machine random_words" "bulkhead-share random_requests" "bulkhead-unpack damaged_archives"; do
+    (cd native && cargo test --release --quiet -p "${target% *}" "${target#* }") || return 1
+  done
+  echo "$BULKHEAD_FUZZ_ROUNDS rounds each on frames, a guest's words, a guest's file requests and archives, seed $BULKHEAD_FUZZ_SEED"
+}
 
-step "The container driver's conformance on runc, as on a host without crun"
-BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/container-conformance.test.ts || failed=1
+run machine "An emulated Debian under systemd, with control groups v2 and AppArmor" "passed, .* failed" \
+  node test/full/machine/run.ts --keep docs/series/test-full-v2.txt
+run runc "The container driver's conformance on runc, as on a host without crun" "Tests  " on_runc
+run images "Debian, python and node behind every boundary beside the plain host" "Tests  " whole test/differential/real-images.test.ts
+run tables "SIGKILL to the daemon at each point of its work with containers" "Tests  " whole test/integration/engine-kill.test.ts
+run tables "SIGKILL to the daemon at each point of its work with machines" "Tests  " whole test/integration/engine-kill-machines.test.ts
+run kills "300 kills of the daemon at random times under load" "kills, .* left over" \
+  node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json
+run fuzz "Long fuzzing of what strangers' bytes are read by" "rounds each" fuzz
 
-step "Every point of the tables of kills"
-BULKHEAD_FULL=1 vitest run --project integration test/integration/engine-kill || failed=1
-
-step "Debian, python and node behind every boundary beside the plain host"
-BULKHEAD_FULL=1 vitest run --project integration test/differential/real-images.test.ts || failed=1
-
-step "300 kills of the daemon at random times under load"
-node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json || failed=1
-
+mkdir -p docs/series
+{
+  echo "npm run test:full, $(date -u +%Y-%m-%dT%H:%M:%SZ), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes'), Linux $(uname -r), $(nproc) processors"
+  cat "$results/summary"
+} >docs/series/test-full.txt
+step "Summary, kept in docs/series/test-full.txt"
+cat docs/series/test-full.txt
 exit "$failed"

@@ -2,61 +2,101 @@
 
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
-import type { WorkloadDocument } from "@bulkhead/sdk";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Failure, type WorkloadDocument } from "@bulkhead/sdk";
 import type { TestDaemon } from "../harness/daemon.ts";
-import { TICKS } from "./load.ts";
+import { type Ledger, TICKS } from "./load.ts";
 
 /** Counts for ever: it must live through every kill, and its log with it. */
 export const LASTING = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.2; done"] as const;
 
 export interface Expected {
-  readonly lasting: readonly string[];
-  /** Exit codes of those that nobody stopped. */
-  readonly ended: ReadonlyMap<string, number>;
+  /** With the processes that they had at first: the same ones must still run. */
+  readonly lasting: ReadonlyMap<string, number>;
+  readonly ledger: Ledger;
 }
+
+/** For what comes by itself and only has not come yet. */
+const PATIENCE_MS = 15_000;
 
 /** Sentences, one for each promise that is broken. */
 export async function checkWorkloads(daemon: TestDaemon, expected: Expected): Promise<string[]> {
+  const { lasting, ledger } = expected;
   const faults: string[] = [];
   const listed = await daemon.client.workloads.list({ all: true });
-  for (const id of expected.lasting) if (!listed.some(({ Id, State }) => Id === id && State === "running")) faults.push(`${id.slice(0, 12)} no longer runs`);
-  for (const { Id } of listed) {
-    const fault = await checkOne(daemon, Id, expected).catch((thrown: unknown) => `cannot be looked at: ${String(thrown)}`);
-    if (fault !== undefined) faults.push(`${Id.slice(0, 12)} ${fault}`);
+  const ids = new Set(listed.map(({ Id }) => Id));
+  for (const id of [...lasting.keys(), ...ledger.created])
+    if (!ids.has(id) && !ledger.removeAsked.has(id)) faults.push(`${short(id)} was created, and is gone`);
+  for (const id of ledger.removed) if (ids.has(id)) faults.push(`${short(id)} was removed, and is there`);
+  for (const id of ids) {
+    const fault = await checkOne(daemon, id, expected).catch((thrown: unknown) => `cannot be looked at: ${String(thrown)}`);
+    if (fault !== undefined) faults.push(`${short(id)} ${fault}`);
   }
-  const known = new Set((await daemon.client.workloads.list({ all: true })).map(({ Id }) => Id));
-  for (const id of directories(daemon))
-    if (!known.has(id) && !(await isGoneSoon(daemon, id))) faults.push(`${id.slice(0, 12)} is in no list and has a directory`);
-  return faults;
+  return [...faults, ...(await checkHost(daemon, lasting.size))];
 }
 
-async function checkOne(daemon: TestDaemon, id: string, { lasting, ended }: Expected): Promise<string | undefined> {
-  const { workloads } = daemon.client;
-  const found = await workloads.inspect(id).catch(() => undefined);
-  if (found === undefined) return undefined; // removed meanwhile, as it was asked for
-  const { Status, ExitCode, Error: error } = found.State;
-  if (Status === "running" && found.State.Pid > 0 && !existsSync(`/proc/${found.State.Pid}`)) {
-    const now = await workloads.inspect(id).catch(() => undefined);
-    if (now?.State.Status === "running") return "is said to run, and its process does not exist";
-  }
-  if (found.HostConfig.AutoRemove === true) return undefined;
-  const broken = await findBrokenLine(daemon, id);
-  if (broken !== undefined) return broken;
-  const code = ended.get(id);
-  if (!hasEnded(found) || lasting.includes(id) || code === undefined || ExitCode === 137) return undefined;
-  if (ExitCode !== code) return `ended with ${ExitCode} instead of ${code} (${error ?? ""})`;
-  const lines = (await readLog(daemon, id)).split("\n").length - 1;
-  return lines === TICKS ? undefined : `logged ${lines} lines instead of ${TICKS}`;
-}
+const short = (id: string) => id.slice(0, 12);
 
-function hasEnded({ State }: WorkloadDocument): boolean {
-  return State.Status === "exited" && !State.StartedAt.startsWith("0001");
-}
-
-async function findBrokenLine(daemon: TestDaemon, id: string): Promise<string | undefined> {
+async function checkOne(daemon: TestDaemon, id: string, { lasting, ledger }: Expected): Promise<string | undefined> {
+  const found = await inspect(daemon, id);
+  if (found === undefined) return ledger.created.has(id) && !ledger.removeAsked.has(id) ? "vanished while it was looked at" : undefined;
+  const { Status, Pid, ExitCode, Error: error } = found.State;
+  if (!["created", "running", "exited"].includes(Status)) return `is ${Status} (${error ?? ""})`;
+  if (Status === "running" && !existsSync(`/proc/${Pid}`) && (await inspect(daemon, id))?.State.Status === "running")
+    return "is said to run, and its process does not exist";
+  const pid = lasting.get(id);
+  if (pid !== undefined && (Status !== "running" || Pid !== pid)) return `no longer runs as process ${pid}: ${Status} ${Pid}`;
+  if (found.HostConfig.AutoRemove === true) return (await isGoneSoon(daemon, id)) ? undefined : `was to remove itself, and is ${Status}`;
   const lines = (await readLog(daemon, id)).split("\n").slice(0, -1);
-  const at = lines.findIndex((line, index) => line !== `line ${index + 1}`);
-  return at < 0 ? undefined : `has ${JSON.stringify(lines[at])} as line ${at + 1} of its log`;
+  const broken = lines.findIndex((line, index) => line !== `line ${index + 1}`);
+  if (broken >= 0) return `has ${JSON.stringify(lines[broken])} as line ${broken + 1} of its log`;
+  if (Status === "created") {
+    if (ledger.started.has(id)) return "was started, and is said never to have been";
+    return lines.length === 0 ? undefined : `is said never to have run, and has logged ${lines.length} lines`;
+  }
+  return Status === "exited"
+    ? checkEnd({ code: ExitCode, lines: lines.length, error }, { code: ledger.codes.get(id), stopped: ledger.stopAsked.has(id) })
+    : undefined;
+}
+
+interface End {
+  readonly code: number;
+  readonly lines: number;
+  readonly error: string | undefined;
+}
+
+/** One that was told to stop may have been faster. One whose create was never answered has a code that nobody knows. */
+function checkEnd(end: End, { code, stopped }: { readonly code: number | undefined; readonly stopped: boolean }): string | undefined {
+  if (stopped && (end.code === 137 || end.code === 143)) return undefined;
+  if (code !== undefined && end.code !== code) return `ended with ${end.code} instead of ${code} (${end.error ?? ""})`;
+  return end.lines === TICKS ? undefined : `ended by itself with ${end.code}, and logged ${end.lines} lines instead of ${TICKS}`;
+}
+
+/** What stands on the host is what the list says: no supervisor without a workload that runs, no directory without a workload. */
+async function checkHost(daemon: TestDaemon, atLeast: number): Promise<string[]> {
+  for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(30)) {
+    // What ends between two looks is in neither of them.
+    const before = new Set((await daemon.client.workloads.list({ all: true })).map(({ Id }) => Id));
+    const standing = names(daemon, "run/supervisors").flatMap((name) => /^([0-9a-f]{64})\.json$/.exec(name)?.[1] ?? []);
+    const directories = names(daemon, "workloads").filter((name) => /^[0-9a-f]{64}$/.test(name));
+    const running = new Set((await daemon.client.workloads.list()).map(({ Id }) => Id));
+    const faults = [
+      ...standing.filter((id) => !running.has(id)).map((id) => `${short(id)} has a supervisor, and is not said to run`),
+      ...[...running].filter((id) => !standing.includes(id)).map((id) => `${short(id)} is said to run, and has no supervisor`),
+      ...directories.filter((id) => !before.has(id)).map((id) => `${short(id)} is in no list and has a directory`),
+      ...(running.size < atLeast ? ["fewer run than must"] : []),
+    ];
+    if (faults.length === 0 || Date.now() > deadline) return faults;
+  }
+}
+
+async function inspect(daemon: TestDaemon, id: string): Promise<WorkloadDocument | undefined> {
+  try {
+    return await daemon.client.workloads.inspect(id);
+  } catch (thrown) {
+    if (thrown instanceof Failure && thrown.code === "NOT_FOUND") return undefined;
+    throw thrown;
+  }
 }
 
 async function readLog(daemon: TestDaemon, id: string): Promise<string> {
@@ -65,15 +105,12 @@ async function readLog(daemon: TestDaemon, id: string): Promise<string> {
   return Buffer.concat(parts).toString("utf8");
 }
 
-function directories(daemon: TestDaemon): string[] {
-  const path = join(daemon.root, "workloads");
-  return existsSync(path) ? readdirSync(path).filter((name) => /^[0-9a-f]{64}$/.test(name)) : [];
+function names(daemon: TestDaemon, folder: string): string[] {
+  const path = join(daemon.root, folder);
+  return existsSync(path) ? readdirSync(path) : [];
 }
 
 async function isGoneSoon(daemon: TestDaemon, id: string): Promise<boolean> {
-  for (let tries = 0; tries < 100; tries++) {
-    if (!directories(daemon).includes(id)) return true;
-    await new Promise((settle) => void setTimeout(settle, 50));
-  }
+  for (const deadline = Date.now() + PATIENCE_MS; Date.now() < deadline; await sleep(50)) if ((await inspect(daemon, id)) === undefined) return true;
   return false;
 }

@@ -21,14 +21,30 @@ export interface LoadOptions {
   readonly usable: readonly string[];
   readonly random: () => number;
   readonly workers: number;
+  /** Live through everything: what is done in them is done by nobody else's leave. */
+  readonly lasting: readonly string[];
 }
 
+/** What daemons have answered, and what was asked of them whether they answered or not: by these a later daemon is judged. */
+export class Ledger {
+  /** Exit codes that workloads must have once they ended by themselves. */
+  readonly codes = new Map<string, number>();
+  readonly created = new Set<string>();
+  readonly started = new Set<string>();
+  readonly stopAsked = new Set<string>();
+  readonly removeAsked = new Set<string>();
+  readonly removed = new Set<string>();
+}
+
+/** The label of what any worker may stop or remove; other workloads are looked after by the worker that made them. */
+const ANYBODYS = { chaos: "anybody" };
+
 export class Load {
-  /** Exit codes that workloads must have once they ended by themselves, by id. */
-  readonly ended = new Map<string, number>();
+  readonly ledger = new Ledger();
   private readonly daemon: TestDaemon;
   private readonly options: LoadOptions;
   private deeds: Record<string, number> = {};
+  private faults: string[] = [];
   private working: Promise<void>[] = [];
   private over = false;
 
@@ -40,19 +56,20 @@ export class Load {
   begin(): void {
     this.over = false;
     this.deeds = {};
+    this.faults = [];
     this.working = Array.from({ length: this.options.workers }, () => this.work());
   }
 
-  /** After the daemon's death: every deed ends, for its connection did. Resolves with how many of each had been carried out. */
-  async end(): Promise<Readonly<Record<string, number>>> {
+  /** After the daemon's death: every deed ends, for its connection did. Tells how many of each were carried out, and what was answered wrongly. */
+  async end(): Promise<{ readonly deeds: Readonly<Record<string, number>>; readonly faults: readonly string[] }> {
     this.over = true;
     await Promise.all(this.working);
-    return this.deeds;
+    return { deeds: this.deeds, faults: this.faults };
   }
 
   private async work(): Promise<void> {
     while (!this.over) {
-      const deed = this.choose(["createAndStart", "createAndStart", "runAndRemove", "exec", "stop", "remove", "remove"] as const);
+      const deed = this.choose(["createAndStart", "createAndStart", "createAndStart", "runAndRemove", "exec", "exec", "stop", "remove", "remove"] as const);
       try {
         await this[deed]();
         this.deeds[deed] = (this.deeds[deed] ?? 0) + 1;
@@ -69,44 +86,61 @@ export class Load {
 
   /** A machine takes a second where it is emulated: containers come more often. */
   private isolation(): string {
-    return this.options.random() < 0.8 ? (this.options.usable[0] ?? "container") : this.choose(this.options.usable);
+    return this.options.random() < 0.7 ? (this.options.usable[0] ?? "container") : this.choose(this.options.usable);
   }
 
-  private async someOfOurs(all: boolean): Promise<string> {
-    const found = await this.daemon.client.workloads.list({ all, filters: { label: ["chaos"] } });
+  private async anybodys(all: boolean): Promise<string> {
+    const found = await this.daemon.client.workloads.list({ all, filters: { label: ["chaos=anybody"] } });
     return this.choose(found).Id;
   }
 
   private async createAndStart(): Promise<void> {
     const code = Math.floor(this.options.random() * 100);
+    const { ledger } = this;
     const { workloads } = this.daemon.client;
     if ((await workloads.list({ all: true })).length > 12) return this.remove();
     const host = { Isolation: this.isolation(), NetworkMode: this.options.random() < 0.5 ? "none" : "bridge" };
-    const { Id } = await workloads.create({ Image: "busybox", Cmd: ticking(code), Labels: { chaos: "1" }, HostConfig: host });
-    this.ended.set(Id, code);
-    if (this.options.random() < 0.8) await workloads.start(Id);
+    const { Id } = await workloads.create({ Image: "busybox", Cmd: ticking(code), Labels: ANYBODYS, HostConfig: host });
+    ledger.codes.set(Id, code);
+    ledger.created.add(Id);
+    if (this.options.random() < 0.2) return;
+    await workloads.start(Id);
+    ledger.started.add(Id);
   }
 
   private async runAndRemove(): Promise<void> {
     const host = { Isolation: this.isolation(), AutoRemove: true };
-    const run = await this.daemon.client.run({ Image: "busybox", Cmd: ["echo", "hi"], Labels: { chaos: "1" }, HostConfig: host });
-    for await (const _chunk of run.output);
-    await run.ended;
+    const command = { Cmd: ["sh", "-c", "echo hi; exit 3"], AttachStdout: true };
+    const run = await this.daemon.client.run({ Image: "busybox", ...command, Labels: { chaos: "own" }, HostConfig: host });
+    const said = await gather(run.output);
+    const { code } = await run.ended;
+    if (said !== "hi\n" || code !== 3) this.faults.push(`a run said ${JSON.stringify(said)} and ended with ${code}`);
   }
 
   private async exec(): Promise<void> {
     const { execs } = this.daemon.client;
-    const id = await execs.create(await this.someOfOurs(false), { Cmd: ["echo", "inside"], AttachStdout: true });
-    for await (const _chunk of (await execs.start(id, { terminal: false })).output);
+    const id = await execs.create(this.choose(this.options.lasting), { Cmd: ["sh", "-c", "echo inside; exit 5"], AttachStdout: true });
+    const said = await gather((await execs.start(id, { terminal: false })).output);
+    const code = await execs.exitCode(id);
+    if (said !== "inside\n" || code !== 5) this.faults.push(`an exec said ${JSON.stringify(said)} and ended with ${code}`);
   }
 
   private async stop(): Promise<void> {
-    const id = await this.someOfOurs(false);
-    this.ended.delete(id);
+    const id = await this.anybodys(false);
+    this.ledger.stopAsked.add(id);
     await this.daemon.client.workloads.stop(id, { timeoutSeconds: 0 });
   }
 
   private async remove(): Promise<void> {
-    await this.daemon.client.workloads.remove(await this.someOfOurs(true), { force: true, volumes: true });
+    const id = await this.anybodys(true);
+    this.ledger.removeAsked.add(id);
+    await this.daemon.client.workloads.remove(id, { force: true, volumes: true });
+    this.ledger.removed.add(id);
   }
+}
+
+async function gather(output: AsyncIterable<{ readonly bytes: Uint8Array }>): Promise<string> {
+  const parts: Uint8Array[] = [];
+  for await (const { bytes } of output) parts.push(bytes);
+  return Buffer.concat(parts).toString("utf8");
 }

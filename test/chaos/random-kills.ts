@@ -28,44 +28,65 @@ const NOTHING = JSON.stringify({ processes: [], mounts: [], cgroups: [], interfa
 interface Round {
   readonly lifeMs: number;
   readonly restartMs: number;
+  /** After how long the restart was killed as well. */
+  readonly diedStartingMs?: number;
   readonly deeds: Readonly<Record<string, number>>;
   readonly faults: readonly string[];
 }
 
 const daemon = await TestDaemon.open();
-const usable = (await daemon.client.system.probes()).filter((probe) => probe.usable).map(({ kind }) => kind);
-const lasting = await Promise.all(
-  usable.map(async (isolation) => {
-    const { Id } = await daemon.client.workloads.create(
-      { Image: "busybox", Cmd: [...LASTING], HostConfig: { Isolation: isolation } },
-      { name: `lasting-${isolation}` },
-    );
-    await daemon.client.workloads.start(Id);
-    return Id;
-  }),
-);
-const load = new Load(daemon, { usable, random, workers: Number(values.workers) });
 const rounds: Round[] = [];
+let leaks: readonly string[] = ["the kills did not come to their end"];
+let usable: readonly string[] = [];
+const notUsable: Record<string, string> = {};
 const began = Date.now();
-for (let kill = 1; kill <= kills; kill++) {
-  const lifeMs = Math.floor(random() * 1200);
-  load.begin();
-  await sleep(lifeMs);
-  await daemon.kill();
-  const deeds = await load.end();
-  const killedAt = Date.now();
-  await daemon.start();
-  const restartMs = Date.now() - killedAt;
-  const faults = await checkWorkloads(daemon, { lasting, ended: load.ended });
-  rounds.push({ lifeMs, restartMs, deeds, faults });
-  for (const fault of faults) console.log(`kill ${kill}: ${fault}`);
-  if (kill % 10 === 0)
-    console.log(`${kill} of ${kills} kills, ${rounds.flatMap((round) => round.faults).length} faults, ${Math.round((Date.now() - began) / 1000)} s`);
+try {
+  const probes = await daemon.client.system.probes();
+  usable = probes.filter((probe) => probe.usable).map(({ kind }) => kind);
+  for (const { kind, findings } of probes.filter((probe) => !probe.usable))
+    notUsable[kind] = findings.find(({ level }) => level === "missing")?.what ?? "it cannot be used here";
+  for (const [kind, reason] of Object.entries(notUsable)) console.log(`without ${kind}: ${reason}`);
+  await killAll();
+  leaks = await findLeaks();
+} catch (thrown) {
+  leaks = [`the kills were not carried through: ${String(thrown)}; the daemon's last words: ${daemon.output.slice(-2000)}`];
+} finally {
+  for (const leak of leaks) console.log(`left over: ${leak}`);
+  await daemon.close();
+  report();
 }
-const leaks = await findLeaks();
-for (const leak of leaks) console.log(`left over: ${leak}`);
-await daemon.close();
-report();
+
+async function killAll(): Promise<void> {
+  const lasting = new Map((await Promise.all(usable.map(beginLasting))).map(({ id, pid }) => [id, pid]));
+  const load = new Load(daemon, { usable, random, workers: Number(values.workers), lasting: [...lasting.keys()] });
+  for (let kill = 1; kill <= kills; kill++) {
+    // Most in the middle of short work; some late enough for a machine to have booted.
+    const lifeMs = Math.floor(random() * (random() < 0.8 ? 1200 : 4000));
+    load.begin();
+    await sleep(lifeMs);
+    await daemon.kill();
+    const { deeds, faults: answeredWrongly } = await load.end();
+    const killedAt = Date.now();
+    const diedStartingMs = random() < 0.2 ? Math.floor(random() * 400) : undefined;
+    if (diedStartingMs !== undefined) await daemon.dieStarting(diedStartingMs);
+    await daemon.start();
+    const restartMs = Date.now() - killedAt;
+    const faults = [...answeredWrongly, ...(await checkWorkloads(daemon, { lasting, ledger: load.ledger }))];
+    rounds.push({ lifeMs, restartMs, ...(diedStartingMs === undefined ? {} : { diedStartingMs }), deeds, faults });
+    const again = diedStartingMs === undefined ? "" : ` and again while starting, after ${diedStartingMs} ms`;
+    for (const fault of faults) console.log(`kill ${kill}, at ${new Date(killedAt).toISOString()}${again}: ${fault}`);
+    if (kill % 10 === 0)
+      console.log(`${kill} of ${kills} kills, ${rounds.flatMap((round) => round.faults).length} faults, ${Math.round((Date.now() - began) / 1000)} s`);
+  }
+}
+
+async function beginLasting(isolation: string): Promise<{ readonly id: string; readonly pid: number }> {
+  const { workloads } = daemon.client;
+  const document = { Image: "busybox", Cmd: [...LASTING], HostConfig: { Isolation: isolation } };
+  const { Id } = await workloads.create(document, { name: `lasting-${isolation}` });
+  await workloads.start(Id);
+  return { id: Id, pid: (await workloads.inspect(Id)).State.Pid };
+}
 
 /** Everything removed through the API; what stands after that on the host. */
 async function findLeaks(): Promise<string[]> {
@@ -88,7 +109,9 @@ function report(): void {
     at: new Date(began).toISOString(),
     seconds: Math.round((Date.now() - began) / 1000),
     boundaries: usable,
-    kills,
+    notUsable,
+    kills: rounds.length,
+    killedAgainWhileStarting: rounds.filter(({ diedStartingMs }) => diedStartingMs !== undefined).length,
     deeds,
     faults,
     leaks,
@@ -100,6 +123,6 @@ function report(): void {
     writeFileSync(values.out, `${JSON.stringify(summary)}\n`);
   }
   console.log(JSON.stringify({ ...summary, rounds: rounds.length }, null, 2));
-  console.log(`${kills} kills, ${faults} faults, ${leaks.length} left over: ${faults + leaks.length === 0 ? "passed" : "FAILED"}`);
+  console.log(`${rounds.length} kills, ${faults} faults, ${leaks.length} left over: ${faults + leaks.length === 0 ? "passed" : "FAILED"}`);
   process.exitCode = faults + leaks.length === 0 ? 0 : 1;
 }

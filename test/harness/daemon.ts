@@ -82,11 +82,20 @@ export class TestDaemon {
     child.stderr.on("data", hear);
     const deadline = Date.now() + 20_000;
     for (;;) {
-      if (child.exitCode !== null) throw new Error(`the daemon ended with ${child.exitCode}: ${this.log}`);
+      const ended = child.exitCode ?? child.signalCode;
+      if (ended !== null) throw new Error(`the daemon ended with ${ended}: ${this.log}`);
       if (existsSync(this.socket) && (await this.answers())) return;
       if (Date.now() > deadline) throw new Error(`the daemon did not answer within 20 s: ${this.log}`);
       await sleep(20);
     }
+  }
+
+  /** Begins a start, and kills it so much later: in the middle of its recovery, most likely. */
+  async dieStarting(afterMs: number): Promise<void> {
+    const starting = this.start().catch(() => undefined);
+    await sleep(afterMs);
+    await this.kill();
+    await starting;
   }
 
   private async answers(): Promise<boolean> {

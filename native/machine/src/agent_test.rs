@@ -161,14 +161,16 @@ fn a_process_cannot_end_before_its_start_was_answered() {
 
 #[test]
 fn random_words_never_panic_and_never_grow_without_bound() {
-    let mut state = 0x2545_F491_4F6C_DD1Du64;
+    // BULKHEAD_FUZZ_ROUNDS and BULKHEAD_FUZZ_SEED: more, and others, in the long run.
+    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (rounds, mut state) = (number("BULKHEAD_FUZZ_ROUNDS", 3000), number("BULKHEAD_FUZZ_SEED", 0x2545_F491_4F6C_DD1D));
     let mut random = move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state
     };
-    for _ in 0..3000 {
+    for _ in 0..rounds {
         let mut scene = running();
         for _ in 0..4 {
             let mut bytes: Vec<u8> = (0..random() % 40).map(|_| random() as u8).collect();

@@ -134,14 +134,16 @@ fn random_requests_never_bring_it_down() {
     let scratch = Scratch::new();
     std::fs::write(scratch.shared().join("a"), "x").expect("made");
     let mut server = greeted(&scratch, false);
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    // BULKHEAD_FUZZ_ROUNDS and BULKHEAD_FUZZ_SEED: more, and others, in the long run.
+    let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+    let (rounds, mut state) = (number("BULKHEAD_FUZZ_ROUNDS", 20_000), number("BULKHEAD_FUZZ_SEED", 0x9e37_79b9_7f4a_7c15));
     let mut random = move || {
         state ^= state << 13;
         state ^= state >> 7;
         state ^= state << 17;
         state
     };
-    for _ in 0..20_000 {
+    for _ in 0..rounds {
         // Not FORGET, INTERRUPT, INIT, DESTROY, BATCH_FORGET: those have no reply, or end it.
         let opcode = loop {
             let opcode = (random() % 50) as u32;

@@ -205,8 +205,10 @@ mod tests {
 
     #[test]
     fn random_bytes_never_panic_and_never_hold_more_than_was_fed() {
-        let mut state = 42;
-        for _ in 0..2000 {
+        // BULKHEAD_FUZZ_ROUNDS and BULKHEAD_FUZZ_SEED: more, and others, in the long run.
+        let number = |name: &str, usual: u64| std::env::var(name).ok().and_then(|text| text.parse().ok()).unwrap_or(usual);
+        let (rounds, mut state) = (number("BULKHEAD_FUZZ_ROUNDS", 2000), number("BULKHEAD_FUZZ_SEED", 42));
+        for _ in 0..rounds {
             let mut decoder = Decoder::new();
             let mut fed = 0;
             for _ in 0..5 {

@@ -28,8 +28,9 @@ export interface KillTableOptions {
   readonly bed: () => Bed | string;
   /** How many points of each story are tried, evenly spread. Full runs try every one. */
   readonly points: number;
-  /** How long after a step has begun the daemon dies within it. */
+  /** How long after a step has begun the daemon dies within it; in a full run also these. */
   readonly withinMs: readonly number[];
+  readonly alsoWithinMs: readonly number[];
 }
 
 interface Death {
@@ -44,7 +45,7 @@ export function describeKillTable(options: KillTableOptions): void {
     it("at any write and any step, leaves each workload wholly there or wholly gone", { timeout: FULL ? 3_600_000 : 280_000 }, async (context) => {
       const bed = options.bed();
       if (typeof bed === "string") return context.skip(bed);
-      const play: Omit<Play, "at"> = { ground: bed.ground, story: name, withinMs: options.withinMs };
+      const play: Omit<Play, "at"> = { ground: bed.ground, story: name, withinMs: FULL ? [...options.withinMs, ...options.alsoWithinMs] : options.withinMs };
       const before = await settleBed(bed);
       const { points } = await playAndDie({ ...play, at: 0 });
       await clear(bed);

@@ -58,6 +58,8 @@ export const STORIES: Readonly<Record<string, Story>> = {
       reached("created");
       await engine.start(id, call);
       reached("started");
+      // A stop is fast enough to end it before its first word.
+      await poll("its log", () => readLog(engine, id), ["up"]);
       await engine.stop(id, {}, call);
       reached("stopped");
       await engine.start(id, call);
