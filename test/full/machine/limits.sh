@@ -41,7 +41,8 @@ freezer() {
   $bulkhead rm -f ticking >/dev/null
 }
 device_rules() {
-  deed='mknod /disk b 254 0; dd if=/disk of=/dev/null bs=512 count=1 2>&1 && echo read'
+  disk="$((0x$(stat -c %t /dev/vda))) $((0x$(stat -c %T /dev/vda)))"
+  deed="mknod /disk b $disk; dd if=/disk of=/dev/null bs=512 count=1 2>&1 && echo read"
   contains "$($bulkhead run --rm --network none busybox sh -c "$deed" 2>&1)" "Operation not permitted" || return 1
   # The control: the same deed where the device was given.
   contains "$($bulkhead run --rm --network none --device /dev/vda:/disk:r busybox sh -c 'dd if=/disk of=/dev/null bs=512 count=1 && echo read' 2>&1)" "read" || return 1

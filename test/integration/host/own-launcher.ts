@@ -1,12 +1,15 @@
 /** A launcher on a root of a test's own, and everything of that root that can be seen on the host. */
 
-import { spawnSync } from "node:child_process";
+import { execFileSync, spawnSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { plainCall } from "../../../src/contract/call.ts";
 import { LauncherClient } from "../../../src/host/launcher-client.ts";
 import { startLauncher } from "../../../src/host/launcher-start.ts";
 import { findNativeProgram } from "./native-program.ts";
+
+/** A template of systemd units that starts the launcher of a root below /tmp, by the root's name; set where suites run under our unit (test/full). */
+const UNIT = process.env["BULKHEAD_TEST_UNIT"];
 
 export interface OwnLauncher {
   readonly root: string;
@@ -32,7 +35,10 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
   // A copy: the checkout may be built anew while tests run.
   const copy = join(root, "bulkhead-launcher");
   copyFileSync(program, copy);
-  const start = () => startLauncher({ root, run, socket, log: join(root, "log/launcher.log"), programs: [copy] });
+  const start = async () => {
+    if (UNIT !== undefined) execFileSync("systemctl", ["start", `${UNIT}@${basename(root)}`]);
+    await startLauncher({ root, run, socket, log: join(root, "log/launcher.log"), programs: [copy], managed: UNIT !== undefined });
+  };
   const connect = () => new LauncherClient({ socket, log: plainCall().log, start });
   const client = connect();
   const { rootId, pid } = await client.hello();
@@ -51,7 +57,8 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
     close: async () => {
       // Its bridge and table, where a test had workloads on them.
       await client.request("teardown", {}).catch(() => undefined);
-      await client.request("shutdown", {}).catch(() => undefined);
+      if (UNIT === undefined) await client.request("shutdown", {}).catch(() => undefined);
+      else execFileSync("systemctl", ["stop", `${UNIT}@${basename(root)}`]);
       client.close();
       for (let waited = 0; existsSync(`/proc/${pid}`) && waited < 50; waited++) await pause(20);
       removeGroups(rootId);
