@@ -19,6 +19,7 @@ export PATH NO_COLOR=1
 results=$(mktemp -d)
 trap 'rm -rf "$results"' EXIT
 failed=0
+commit=$(git describe --always --dirty=', with changes' 2>/dev/null || echo unknown)
 
 # run PART "title" PATTERN COMMAND...: its verdict, and the last line of its output that has the pattern.
 run() {
@@ -57,7 +58,7 @@ run fuzz "Long fuzzing of what strangers' bytes are read by" "rounds each" fuzz
 
 mkdir -p docs/series
 {
-  echo "npm run test:full, $(date -u +%Y-%m-%dT%H:%M:%SZ), commit $(git rev-parse --short HEAD 2>/dev/null || echo unknown)$(git diff --quiet HEAD 2>/dev/null || echo ' with changes'), Linux $(uname -r), $(nproc) processors"
+  echo "npm run test:full, $(date -u +%Y-%m-%dT%H:%M:%SZ), commit $commit, Linux $(uname -r), $(nproc) processors"
   cat "$results/summary"
 } >docs/series/test-full.txt
 step "Summary, kept in docs/series/test-full.txt"
