@@ -1,6 +1,6 @@
 /** What must hold of every workload after the daemon was killed and has come back. */
 
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure, type WorkloadDocument } from "@bulkhead/sdk";
@@ -54,9 +54,18 @@ async function checkOne(daemon: TestDaemon, id: string, { lasting, ledger }: Exp
     if (ledger.started.has(id)) return "was started, and is said never to have been";
     return lines.length === 0 ? undefined : `is said never to have run, and has logged ${lines.length} lines`;
   }
-  return Status === "exited"
-    ? checkEnd({ code: ExitCode, lines: lines.length, error }, { code: ledger.codes.get(id), stopped: ledger.stopAsked.has(id) })
-    : undefined;
+  if (Status !== "exited") return undefined;
+  const fault = checkEnd({ code: ExitCode, lines: lines.length, error }, { code: ledger.codes.get(id), stopped: ledger.stopAsked.has(id) });
+  return fault === undefined ? undefined : `${fault}; behind ${found.HostConfig.Isolation}: ${tellRecord(daemon, id)}`;
+}
+
+/** What its supervisor wrote down, for whoever looks into a fault. */
+function tellRecord(daemon: TestDaemon, id: string): string {
+  try {
+    return readFileSync(join(daemon.root, "workloads", id, "exit.json"), "utf8");
+  } catch (thrown) {
+    return String(thrown);
+  }
 }
 
 interface End {

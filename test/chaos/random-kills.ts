@@ -52,8 +52,8 @@ try {
   leaks = [`the kills were not carried through: ${String(thrown)}; the daemon's last words: ${daemon.output.slice(-2000)}`];
 } finally {
   for (const leak of leaks) console.log(`left over: ${leak}`);
-  await daemon.close();
   report();
+  await daemon.close();
 }
 
 async function killAll(): Promise<void> {
