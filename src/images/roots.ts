@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { RootForm } from "../contract/boundary.ts";
 import { Failure } from "../contract/failure.ts";
 import type { RootSource } from "../contract/spec.ts";
+import { Coalesced } from "./coalesced.ts";
 import { hexOf } from "./digest.ts";
 import type { Layers } from "./layers.ts";
 import type { ImageRecord } from "./records.ts";
@@ -14,6 +15,7 @@ export class Roots {
   readonly #directory: string;
   readonly #layers: Layers;
   readonly #made = new Map<string, RootSource>();
+  readonly #making = new Coalesced<RootSource>();
 
   private constructor(directory: string, layers: Layers) {
     this.#directory = directory;
@@ -41,11 +43,8 @@ export class Roots {
     if (form !== "block-image") {
       throw new Failure("UNSUPPORTED", `an OCI image of layers cannot be made a ${form} yet`, { remedy: "choose the isolation container or microvm" });
     }
-    const known = this.#made.get(image.id);
-    if (known !== undefined) return known;
-    const root = await this.#makeDrive(image);
-    this.#made.set(image.id, root);
-    return root;
+    // Machines of one image start side by side: one of them makes the drive.
+    return this.#made.get(image.id) ?? this.#making.run(image.id, () => this.#makeDrive(image));
   }
 
   async #makeDrive(image: ImageRecord): Promise<RootSource> {
@@ -63,12 +62,14 @@ export class Roots {
       await file.close();
     }
     await rename(temporary, path);
-    return {
+    const root: RootSource = {
       form: "block-image",
       drive: { path, format: "vmdk" },
       extents: [header, ...extents.map((extent) => extent.path)],
       layers: extents.map(({ lengthBytes }, index) => ({ offsetBytes: offsetsBytes[index] as number, lengthBytes })).toReversed(),
     };
+    this.#made.set(image.id, root);
+    return root;
   }
 
   async forget(imageId: string): Promise<void> {
