@@ -137,6 +137,26 @@ describe("after a restart of the daemon", () => {
     expect(world.engine.inspect(id).state).toBe("exited");
   });
 
+  it("one that is still booting holds up nobody, and its start waits its turn", async () => {
+    const { id } = await world.engine.create(makeRequest({ command: ["sleep", "10"] }), call);
+    const other = await start();
+    await settle();
+    world.replace();
+    const booted = Promise.withResolvers<void>();
+    world.host.expect("adopt", { act: "wait", open: booted.promise, failure: () => undefined });
+    const recovered = world.engine.recover(call);
+    await world.clock.pass(1500);
+    await recovered;
+    expect(world.engine.inspect(other).state).toBe("running");
+    const started = world.engine.start(id, call);
+    await settle();
+    expect(world.engine.inspect(id).state).toBe("created");
+    booted.resolve();
+    await started;
+    expect(world.engine.inspect(id).state).toBe("running");
+    expect(world.host.standing.size).toBe(2);
+  });
+
   it("images and volumes stay held", async () => {
     const id = await start({ image: "rich", command: ["x"], entrypoint: ["sleep", "100"] });
     await world.restart();

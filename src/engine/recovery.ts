@@ -17,6 +17,11 @@ import { wantsStartAtBoot } from "./restart-policy.ts";
 import type { Workload } from "./workload.ts";
 
 const ASK_AGAIN_MS = 2000;
+/**
+ * A machine tells of itself only once it has booted. One that was on its way when the daemon died keeps its turn and is undone, or gone
+ * on with, when it does; everybody else's daemon is back by then.
+ */
+const LAUNCHING_PATIENCE_MS = 1000;
 /** Adoptions under way at once. */
 const PARALLEL = 16;
 
@@ -53,17 +58,26 @@ export class Recovery {
   }
 
   private async recoverOne(record: WorkloadRecord, call: Call): Promise<void> {
-    try {
-      if (record.state === "removing" || (record.request.autoRemove && record.state === "created" && record.step === "idle")) return await this.drop(record);
-      const workload = this.context.roster.show(record);
-      await this.findOut(workload, call);
-    } catch (thrown) {
-      const failure = toFailure(thrown);
-      this.context.log.error({ workload: record.id, failure: failure.toJSON() }, "a workload could not be recovered");
-      const workload = this.context.roster.find(record.id) ?? this.context.roster.show(record);
-      this.context.roster.change(workload, { error: failure.message });
-      this.askAgain(workload, failure.message);
+    if (record.state === "removing" || (record.request.autoRemove && record.state === "created" && record.step === "idle")) {
+      return this.drop(record).catch((thrown: unknown) => this.failed(this.context.roster.show(record), thrown));
     }
+    const workload = this.context.roster.show(record);
+    const found = workload.mutex.run(() => this.findOut(workload, call)).catch((thrown: unknown) => this.failed(workload, thrown));
+    const isUp = record.state === "running" || record.state === "paused";
+    await (isUp || record.step !== "launching" ? found : this.within(found, LAUNCHING_PATIENCE_MS));
+  }
+
+  private failed(workload: Workload, thrown: unknown): void {
+    const failure = toFailure(thrown);
+    this.context.log.error({ workload: workload.id, failure: failure.toJSON() }, "a workload could not be recovered");
+    this.context.roster.change(workload, { error: failure.message });
+    this.askAgain(workload, failure.message);
+  }
+
+  private within(done: Promise<void>, ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const cancel = this.context.clock.after(ms, resolve);
+    return Promise.race([promise, done]).finally(cancel);
   }
 
   private async findOut(workload: Workload, call: Call): Promise<void> {
