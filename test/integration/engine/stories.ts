@@ -139,7 +139,7 @@ export async function expectAlive(engine: Engine): Promise<void> {
   const { id } = known ?? (await engine.create(request({ command: SLEEPING }), call));
   const isSleeper = known === undefined || known.process.command[2] === SLEEPING[2];
   if (engine.inspect(id).state !== "running") await engine.start(id, call);
-  if (!isSleeper) return void expectEqual("its next exit code", (await engine.wait(id, "not-running", call)).status.code, 7);
+  if (!isSleeper) return expectEqual("its next exit code", (await engine.wait(id, "not-running", call)).status.code, 7);
   await expectExec(engine, id);
   await engine.stop(id, {}, call);
   expectEqual("its exit code once stopped", engine.inspect(id).exit?.code, 137);
