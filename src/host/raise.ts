@@ -62,7 +62,9 @@ export async function adoptSandbox(options: SupervisedOptions, traces: LaunchTra
   const found = await findSandbox(options);
   if (found !== undefined) {
     const { state } = found.hello;
-    return { state: "standing", sandbox: found.sandbox, main: state === "held" || state === "paused" ? state : "running" };
+    if (state !== "ending") return { state: "standing", sandbox: found.sandbox, main: state };
+    // Whether it had ever been let go is in its record, and nowhere else: one that was held must not be told as having run.
+    await found.sandbox.ended;
   }
   const record = await findExitRecord(options.exitRecord);
   if (record !== undefined) return { state: "ended", reason: toEndReason(record), started: record.started };

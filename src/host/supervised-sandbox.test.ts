@@ -7,6 +7,7 @@ import { FRAME_KIND } from "../contract/frame.ts";
 import type { GuestProcess } from "../contract/launch-plan.ts";
 import type { Attachment, ProcessSpec } from "../contract/process.ts";
 import type { Sandbox } from "../contract/sandbox.ts";
+import { adoptSandbox } from "./raise.ts";
 import { connectSandbox, findSandbox, type SupervisedOptions } from "./supervised-sandbox.ts";
 import { EXIT_AT, exitRecord, FakeSupervisor } from "./testkit/fake-supervisor.ts";
 
@@ -234,4 +235,13 @@ test("a supervisor that refuses us when its connection was cut is complained of,
   supervisor.drop();
   await expect.poll(() => complaints).toEqual(["a supervisor cannot be spoken to"]);
   expect(cleared.count).toBe(0);
+});
+
+test("adoption waits for one that is on its way out, and tells from its record whether it had ever been let go", async () => {
+  supervisor.hello = { ...supervisor.hello, state: "ending" };
+  const adoption = adoptSandbox(options(), { launched: true, startAsked: false });
+  await vi.waitFor(() => expect(supervisor.asked.some(({ verb }) => verb === "hello")).toBe(true));
+  writeFileSync(join(directory, "exit.json"), JSON.stringify({ ...exitRecord(137, "ended"), started: false }));
+  await supervisor.die();
+  expect(await adoption).toMatchObject({ state: "ended", started: false, reason: { status: { code: 137 } } });
 });

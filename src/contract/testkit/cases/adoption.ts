@@ -91,6 +91,18 @@ export const ADOPTION_CASES: readonly ConformanceCase[] = [
     },
   },
   {
+    title: "a held sandbox that is just being ended is never told as having run",
+    async run(stage) {
+      const raised = await stage.raise(stage.say.sleep(600));
+      // Nobody hears its answer: the daemon that asked is dead.
+      void raised.sandbox.end(stage.call).catch(() => {});
+      const found = await find(stage, raised);
+      // Asked before the end had reached it, it may still be held.
+      if (found.state === "standing") expect(found.main).toBe("held");
+      else if (found.state === "ended") expect(found.started).toBe(false);
+    },
+  },
+  {
     title: "an exec is found again by its number, and its exit is true",
     needs: "exec",
     async run(stage) {
