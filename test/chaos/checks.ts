@@ -14,6 +14,8 @@ export interface Expected {
   /** With the processes that they had at first: the same ones must still run. */
   readonly lasting: ReadonlyMap<string, number>;
   readonly ledger: Ledger;
+  /** Whether launches that a death has cut must have been undone by now; else their workloads must be known. */
+  readonly settled: boolean;
 }
 
 /** For what comes by itself and only has not come yet. */
@@ -32,7 +34,7 @@ export async function checkWorkloads(daemon: TestDaemon, expected: Expected): Pr
     const fault = await checkOne(daemon, id, expected).catch((thrown: unknown) => `cannot be looked at: ${String(thrown)}`);
     if (fault !== undefined) faults.push(`${short(id)} ${fault}`);
   }
-  return [...faults, ...(await checkHost(daemon, lasting.size))];
+  return [...faults, ...(await checkHost(daemon, { atLeast: lasting.size, settled: expected.settled }))];
 }
 
 const short = (id: string) => id.slice(0, 12);
@@ -82,7 +84,7 @@ function checkEnd(end: End, { code, stopped }: { readonly code: number | undefin
 }
 
 /** What stands on the host is what the list says: no supervisor without a workload that runs, no directory without a workload. */
-async function checkHost(daemon: TestDaemon, atLeast: number): Promise<string[]> {
+async function checkHost(daemon: TestDaemon, { atLeast, settled }: { readonly atLeast: number; readonly settled: boolean }): Promise<string[]> {
   for (const deadline = Date.now() + PATIENCE_MS; ; await sleep(30)) {
     // What ends between two looks is in neither of them.
     const before = new Set((await daemon.client.workloads.list({ all: true })).map(({ Id }) => Id));
@@ -90,7 +92,9 @@ async function checkHost(daemon: TestDaemon, atLeast: number): Promise<string[]>
     const directories = names(daemon, "workloads").filter((name) => /^[0-9a-f]{64}$/.test(name));
     const running = new Set((await daemon.client.workloads.list()).map(({ Id }) => Id));
     const faults = [
-      ...standing.filter((id) => !running.has(id)).map((id) => `${short(id)} has a supervisor, and is not said to run`),
+      ...standing
+        .filter((id) => !(settled ? running : before).has(id))
+        .map((id) => `${short(id)} has a supervisor, and is not said to ${settled ? "run" : "exist"}`),
       ...[...running].filter((id) => !standing.includes(id)).map((id) => `${short(id)} is said to run, and has no supervisor`),
       ...directories.filter((id) => !before.has(id)).map((id) => `${short(id)} is in no list and has a directory`),
       ...(running.size < atLeast ? ["fewer run than must"] : []),

@@ -71,7 +71,7 @@ async function killAll(): Promise<void> {
     if (diedStartingMs !== undefined) await daemon.dieStarting(diedStartingMs);
     await daemon.start();
     const restartMs = Date.now() - killedAt;
-    const faults = [...answeredWrongly, ...(await checkWorkloads(daemon, { lasting, ledger: load.ledger }))];
+    const faults = [...answeredWrongly, ...(await checkWorkloads(daemon, { lasting, ledger: load.ledger, settled: kill % 25 === 0 || kill === kills }))];
     rounds.push({ lifeMs, restartMs, ...(diedStartingMs === undefined ? {} : { diedStartingMs }), deeds, faults });
     const again = diedStartingMs === undefined ? "" : ` and again while starting, after ${diedStartingMs} ms`;
     for (const fault of faults) console.log(`kill ${kill}, at ${new Date(killedAt).toISOString()}${again}: ${fault}`);
