@@ -1,6 +1,6 @@
 //! From the kernel's first instruction of ours to the open agent port. Nothing of any run is known here.
 
-use crate::{cgroup, port, sys};
+use crate::{cgroup, devices, network, port, sys};
 use bulkhead_wire::{Code, Failure};
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -19,6 +19,8 @@ pub fn boot() -> Result<port::Port, Failure> {
     sys::mount("sysfs", "/sys", "sysfs", guarded | libc::MS_NODEV, "")?;
     sys::mount("devtmpfs", "/dev", "devtmpfs", guarded, "mode=0755")?;
     cgroup::mount()?;
+    devices::prepare()?;
+    network::loopback()?;
     // The agent outlives every shortage of the workload.
     let _ = sys::write_file("/proc/self/oom_score_adj", "-1000");
     port::Port::new(open_port(PORT_NAME, libc::O_NONBLOCK)?)

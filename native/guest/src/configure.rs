@@ -3,7 +3,7 @@
 use crate::inside::Inside;
 use crate::root::Root;
 use crate::sys::{self, c};
-use crate::{cgroup, drive, network, share};
+use crate::{cgroup, devices, drive, network, share};
 use bulkhead_wire::plan::{GuestConfiguration, GuestMount};
 use bulkhead_wire::failure::quote;
 use bulkhead_wire::{Code, Failure};
@@ -25,11 +25,6 @@ pub struct Machine {
 }
 
 const DEFAULT_SCRATCH_BYTES: u64 = 64 << 20;
-/// Name, major, minor: what every container finds in /dev. All may be read and written by anybody.
-const DEVICES: [(&str, u32, u32); 7] = [("null", 1, 3), ("zero", 1, 5), ("full", 1, 7), ("random", 1, 8), ("urandom", 1, 9), ("tty", 5, 0), ("fuse", 10, 229)];
-const LINKS: [(&str, &str); 5] =
-    [("/proc/self/fd", "fd"), ("/proc/self/fd/0", "stdin"), ("/proc/self/fd/1", "stdout"), ("/proc/self/fd/2", "stderr"), ("pts/ptmx", "ptmx")];
-
 pub fn configure(wanted: &Configure) -> Result<Machine, Failure> {
     step_clock(&wanted.clock_ns)?;
     add_entropy(&wanted.entropy_base64)?;
@@ -40,7 +35,6 @@ pub fn configure(wanted: &Configure) -> Result<Machine, Failure> {
     let root = Root::open("/root")?;
     mount_system(&root, guest)?;
     name_machine(&root, guest)?;
-    network::loopback()?;
     if let Some(wanted) = &guest.network {
         network::configure(wanted)?;
     }
@@ -96,29 +90,12 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// /dev, /dev/pts, /dev/shm as a container finds them; the places of what only the main process's namespaces can mount.
+/// /dev, and the places of what only the main process's namespaces can mount.
 fn mount_system(root: &Root, guest: &GuestConfiguration) -> Result<(), Failure> {
     for path in ["/proc", "/sys"] {
         root.directory(path)?;
     }
-    let dev = root.directory("/dev")?;
-    sys::mount("tmpfs", &dev.path(), "tmpfs", libc::MS_NOSUID, "mode=0755,size=64k")?;
-    for (name, major, minor) in DEVICES {
-        let path = c(&format!("/root/dev/{name}"))?;
-        unsafe {
-            libc::mknod(path.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(major, minor));
-            libc::chmod(path.as_ptr(), 0o666);
-        }
-    }
-    for (target, name) in LINKS {
-        std::os::unix::fs::symlink(target, format!("/root/dev/{name}")).map_err(|error| Failure::from_io("fill /dev", &error))?;
-    }
-    root.file("/dev/console")?;
-    root.directory("/dev/mqueue")?;
-    let guarded = libc::MS_NOSUID | libc::MS_NOEXEC;
-    sys::mount("devpts", &root.directory("/dev/pts")?.path(), "devpts", guarded, "newinstance,ptmxmode=0666,mode=0620,gid=5")?;
-    let size = if guest.shm_bytes == 0 { 64 << 20 } else { guest.shm_bytes };
-    sys::mount("shm", &root.directory("/dev/shm")?.path(), "tmpfs", guarded | libc::MS_NODEV, &format!("mode=1777,size={size}"))
+    devices::move_into(root, guest.shm_bytes)
 }
 
 /// Name and name files. The files lie outside of the root, as everywhere: they are no change to the image.

@@ -19,6 +19,7 @@ mod capability;
 mod cgroup;
 mod child;
 mod configure;
+mod devices;
 mod drive;
 mod inside;
 mod launch;
