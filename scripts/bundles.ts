@@ -25,7 +25,7 @@ export const BUNDLES: readonly Bundle[] = [
     output: "cli-program.cjs",
     format: "cjs",
     sources: ["src/cli", "sdk/src"],
-    apart: { "../advice/yaml.ts": "./cli-yaml.cjs" },
+    apart: { "./yaml.ts": "./cli-yaml.cjs" },
   },
   { name: "cli-yaml", entry: "src/cli/advice/yaml.ts", output: "cli-yaml.cjs", format: "cjs", sources: ["src/cli"] },
   { name: "cli", entry: "src/cli/main.ts", output: "cli.cjs", format: "cjs", sources: ["src/cli", "sdk/src"], apart: { "./program.ts": "./cli-program.cjs" } },

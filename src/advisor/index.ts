@@ -3,6 +3,6 @@
 export { advise } from "./advice.ts";
 export type { Measurements } from "./figures.ts";
 export { assume, type Architecture, type Host, type HostBoundary } from "./host.ts";
-export { merge, requirementsOfImage } from "./image.ts";
+export { merge, REQUIREMENTS_LABEL, requirementsOfImage } from "./image.ts";
 export { parseMeasurements } from "./measurements.ts";
-export { parseRequirements } from "./requirements.ts";
+export { parseRequirements, type Requirements } from "./requirements.ts";

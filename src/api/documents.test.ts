@@ -26,6 +26,7 @@ const parts: NativeParts & AdviceParts & PolicyParts = {
   diagnose: async () => [],
   advice: {} as AdviceParts["advice"],
   policy: {} as PolicyParts["policy"],
+  chooseIsolation: async () => ({ isolation: "container", because: "" }),
 };
 
 describe("docs/docker-api.md", () => {

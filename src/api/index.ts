@@ -12,7 +12,7 @@ import type { Volumes } from "../volumes/index.ts";
 import type { Authorize } from "./access.ts";
 import type { Identify } from "./connections.ts";
 import { API_VERSION, readVersion } from "./docker/api-version.ts";
-import type { ServerFacts } from "./docker/parts.ts";
+import type { DockerParts, ServerFacts } from "./docker/parts.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
 import { hostRoutes } from "./native/host.ts";
@@ -22,7 +22,7 @@ import { ApiServer } from "./server.ts";
 
 export type { Authorize, Identity, Intent } from "./access.ts";
 export type { Identify } from "./connections.ts";
-export type { ServerFacts } from "./docker/parts.ts";
+export type { ChosenIsolation, ServerFacts } from "./docker/parts.ts";
 export type { AdviceSource } from "./native/advice.ts";
 export type { PolicySource } from "./native/policy.ts";
 
@@ -38,6 +38,7 @@ export interface ApiParts {
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
+  readonly chooseIsolation: DockerParts["chooseIsolation"];
   /** The policy in force, for who asks what it would say. */
   readonly policy: PolicySource;
   /** What the advisor knows of this host. */

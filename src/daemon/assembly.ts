@@ -27,6 +27,7 @@ import { openStateStore } from "../state/index.ts";
 import { openVolumes, type VolumeRecord } from "../volumes/volumes.ts";
 import { createAuthorize, subjectOf } from "./admission.ts";
 import { createAdviceSource } from "./advice.ts";
+import { chooseForRequest } from "./auto-isolation.ts";
 import type { Configuration } from "./configuration.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { createIdentify } from "./peer.ts";
@@ -96,6 +97,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     await engine.recover(own);
     await removeLeftovers(launcher, places.root, new Set(engine.list().map(({ id }) => id)), log);
     const policy = new PolicyFile(configuration.policy, log);
+    const advice = createAdviceSource(engine, state);
     const api = createApi({
       engine,
       images,
@@ -112,7 +114,14 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       identify: createIdentify(launcher),
       authorize: createAuthorize({ engine, images, policy, log }),
       policy: { current: () => policy.current(), file: policy.path, subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }) },
-      advice: createAdviceSource(engine, state),
+      advice,
+      chooseIsolation: (request, identity, call) =>
+        chooseForRequest(
+          { advice, images, policy, subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }) },
+          request,
+          identity,
+          call,
+        ),
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
       stopDaemon: (options) => {
         teardown = options.teardown;

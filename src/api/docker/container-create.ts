@@ -16,13 +16,20 @@ export function createRoutes(parts: DockerParts): readonly Route[] {
       path: "/containers/create",
       authorizedBy: "handler",
       async handle(exchange) {
-        const { request, warnings } = await readCreateRequest(exchange);
+        const { request, warnings } = await settleIsolation(parts, await readCreateRequest(exchange), exchange);
         await exchange.authorize({ request });
         const made = await parts.engine.create(request, exchange.call);
         exchange.json(201, { Id: made.id, Warnings: [...warnings, ...made.warnings] });
       },
     },
   ];
+}
+
+/** Where the boundary was left to advice, it is chosen now, and said. */
+export async function settleIsolation(parts: DockerParts, reading: CreateReading, exchange: Exchange): Promise<CreateReading> {
+  if (!reading.auto) return reading;
+  const { isolation, because } = await parts.chooseIsolation(reading.request, exchange.identity, exchange.call);
+  return { ...reading, auto: false, request: { ...reading.request, isolation }, warnings: [...reading.warnings, `isolation auto: ${because}`] };
 }
 
 /** Body and query of a create; the native run asks in the same form. */

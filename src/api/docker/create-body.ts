@@ -6,7 +6,7 @@ import type { TerminalSize } from "../../contract/process.ts";
 import type { HealthCheck, RestartPolicy, WorkloadRequest } from "../../engine/index.ts";
 import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 import { compact, type Echo } from "./echo.ts";
-import { chooseIsolation } from "./isolation.ts";
+import { AUTO, chooseIsolation } from "./isolation.ts";
 import { readFirstLimits, readRlimits } from "./limits-body.ts";
 import { readMounts } from "./mounts-body.ts";
 import { readNetwork } from "./network-body.ts";
@@ -25,6 +25,8 @@ export interface CreateReading {
   readonly request: WorkloadRequest;
   /** What was asked for and is not carried out, for the client to print. */
   readonly warnings: readonly string[];
+  /** The boundary is to be chosen by advice. */
+  readonly auto: boolean;
 }
 
 /** Rejects INVALID_SPEC or UNSUPPORTED naming the option. Every option is carried out, refused, or warned about. */
@@ -32,7 +34,8 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
   const host: HostConfigBody = body.HostConfig ?? {};
   if (!body.Image) throw new Failure("INVALID_SPEC", "no image was named: Config.Image is empty");
   const warnings = refuseWhatCannotBe(body, host);
-  const isolation = chooseIsolation(host.Runtime ?? undefined, host.Isolation ?? undefined);
+  const chosen = chooseIsolation(host.Runtime ?? undefined, host.Isolation ?? undefined);
+  const isolation = chosen === AUTO ? undefined : chosen;
   const echo: Echo = { docker: compact(body) };
   const request: WorkloadRequest = {
     image: body.Image,
@@ -67,7 +70,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     ...present({ healthCheck: readHealthCheck(body, warnings) }),
     adapter: echo,
   };
-  return { request, warnings };
+  return { request, warnings, auto: chosen === AUTO };
 }
 
 /** An empty list is "not said"; `[""]` resets the image's, which Docker takes for no entry point at all. */

@@ -36,8 +36,11 @@ export const aliases: readonly string[] = Object.keys(ALIASES);
 
 const BY_NAME: ReadonlyMap<string, BoundaryKind> = new Map([...Object.entries(ALIASES), ...BOUNDARY_KINDS.map((kind): [string, BoundaryKind] => [kind, kind])]);
 
+/** The boundary is left to advice. */
+export const AUTO = "auto";
+
 /** `undefined` is the daemon's default. Rejects INVALID_SPEC for an unknown name, and for two names that mean different boundaries. */
-export function chooseIsolation(runtime: string | undefined, isolation: string | undefined): BoundaryKind | undefined {
+export function chooseIsolation(runtime: string | undefined, isolation: string | undefined): BoundaryKind | typeof AUTO | undefined {
   const byRuntime = readName(runtime, "unknown or invalid runtime name");
   const byIsolation = readName(isolation, "unknown isolation");
   if (byRuntime !== undefined && byIsolation !== undefined && byRuntime !== byIsolation) {
@@ -48,9 +51,10 @@ export function chooseIsolation(runtime: string | undefined, isolation: string |
   return byIsolation ?? byRuntime;
 }
 
-function readName(name: string | undefined, fault: string): BoundaryKind | undefined {
+function readName(name: string | undefined, fault: string): BoundaryKind | typeof AUTO | undefined {
   if (name === undefined || name === "" || name === "default") return undefined;
+  if (name.toLowerCase() === AUTO) return AUTO;
   const kind = BY_NAME.get(name.toLowerCase());
   if (kind !== undefined) return kind;
-  throw new Failure("INVALID_SPEC", `${fault}: ${quote(name)}`, { remedy: `Known are ${BOUNDARY_KINDS.join(", ")}, and default.` });
+  throw new Failure("INVALID_SPEC", `${fault}: ${quote(name)}`, { remedy: `Known are ${BOUNDARY_KINDS.join(", ")}, auto, and default.` });
 }

@@ -1,10 +1,12 @@
 /** What every resource of the Docker adapter works with. */
 
-import type { Log } from "../../contract/call.ts";
-import type { Engine, EngineEvent } from "../../engine/index.ts";
+import type { BoundaryKind } from "../../contract/boundary.ts";
+import type { Call, Log } from "../../contract/call.ts";
+import type { Engine, EngineEvent, WorkloadRequest } from "../../engine/index.ts";
 import type { Images } from "../../images/index.ts";
 import type { Networks } from "../../networks/index.ts";
 import type { Volumes } from "../../volumes/index.ts";
+import type { Identity } from "../access.ts";
 
 /** Facts about this daemon that no face of the engine knows. */
 export interface ServerFacts {
@@ -20,6 +22,12 @@ export interface ServerFacts {
   readonly insecureRegistries: readonly string[];
 }
 
+/** A boundary chosen for one workload, and why in one sentence. */
+export interface ChosenIsolation {
+  readonly isolation: BoundaryKind;
+  readonly because: string;
+}
+
 export interface DockerParts {
   readonly engine: Engine;
   readonly images: Images;
@@ -27,6 +35,8 @@ export interface DockerParts {
   readonly volumes: Volumes;
   readonly server: ServerFacts;
   readonly log: Log;
+  /** Chooses by advice where a request says `auto`. */
+  readonly chooseIsolation: (request: WorkloadRequest, identity: Identity, call: Call) => Promise<ChosenIsolation>;
   /** Milliseconds since the epoch; for tests. */
   readonly now: () => number;
 }

@@ -5,6 +5,7 @@ import { Failure } from "../../contract/failure.ts";
 import type { WorkloadRequest } from "../../engine/index.ts";
 import { judge, parsePolicy, type Policy, type PolicySubject } from "../../policy/index.ts";
 import { parseJson, readJson, shape } from "../body.ts";
+import { settleIsolation } from "../docker/container-create.ts";
 import { readCreateBody } from "../docker/create-body.ts";
 import { createShape } from "../docker/create-shape.ts";
 import type { DockerParts } from "../docker/parts.ts";
@@ -35,7 +36,8 @@ const checkShape = shape(
   ),
 );
 
-export function policyRoutes({ policy }: PolicyParts): readonly Route[] {
+export function policyRoutes(parts: PolicyParts): readonly Route[] {
+  const { policy } = parts;
   return [
     { method: "GET", path: "/bulkhead/v1/policy", handle: (exchange) => exchange.json(200, { file: policy.file, policy: policy.current() }) },
     {
@@ -51,7 +53,8 @@ export function policyRoutes({ policy }: PolicyParts): readonly Route[] {
       path: "/bulkhead/v1/policy/check",
       async handle(exchange) {
         const asked = await readJson(exchange, checkShape);
-        const { request } = readCreateBody(parseJson(Buffer.from(JSON.stringify(asked.create)), createShape), {});
+        const reading = readCreateBody(parseJson(Buffer.from(JSON.stringify(asked.create)), createShape), {});
+        const { request } = await settleIsolation(parts, reading, exchange);
         const judged = asked.policy === undefined ? policy.current() : parsePolicy(asked.policy.text, asked.policy.file);
         const subject = await policy.subjectOf(request);
         if (subject === undefined) throw new Failure("NOT_FOUND", `No such image: ${request.image}`);

@@ -9,7 +9,7 @@ import { FRAME_KIND } from "../../contract/frame.ts";
 import type { Attachment } from "../../contract/process.ts";
 import { RUN_UPGRADE, type RunNews, type RunWish } from "../../contract/run-protocol.ts";
 import type { Engine } from "../../engine/index.ts";
-import { readCreateRequest } from "../docker/container-create.ts";
+import { readCreateRequest, settleIsolation } from "../docker/container-create.ts";
 import type { DockerParts } from "../docker/parts.ts";
 import { readSignal } from "../docker/signal-names.ts";
 import { echoOf } from "../docker/echo.ts";
@@ -38,7 +38,7 @@ async function run(parts: DockerParts, exchange: Exchange): Promise<void> {
     throw new Failure("INVALID_SPEC", "a run needs a connection of its own", { remedy: `Send Connection: Upgrade and Upgrade: ${RUN_UPGRADE}.` });
   }
   const { engine } = parts;
-  const { request, warnings } = await readCreateRequest(exchange);
+  const { request, warnings } = await settleIsolation(parts, await readCreateRequest(exchange), exchange);
   await exchange.authorize({ request });
   const made = await engine.create(request, exchange.call);
   const connection = await hijack(exchange, { contentType: "application/vnd.bulkhead.frames", protocol: RUN_UPGRADE });

@@ -17,6 +17,8 @@ import { memoryNetworks, memoryVolumes } from "../../engine/testkit/neighbours.t
 import type { Networks } from "../../networks/index.ts";
 import type { Volumes } from "../../volumes/index.ts";
 import { createAuthorize, subjectOf } from "../../daemon/admission.ts";
+import { createAdviceSource } from "../../daemon/advice.ts";
+import { chooseForRequest } from "../../daemon/auto-isolation.ts";
 import { OPEN_POLICY, type Policy } from "../../policy/index.ts";
 import { createApi, type Api, type Authorize, type Identity } from "../index.ts";
 import { memoryAdvice } from "./memory-advice.ts";
@@ -38,6 +40,8 @@ export interface FakeDaemonOptions {
   readonly socket?: string;
   readonly authorize?: Authorize;
   readonly policy?: Policy;
+  /** The fake has machines as well; else their probe finds what is missing. */
+  readonly machines?: boolean;
   readonly identify?: (socket: Socket, door: string) => Promise<Identity>;
   readonly log?: Log;
   readonly images?: readonly string[];
@@ -52,15 +56,22 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
   const images = memoryImages(options.images);
   const volumes = memoryVolumes(root);
   const networks = listedNetworks(memoryNetworks());
+  const state = new MemoryDisk().open();
   const made = createEngine({
     drivers: [
       createFakeDriver({ host }),
-      createFakeDriver({ host, kind: "microvm", missing: { id: "kvm-boots", level: "missing", what: "no guest booted", remedy: "Enable virtualisation." } }),
+      options.machines === true
+        ? createFakeDriver({ host, kind: "microvm", traitNames: ["separate-kernel", "own-kernel"] })
+        : createFakeDriver({
+            host,
+            kind: "microvm",
+            missing: { id: "kvm-boots", level: "missing", what: "no guest booted", remedy: "Enable virtualisation." },
+          }),
     ],
     images,
     networks,
     volumes,
-    state: new MemoryDisk().open(),
+    state,
     root,
     defaultIsolation: "container",
     templates: { enabled: false },
@@ -79,6 +90,18 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     authorize:
       options.authorize ?? createAuthorize({ engine, images, policy: { current: () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
     advice: memoryAdvice(),
+    chooseIsolation: (request, identity, call) =>
+      chooseForRequest(
+        {
+          advice: createAdviceSource(engine, state),
+          images,
+          policy: { current: () => options.policy ?? OPEN_POLICY },
+          subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }),
+        },
+        request,
+        identity,
+        call,
+      ),
     policy: {
       current: () => options.policy ?? OPEN_POLICY,
       file: "/etc/bulkhead/policy.yaml",

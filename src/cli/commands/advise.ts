@@ -1,5 +1,4 @@
-import { readFileSync } from "node:fs";
-import { Failure } from "../../../sdk/src/index.ts";
+import { isRecord, readDocument } from "../advice/documents.ts";
 import { renderAdvice } from "../advice/page.ts";
 import { readRequirements, REQUIREMENT_OPTIONS } from "../advice/requirement-options.ts";
 import type { Command } from "../command.ts";
@@ -57,17 +56,6 @@ export const command: Command = {
   },
 };
 
-/** JSON is YAML. */
-async function readDocument(path: string): Promise<unknown> {
-  const { parse } = await import("../advice/yaml.ts");
-  const text = readFileSync(path === "-" ? 0 : path, "utf8");
-  try {
-    return parse(text, { maxAliasCount: 50 }) ?? {};
-  } catch (cause) {
-    throw new Failure("INVALID_SPEC", `${path} is neither JSON nor YAML: ${(cause as Error).message}`, { cause });
-  }
-}
-
 /** What the options say goes before the file, field by field. What is no object is left for the daemon to refuse by its path. */
 function over(base: unknown, options: Readonly<Record<string, unknown>>): unknown {
   if (!isRecord(base)) return base;
@@ -84,8 +72,4 @@ function trim(document: unknown): unknown {
   if (!isRecord(document) || !Array.isArray(document["series"])) return document;
   const series = document["series"].map((one: unknown) => (isRecord(one) ? { ...one, samples: undefined } : one));
   return { ...document, series, claims: undefined };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

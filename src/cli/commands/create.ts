@@ -1,3 +1,4 @@
+import { needsLabel } from "../advice/needs-label.ts";
 import type { Command } from "../command.ts";
 import { printLine, tell } from "../output.ts";
 import { withImage } from "../pull.ts";
@@ -15,7 +16,7 @@ export const command: Command = {
   completes: "images",
   run: async ({ flags, args, client }) => {
     const interactive = flags.on("interactive");
-    const document = createDocument(flags, args, { stdin: interactive, stdout: true, stderr: true });
+    const document = createDocument(flags, args, { stdin: interactive, stdout: true, stderr: true }, await needsLabel(flags));
     const platform = flags.text("platform");
     const wanted = { image: document.Image, when: flags.text("pull") ?? "missing", platform, quiet: flags.on("quiet") };
     const made = await withImage(client, wanted, () => client.workloads.create(document, { name: flags.text("name"), platform }));

@@ -1,3 +1,4 @@
+import { needsLabel } from "../advice/needs-label.ts";
 import { readFileSync } from "node:fs";
 import type { Command, OptionDefinition } from "../command.ts";
 import { clean, print, printLine, tell } from "../output.ts";
@@ -50,7 +51,7 @@ export const policyCheck: Command = {
   run: async ({ flags, args, client }) => {
     const file = flags.text("policy-file");
     const answer = await client.policy.check({
-      create: createDocument(flags, args, { stdin: false, stdout: true, stderr: true }),
+      create: createDocument(flags, args, { stdin: false, stdout: true, stderr: true }, await needsLabel(flags)),
       ...(file === undefined ? {} : { policy: { text: readText(file), file } }),
     });
     if (flags.on("json")) printLine(JSON.stringify(answer, undefined, 2));

@@ -1,3 +1,4 @@
+import { needsLabel } from "../advice/needs-label.ts";
 import { writeFileSync } from "node:fs";
 import { Failure, type Client, type CreateDocument } from "../../../sdk/src/index.ts";
 import { UsageError, type Command, type Invocation } from "../command.ts";
@@ -34,7 +35,7 @@ async function run(invocation: Invocation): Promise<number> {
   const terminal = flags.on("tty");
   const detachKeys = flags.text("detach-keys") ?? DEFAULT_DETACH_KEYS;
   parseDetachKeys(detachKeys);
-  const base = createDocument(flags, args, joined);
+  const base = createDocument(flags, args, joined, await needsLabel(flags));
   const size = terminal ? findScreenSize() : undefined;
   const document: CreateDocument = size === undefined ? base : { ...base, HostConfig: { ...base.HostConfig, ConsoleSize: [size.rows, size.columns] } };
   requireTerminalInput(terminal, joined.stdin);

@@ -16,7 +16,8 @@ export interface Joined {
   readonly stderr: boolean;
 }
 
-export function createDocument(flags: Flags, args: readonly string[], joined: Joined): CreateDocument {
+/** `needs` are labels that say what the workload needs of its boundary: they leave the choice to advice, unless a boundary was named. */
+export function createDocument(flags: Flags, args: readonly string[], joined: Joined, needs: Readonly<Record<string, string>> = {}): CreateDocument {
   const [image = "", ...command] = args;
   if (flags.on("rm") && flags.given("restart") && parseRestart(flags.text("restart") ?? "").Name !== "no")
     throw new UsageError("--rm and --restart cannot both be given");
@@ -26,7 +27,7 @@ export function createDocument(flags: Flags, args: readonly string[], joined: Jo
   const entrypoint = flags.text("entrypoint");
   const health = parseHealth(flags);
   const tmpfs = Object.fromEntries(flags.list("tmpfs").map(parseTmpfs));
-  const labels = { ...fileLabels(flags), ...parsePairs(flags.list("label"), "--label") };
+  const labels = { ...fileLabels(flags), ...parsePairs(flags.list("label"), "--label"), ...needs };
   const anonymous = volumes.flatMap((volume) => ("anonymous" in volume ? [volume.anonymous] : []));
   return present({
     Image: image,
@@ -58,7 +59,8 @@ export function createDocument(flags: Flags, args: readonly string[], joined: Jo
 }
 
 function hostConfig(flags: Flags, parsed: Pick<HostConfig, "Binds" | "Tmpfs" | "PortBindings">): HostConfig {
-  const isolation = flags.text("isolation");
+  const needs = flags.given("trust") || flags.given("requirements");
+  const isolation = flags.text("isolation") ?? (needs && !flags.given("runtime") ? "auto" : undefined);
   const bytes = (name: string): number | undefined => (flags.given(name) ? parseBytes(flags.text(name) ?? "", `--${name}`) : undefined);
   const cpus = flags.text("cpus");
   const swap = flags.text("memory-swap");

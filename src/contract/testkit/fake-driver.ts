@@ -20,6 +20,8 @@ export interface FakeDriverOptions {
   readonly kind?: BoundaryKind;
   readonly facets?: readonly FacetName[];
   readonly traits?: Partial<BoundaryTraits>;
+  /** Names of traits that its identity carries beside `fake`. */
+  readonly traitNames?: readonly string[];
   /** Makes the probe say that this host lacks the boundary. */
   readonly missing?: Finding;
   readonly kernel?: string;
@@ -34,7 +36,7 @@ const TRAITS: BoundaryTraits = { kernel: "host", hardwareEnforced: false, rootFo
 
 export function createFakeDriver(options: FakeDriverOptions): FakeDriver {
   const { host, kind = "container", facets = FAKE_FACETS } = options;
-  const identity: BoundaryIdentity = { kind, engine: "fake", version: "1.0", emulated: false, traits: ["fake"] };
+  const identity: BoundaryIdentity = { kind, engine: "fake", version: "1.0", emulated: false, traits: ["fake", ...(options.traitNames ?? [])] };
   let dead = false;
   const never = new Promise<never>(() => {});
 

@@ -1,0 +1,15 @@
+/** What `run --trust` and `run --requirements` say travels as a label, which the stock client can set as well. */
+
+import type { Flags } from "../flags.ts";
+import { isRecord, readDocument } from "./documents.ts";
+
+const LABEL = "dev.bulkhead.requirements";
+
+/** Labels to add; none where neither option was given. */
+export async function needsLabel(flags: Flags): Promise<Readonly<Record<string, string>>> {
+  const file = flags.text("requirements");
+  const trust = flags.text("trust");
+  if (file === undefined && trust === undefined) return {};
+  const document = file === undefined ? {} : await readDocument(file);
+  return { [LABEL]: JSON.stringify(isRecord(document) && trust !== undefined ? { ...document, trust } : document) };
+}

@@ -1,0 +1,78 @@
+/**
+ * `--isolation auto`: the boundary chosen by advice for just this workload, and never one that the operator's policy would refuse. What the
+ * workload needs is read from its request, from its label or its image's, in that order of force.
+ */
+
+import { advise, merge, parseRequirements, requirementsOfImage, REQUIREMENTS_LABEL, type Requirements } from "../advisor/index.ts";
+import type { AdviceSource, ChosenIsolation, Identity } from "../api/index.ts";
+import type { Call } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
+import type { WorkloadRequest } from "../engine/index.ts";
+import { judge, type PolicySubject, type Policy } from "../policy/index.ts";
+import type { Images } from "../images/index.ts";
+
+export interface AutoParts {
+  readonly advice: AdviceSource;
+  readonly images: Images;
+  readonly policy: { current(): Policy };
+  readonly subjectOf: (request: WorkloadRequest) => Promise<PolicySubject | undefined>;
+}
+
+/** Rejects UNAVAILABLE where nothing here can meet the needs, DENIED_BY_POLICY where what could is refused. */
+export async function chooseForRequest(parts: AutoParts, request: WorkloadRequest, identity: Identity, call: Call): Promise<ChosenIsolation> {
+  const host = await parts.advice.describeHost(call);
+  const { configuration } = parts.images.get(request.image);
+  const requirements = merge(merge(requirementsOfImage(configuration, host), ofLabel(request)), ofRequest(request));
+  const measurements = parts.advice.readMeasurements();
+  const policy = parts.policy.current();
+  const advice = advise({
+    requirements,
+    host: { ...host, allowEmulated: policy.allowEmulated === true },
+    ...(measurements === undefined ? {} : { measurements }),
+  });
+  if (advice.ranking.length === 0)
+    throw new Failure("UNAVAILABLE", advice.reason, { remedy: "name a boundary with --isolation if you know better, or see `bulkhead advise`" });
+  const refusals: string[] = [];
+  for (const { boundary } of advice.ranking) {
+    const subject = await parts.subjectOf({ ...request, isolation: boundary });
+    const violations = subject === undefined ? [] : judge(policy, identity, subject);
+    if (violations.length === 0)
+      return {
+        isolation: boundary,
+        because: boundary === advice.recommendation?.boundary ? advice.reason : `the operator's policy refuses ${refusals.join("; ")}`,
+      };
+    refusals.push(`${boundary} (${violations[0]?.what ?? ""})`);
+  }
+  throw new Failure("DENIED_BY_POLICY", `the operator's policy refuses every boundary that would do: ${refusals.join("; ")}`, {
+    remedy: "see `bulkhead policy check`",
+  });
+}
+
+function ofLabel({ labels }: WorkloadRequest): Requirements {
+  const label = Object.hasOwn(labels, REQUIREMENTS_LABEL) ? labels[REQUIREMENTS_LABEL] : undefined;
+  if (label === undefined) return {};
+  let document: unknown;
+  try {
+    document = JSON.parse(label);
+  } catch (cause) {
+    throw new Failure("INVALID_SPEC", `the label ${REQUIREMENTS_LABEL} is not JSON: ${(cause as Error).message}`, { cause });
+  }
+  return parseRequirements(document);
+}
+
+/** What the request itself asks for: it is a fact, and goes before what anybody wrote about it. */
+function ofRequest({ limits, security, network, mounts }: WorkloadRequest): Requirements {
+  const privileges = [
+    ...(security.privileged ? ["privileged"] : []),
+    ...security.capabilitiesAdd.map((name) => (/^CAP_/i.test(name) ? name : `CAP_${name}`)),
+    ...security.hostNamespaces.map((namespace) => `host-${namespace}`),
+    ...(network === "host" ? ["host-network"] : []),
+    ...security.devices.map(({ hostPath }) => `device:${hostPath}`),
+    ...mounts.flatMap((mount) => (mount.kind === "bind" ? [mount.source.endsWith("docker.sock") ? "docker.sock" : `host-path:${mount.source}`] : [])),
+  ];
+  const size = {
+    ...(limits.memoryBytes === undefined || limits.memoryBytes <= 0 ? {} : { memoryBytes: limits.memoryBytes }),
+    ...(limits.cpus === undefined || limits.cpus <= 0 ? {} : { cpus: limits.cpus }),
+  };
+  return { ...(privileges.length === 0 ? {} : { privileges }), ...(Object.keys(size).length === 0 ? {} : { size }) };
+}
