@@ -118,6 +118,12 @@ function buildNative(): void {
   }
 }
 
+/** The wasm runner is not among them: it takes minutes and has a cache of its own (scripts/wasm-runner.sh). */
+function nativeSources(): readonly string[] {
+  const parts = readdirSync(join(root, "native")).filter((name) => name !== "wasm" && name !== "target");
+  return parts.sort().map((name) => join("native", name));
+}
+
 function nativeOutputs(): readonly string[] {
   const list = join(dist, ".stamps-native");
   if (!existsSync(list)) return [];
@@ -131,7 +137,7 @@ try {
   mkdirSync(dist, { recursive: true });
   if (everything || asked.has("--js")) await buildScripts();
   if (everything || asked.has("--native")) {
-    if (existsSync(join(root, "native/Cargo.toml"))) await target("native", hashOf(["native"], process.arch), nativeOutputs, buildNative);
+    if (existsSync(join(root, "native/Cargo.toml"))) await target("native", hashOf(nativeSources(), process.arch), nativeOutputs, buildNative);
     else say("native programs skipped: native/Cargo.toml is not there");
   }
 } catch (thrown) {

@@ -41,7 +41,7 @@ if ! have cargo || ! cargo --version >/dev/null 2>&1; then
   install_packages "building" rustc-web cargo-web || install_packages "building" rustc cargo || die "no Rust compiler can be had" "install Rust 1.85 or newer and run this again"
 fi
 if [ -n "$tests" ]; then
-  install_packages "tests" docker-registry skopeo debootstrap iproute2 iptables openssl zstd qemu-utils tmux zsh fish || warn "some tests will say what they lack"
+  install_packages "tests" docker-registry skopeo clang lld wasi-libc libclang-rt-dev-wasm32 debootstrap iproute2 iptables openssl zstd qemu-utils tmux zsh fish || warn "some tests will say what they lack"
 fi
 
 # --- Node and its packages -----------------------------------------------------------------------
@@ -75,6 +75,14 @@ fi
 if [ "$(id -u)" = 0 ] && [ -x dist/native/bulkhead-launcher ]; then
   dist/native/bulkhead-launcher --orphans --teardown >"$setup_log" 2>&1 || true
   [ -s "$setup_log" ] && note "took away what roots that are no more had left on this host: $(cut -d: -f1 "$setup_log" | tr '\n' ' ')"
+fi
+
+# --- the wasm runner -----------------------------------------------------------------------------
+# Its engine wants a newer compiler than everything else here. It is built behind what follows, and found once it is there.
+if cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[2] >= 95) }'; then
+  sh scripts/wasm-runner.sh --background || warn "the wasm runner cannot be built: the wasm boundary will be missing"
+else
+  note "Rust 1.95 or newer is not here: the wasm boundary will be missing"
 fi
 
 rm -f "$setup_log"

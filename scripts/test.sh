@@ -21,6 +21,9 @@ step "Native unit tests"
 grep -q '^test result' "$results/cargo.txt" || failed=1
 grep -qE '^test result: FAILED|^error' "$results/cargo.txt" && failed=1
 
+step "The wasm runner (compiled behind the unit tests)"
+sh scripts/wasm-runner.sh || warn "no wasm runner: the tests of that boundary say so"
+
 if [ "$(id -u)" = 0 ]; then
   step "Integration: real engines, real registries, real clients"
   vitest run --reporter=default --reporter=json --outputFile.json="$results/vitest.json" || failed=1

@@ -13,7 +13,11 @@ import type { GoalResult } from "./goal.ts";
 import { measureGvisorGoals } from "./gvisor-goals.ts";
 import { measureMachineGoals } from "./machine-goals.ts";
 import { measureVersion } from "./version-goal.ts";
+import { measureWasm } from "./wasm-goals.ts";
 import { reasonOf } from "../reason.ts";
+
+/** Beside the bundled program, or in a checkout. */
+const NATIVE_FOLDERS = [join(import.meta.dirname, "native"), join(import.meta.dirname, "../../dist/native"), "/usr/lib/bulkhead"];
 
 export async function checkGoals(context: CompareContext): Promise<GoalResult[]> {
   const { client, options, signal, progress } = context;
@@ -67,6 +71,10 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
         rounds: Math.min(rounds, 15),
         signal,
       });
+    });
+    await part("wasm", ["wasm-warm", "wasm-cold", "wasm-memory"], () => {
+      const launchers = NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher"));
+      return measureWasm({ launchers, rounds, instances: options.quick ? 500 : 5000, signal });
     });
     return results;
   } finally {

@@ -25,7 +25,7 @@ export interface LaunchPlan {
   readonly allDevices: boolean;
   readonly network: NetworkSpec;
   readonly main: MainStdio;
-  readonly engine: OciEngine | MachineEngine;
+  readonly engine: OciEngine | MachineEngine | WasmEngine;
 }
 
 /** How the main process's stdio is wired. The rest of the process lies in the engine's part. */
@@ -81,6 +81,29 @@ export interface MachineEngine {
    * are only read: the monitor gets a sealed copy of the memory, so that no machine can change what the next one begins from.
    */
   readonly template?: { readonly mode: "save" | "resume"; readonly memory: string; readonly memoryBytes: number; readonly state: string };
+}
+
+/**
+ * An instance in the wasm runner of its domain. It has no supervisor of the launcher's own: the runner, one confined process for a
+ * domain, is started where none is, and supervises its instances itself. Exit record and log lie directly in the workload's directory.
+ */
+export interface WasmEngine {
+  readonly kind: "wasm";
+  /** Names the runner: 1 to 32 small letters and digits. */
+  readonly domain: string;
+  /** The runner's own user and group. */
+  readonly uid: number;
+  readonly gid: number;
+  /** What `compileModule` wrote. */
+  readonly module: string;
+  readonly arguments: readonly string[];
+  readonly environment: readonly string[];
+  readonly workingDirectory: string;
+  /** Absent: the instance has no files but what is mounted. */
+  readonly root?: OciEngine["root"];
+  readonly mounts: readonly MountSpec[];
+  /** Most seconds of processor time; 0: no limit. */
+  readonly cpuSeconds: number;
 }
 
 export interface GuestConfiguration {

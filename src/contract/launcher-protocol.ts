@@ -45,6 +45,12 @@ export interface LauncherVerbs {
   /** An unpacked layer as an erofs image at `file` (whiteouts and opaque directories kept). Appears only when whole. */
   layerImage: { ask: { directory: string; file: string }; ok: { bytes: number } };
 
+  /**
+   * Checks and compiles a wasm module or component in a confined child, for the runner of this release; `file` appears only when whole.
+   * COMMAND_NOT_EXECUTABLE says what is wrong with the module.
+   */
+  compileModule: { ask: { module: string; file: string }; ok: { bytes: number } };
+
   /** Makes the bridge, its address, forwarding, NAT and filter rules, or finds them as they should be. */
   bridgeEnsure: { ask: { bridge: string; address: string; prefixLength: number; mtu: number; masquerade: boolean }; ok: Record<never, never> };
   bridgeRemove: { ask: { bridge: string }; ok: Record<never, never> };
@@ -100,7 +106,7 @@ export const PROBES = [
   "orphans",
   "loop-free-erofs",
 ] as const;
-export const PROGRAMS = ["crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;
+export const PROGRAMS = ["bulkhead-wasm", "crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"] as const;
 
 export interface LauncherHello {
   /** The version that both ends speak from now on: `protocol-version.ts`. */

@@ -14,6 +14,13 @@ export type RootSource =
       readonly extents: readonly string[];
       /** Where each layer lies on the drive, uppermost first; offsets and lengths in bytes, multiples of 512. */
       readonly layers: readonly { readonly offsetBytes: number; readonly lengthBytes: number }[];
+    }
+  | {
+      readonly form: "module";
+      /** Uppermost layer first; none where the image is a module and nothing else. */
+      readonly layers: readonly string[];
+      /** The module that the image is; absent where the command names one in the layers. */
+      readonly file?: string;
     };
 
 export type MountSpec =
@@ -118,6 +125,8 @@ export interface SecuritySpec {
 export interface SandboxSpec {
   /** 64 hexadecimal digits; unique within this daemon's root. */
   readonly workload: string;
+  /** Who may share a process with it, where a boundary lets workloads share one; absent: nobody. Workloads of two domains never do. */
+  readonly domain?: string;
   readonly root: RootSource;
   readonly hostname: string;
   readonly domainName?: string;

@@ -15,6 +15,7 @@ import type { BoundaryDriver, Finding } from "../contract/driver.ts";
 import { createContainerDriver } from "../drivers/container/driver.ts";
 import { createGvisorDriver } from "../drivers/gvisor/driver.ts";
 import { createMicrovmDriver } from "../drivers/microvm/driver.ts";
+import { createWasmDriver } from "../drivers/wasm/driver.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/index.ts";
 import { LauncherClient } from "../host/launcher-client.ts";
@@ -171,6 +172,7 @@ function createDrivers(configuration: Configuration, places: Places, launcher: L
   const shared = { launcher, root: places.root, sockets: places.sockets };
   const guestPrograms = [...NATIVE_FOLDERS, "/usr/lib/bulkhead"].map((folder) => join(folder, "bulkhead-guest"));
   return [
+    createWasmDriver(shared),
     createContainerDriver(shared),
     createGvisorDriver({ ...shared, ...configuration.gvisor }),
     createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine }),

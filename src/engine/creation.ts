@@ -24,7 +24,7 @@ import type { Raising } from "./raising.ts";
 import type { WorkloadRecord } from "./record.ts";
 import { buildSecurity } from "./security.ts";
 import { parseSignal } from "./signals.ts";
-import { checkPlatform, checkRequest, checkTraits } from "./validation.ts";
+import { checkPlatform, checkRequest, checkTraits, fitToTraits } from "./validation.ts";
 
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", arm64: "arm64", riscv64: "riscv64" };
 
@@ -46,14 +46,15 @@ export class Creation {
     this.defaultIsolation = parts.defaultIsolation;
   }
 
-  async create(request: WorkloadRequest, call: Call): Promise<Created> {
+  async create(asked: WorkloadRequest, call: Call): Promise<Created> {
     const { context } = this;
+    const driver = getDriver(context, asked.isolation ?? this.defaultIsolation);
+    const request = fitToTraits(asked, driver.traits);
     if (request.name !== undefined) context.roster.checkFree(checkName(request.name));
     checkRequest(request);
     checkCapacity(request.limits, context.capacity);
     buildSecurity(request.security);
     const image = context.images.get(request.image);
-    const driver = getDriver(context, request.isolation ?? this.defaultIsolation);
     checkTraits(request, driver.kind, driver.traits);
     checkKernelParameters(request, driver.traits);
     if (driver.traits.kernel === "host") checkHostKernel(request, context.capacity);

@@ -37,6 +37,8 @@ export interface WorkloadRequest {
   readonly mounts: readonly MountRequest[];
   /** `none`, `host`, `bridge`, or a network's name. */
   readonly network: string;
+  /** The caller named no network: a boundary that has none may leave it out. */
+  readonly networkByDefault?: true;
   readonly ports: readonly PortRequest[];
   /** Publish every exposed port on a free port of the host. */
   readonly publishAll: boolean;
@@ -60,6 +62,8 @@ export interface WorkloadRequest {
   readonly stopTimeoutSeconds?: number;
   readonly log: { readonly driver: "json-file" | "none"; readonly maxBytes?: number; readonly maxFiles?: number };
   readonly healthCheck?: HealthCheck;
+  /** Who asks, for boundaries in which workloads may share a process: theirs share one with nobody else's. */
+  readonly domain?: string;
   /** The adapter's own memory of what was asked, given back unchanged in the view. Plain JSON. */
   readonly adapter?: unknown;
 }

@@ -18,6 +18,7 @@ export function buildSandboxSpec(record: WorkloadRecord, reservations: Reservati
   const { request } = record;
   return {
     workload: record.id,
+    ...(request.domain === undefined ? {} : { domain: request.domain }),
     root: reservations.root,
     hostname: record.hostname,
     ...(request.domainName === undefined ? {} : { domainName: request.domainName }),

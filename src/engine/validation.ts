@@ -137,8 +137,27 @@ export function checkTraits(request: WorkloadRequest, kind: BoundaryKind, traits
     cannot(`${kind} has a network of its own and cannot use the host's`, "Use the bridge network and publish ports.");
   if (traits.hostPaths === "none" && request.mounts.some(({ kind: mount }) => mount !== "tmpfs"))
     cannot(`${kind} cannot show directories of the host`, "Copy the files into the image, or choose another boundary.");
+  if (traits.kernel === "none") checkWithoutKernel(request, cannot);
   if (traits.kernel === "own" && request.security.hostNamespaces.length > 0)
     cannot(`${kind} has a kernel of its own and cannot join the host's ${request.security.hostNamespaces.join(", ")} namespace`, "Leave the option out.");
+}
+
+/** Where there is no kernel there is nothing that could be networked, traced or shared with the host. */
+function checkWithoutKernel(request: WorkloadRequest, cannot: (what: string, remedy: string) => void): void {
+  const container = "Leave the option out, or choose the boundary container.";
+  if (request.network !== "none") cannot(`a workload without a kernel has no network, and ${quote(request.network)} was asked for`, "Leave --network out.");
+  if (request.ports.length > 0 || request.publishAll) cannot("a workload without a kernel has no network, and no port of it can be published", container);
+  if (request.terminal) cannot("a workload without a kernel has no terminal", "Leave --tty out.");
+  if (request.init) cannot("a workload without a kernel has no processes, and no init", container);
+  if (request.healthCheck !== undefined) cannot("a health check is a second process, which a workload without a kernel cannot have", container);
+  const { privileged, hostNamespaces, devices, capabilitiesAdd } = request.security;
+  if (privileged || hostNamespaces.length > 0 || devices.length > 0 || capabilitiesAdd.length > 0)
+    cannot("a workload without a kernel has no privileges, namespaces or devices to be given", container);
+}
+
+/** What is asked of this boundary, once what nobody asked for is left out. */
+export function fitToTraits(request: WorkloadRequest, traits: BoundaryTraits): WorkloadRequest {
+  return traits.kernel === "none" && request.networkByDefault === true ? { ...request, network: "none" } : request;
 }
 
 /** The image was made for a machine that this boundary can be. */
@@ -152,6 +171,6 @@ export function checkPlatform(request: WorkloadRequest, image: ImageConfiguratio
         remedy: `Pull it for that platform, or leave --platform out.`,
       },
     );
-  const matches = image.architecture === "" || image.architecture === architecture;
+  const matches = image.architecture === "" || image.architecture.startsWith("wasm") || image.architecture === architecture;
   return matches ? [] : [`The requested image's platform (${own}) does not match the detected host platform (linux/${architecture})`];
 }

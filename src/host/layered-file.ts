@@ -18,11 +18,27 @@ export interface LayeredFile {
 
 /** The file's text, or undefined where there is none, it is no regular file, or it is longer than `maxBytes`. Layers uppermost first. */
 export function findLayeredFile(layers: readonly string[], path: string, maxBytes: number): LayeredFile | undefined {
+  return find(layers, path, ({ at, size }, layer) => (size > maxBytes ? undefined : { text: readHeld(at, maxBytes), layer }));
+}
+
+/** Where the file lies on the host, by a path without links; undefined where there is none or it is no regular file. Layers uppermost first. */
+export function findLayeredPath(layers: readonly string[], path: string): string | undefined {
+  return find(layers, path, ({ parts }, layer) => [layers[layer], ...parts].join("/"));
+}
+
+/** A regular file that is held open: what was looked at is what is read. */
+interface Held {
+  readonly at: string;
+  readonly size: number;
+  readonly parts: readonly string[];
+}
+
+function find<T>(layers: readonly string[], path: string, take: (held: Held, layer: number) => T | undefined): T | undefined {
   let wanted = path;
   for (let links = 0; links <= MAX_LINKS; links++) {
     const parts = normalize(wanted);
-    const found = lookUp(layers, parts, maxBytes);
-    if (found === undefined || "text" in found) return found;
+    const found = lookUp(layers, parts, take);
+    if (found === undefined || "taken" in found) return found?.taken;
     // A link at `depth`: its target replaces that part, relative to the directory it lies in, never leaving the root.
     const before = found.target.startsWith("/") ? [] : parts.slice(0, found.depth);
     wanted = [...before, found.target, ...parts.slice(found.depth + 1)].join("/");
@@ -39,22 +55,19 @@ function normalize(path: string): string[] {
   return parts;
 }
 
-type Found = LayeredFile | { readonly target: string; readonly depth: number };
+type Found<T> = { readonly taken: T | undefined } | { readonly target: string; readonly depth: number };
 
-function lookUp(layers: readonly string[], parts: readonly string[], maxBytes: number): Found | undefined {
+function lookUp<T>(layers: readonly string[], parts: readonly string[], take: (held: Held, layer: number) => T | undefined): Found<T> | undefined {
   for (const [index, layer] of layers.entries()) {
-    const found = lookInLayer(layer, parts, maxBytes);
+    const found = lookInLayer(layer, parts, (held) => take(held, index));
     if (found === "hidden") return undefined;
-    if (found === "absent") continue;
-    return typeof found === "string" ? undefined : "text" in found ? { text: found.text, layer: index } : found;
+    if (found !== "absent") return found;
   }
   return undefined;
 }
 
-type FoundInLayer = "absent" | "hidden" | { readonly text: string } | { readonly target: string; readonly depth: number };
-
 /** Walks by descriptors (`/proc/self/fd`), so that a workload that swaps directories for links meanwhile gains nothing. */
-function lookInLayer(layer: string, parts: readonly string[], maxBytes: number): FoundInLayer {
+function lookInLayer<T>(layer: string, parts: readonly string[], take: (held: Held) => T | undefined): "absent" | "hidden" | Found<T> {
   const held: number[] = [];
   try {
     let at = layer;
@@ -72,9 +85,9 @@ function lookInLayer(layer: string, parts: readonly string[], maxBytes: number):
       if (status.isSymbolicLink()) return { target: readlinkSync(name), depth };
       if (depth < parts.length - 1) {
         if (!status.isDirectory()) return "hidden"; // a whiteout (device 0/0), or a file in a directory's place
-      } else if (!status.isFile() || status.size > maxBytes) return "hidden";
+      } else if (status.isFile()) return { taken: take({ at, size: status.size, parts }) };
     }
-    return held.length === 0 ? "hidden" : { text: readHeld(at, maxBytes) };
+    return "hidden";
   } finally {
     for (const descriptor of held) closeSync(descriptor);
   }

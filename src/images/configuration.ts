@@ -4,6 +4,7 @@ import { Failure } from "../contract/failure.ts";
 import { parseDigest } from "./digest.ts";
 import { asFields, asList, asSet, asStrings, type Fields, optionalNumber, optionalString } from "./document.ts";
 import type { ImageConfiguration } from "./index.ts";
+import { isModuleConfiguration, MODULE_COMMAND } from "./wasm-artifact.ts";
 
 export interface HistoryEntry {
   readonly created?: string;
@@ -23,6 +24,7 @@ const NEVER = "0001-01-01T00:00:00Z";
 
 /** Rejects CORRUPT_DATA where a field is not what the specification says, and UNSUPPORTED where it is not a container's. */
 export function readConfiguration(document: Fields): ConfigurationDocument {
+  if (isModuleConfiguration(document)) return readModuleConfiguration(document);
   const rootfs = asFields(document.rootfs ?? {}, "the configuration's rootfs");
   if (rootfs.type !== "layers") {
     throw new Failure("UNSUPPORTED", `the image's root filesystem is ${JSON.stringify(rootfs.type)?.slice(0, 60)}, not of layers`, {
@@ -34,6 +36,17 @@ export function readConfiguration(document: Fields): ConfigurationDocument {
     createdAt: optionalString(document.created, "created") ?? NEVER,
     diffIds: asList(rootfs.diff_ids, "diff_ids").map((id) => parseDigest(id, "a layer of the configuration")),
     history: asList(document.history, "history").map(readHistory),
+  };
+}
+
+/** CNCF's artifact layout: the configuration says of the module what it is, and nothing of how to run it. */
+function readModuleConfiguration(document: Fields): ConfigurationDocument {
+  const digests = asList(document.layerDigests, "layerDigests").map((id) => parseDigest(id, "a layer of the configuration"));
+  return {
+    configuration: { ...readRunPart(document), entrypoint: [MODULE_COMMAND] },
+    createdAt: optionalString(document.created, "created") ?? NEVER,
+    diffIds: digests,
+    history: [],
   };
 }
 

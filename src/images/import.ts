@@ -12,6 +12,7 @@ import { MEDIA, writeManifest } from "./manifest.ts";
 import { parsePlatform } from "./platform.ts";
 import type { ImageRecord } from "./records.ts";
 import { parseReference, tagKey } from "./reference.ts";
+import { isModule, MODULE_MEDIA, writeModuleConfiguration } from "./wasm-artifact.ts";
 
 export interface ImportOptions {
   readonly reference?: string;
@@ -31,12 +32,32 @@ export async function importArchive(store: Store, archive: AsyncIterable<Uint8Ar
   const platform = parsePlatform(options.platform);
   using leases = new LeaseBundle(store.leases);
   const layer = await takeArchive(store.blobs, archive, leases, call);
+  if (await startsAsModule(store.blobs, layer.digest)) return await importModule(store, layer, { tags, leases, createdAt: options.createdAt }, call);
   const { diffId, mediaType } = await identify(store.blobs, layer.digest);
   const history = { created: options.createdAt, created_by: "bulkhead import", comment: options.message ?? "Imported from -" };
   const document = { created: options.createdAt, ...platform, config, rootfs: { type: "layers", diff_ids: [diffId] }, history: [history] };
   const configuration = await store.blobs.put(Buffer.from(JSON.stringify(document)), leases);
   const manifest = await store.blobs.put(writeManifest({ mediaType: MEDIA.configuration, ...configuration }, [{ mediaType, ...layer }]), leases);
   return await takeIn(store, { manifest: manifest.digest, tags, digests: [], unpromised: true }, { leases, progress: silent }, call);
+}
+
+async function startsAsModule(blobs: Blobs, digest: string): Promise<boolean> {
+  for await (const piece of blobs.read(digest)) return isModule(piece);
+  return false;
+}
+
+/** A bare module becomes the artifact that a registry would have carried it in. */
+async function importModule(
+  store: Store,
+  module: Written,
+  given: { readonly tags: readonly string[]; readonly leases: LeaseBundle; readonly createdAt: string },
+  call: Call,
+): Promise<ImageRecord> {
+  const document = writeModuleConfiguration(module.digest, given.createdAt);
+  const configuration = await store.blobs.put(Buffer.from(JSON.stringify(document)), given.leases);
+  const parts = writeManifest({ mediaType: MODULE_MEDIA.configuration, ...configuration }, [{ mediaType: MODULE_MEDIA.module, ...module }]);
+  const manifest = await store.blobs.put(parts, given.leases);
+  return await takeIn(store, { manifest: manifest.digest, tags: given.tags, digests: [] }, { leases: given.leases, progress: silent }, call);
 }
 
 async function takeArchive(blobs: Blobs, archive: AsyncIterable<Uint8Array>, leases: LeaseBundle, call: Call): Promise<Written> {

@@ -14,6 +14,7 @@ import type { Layers } from "./layers.ts";
 import type { LeaseBundle, Leases } from "./leases.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
 import type { ImageRecord, Records } from "./records.ts";
+import { isModuleType } from "./wasm-artifact.ts";
 
 /** What the ways into and out of the store work on. */
 export interface Store {
@@ -54,6 +55,7 @@ export async function takeIn(
   if (diffIds.length !== manifest.layers.length) {
     throw new Failure("CORRUPT_DATA", `the image's configuration names ${diffIds.length} layers and its manifest ${manifest.layers.length}`);
   }
+  if (manifest.layers.some(({ mediaType }) => isModuleType(mediaType))) return takeInModule(store, arrival, manifest);
   const layers = manifest.layers.map(({ digest, mediaType, sizeBytes }, index) => ({ digest, mediaType, sizeBytes, diffId: diffIds[index] as string }));
   for (const { diffId } of layers) options.leases.add(diffId);
   const sources = layers.map(({ digest, diffId, sizeBytes }) => ({
@@ -72,6 +74,20 @@ export async function takeIn(
   for (const source of sources) options.progress({ layer: source.shown, status: "Pull complete" });
   return store.records.put(
     { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys, digests: arrival.digests },
+    arrival.tags,
+  );
+}
+
+/** A wasm artifact: its one layer is the module itself, and stays a blob. */
+function takeInModule(store: Store, arrival: Arrival, manifest: Manifest & { readonly kind: "image" }): ImageRecord {
+  const [module, second] = manifest.layers;
+  if (module === undefined || second !== undefined) {
+    throw new Failure("UNSUPPORTED", `the wasm artifact has ${manifest.layers.length} layers`, { remedy: "link the modules into one component" });
+  }
+  const { digest, mediaType, sizeBytes } = module;
+  const layers = [{ digest, mediaType, sizeBytes, diffId: digest }];
+  return store.records.put(
+    { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys: [], digests: arrival.digests },
     arrival.tags,
   );
 }

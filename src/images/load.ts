@@ -13,7 +13,7 @@ import { asFields, asShortList, asStrings, optionalString, parseDocument, parseJ
 import { type Arrival, type Progress, type Store, takeIn } from "./intake.ts";
 import { LeaseBundle } from "./leases.ts";
 import { type Descriptor, MEDIA, parseManifest, readDescriptor, writeManifest } from "./manifest.ts";
-import { HOST_PLATFORM, platformText, selectPlatform } from "./platform.ts";
+import { HOST_PLATFORM, platformText, selectForHost } from "./platform.ts";
 import { parseReference, tagKey } from "./reference.ts";
 import type { ImageRecord } from "./records.ts";
 
@@ -107,7 +107,7 @@ async function findImage(files: ArchiveFiles, { digest, mediaType }: Descriptor,
   if (digestOf(bytes) !== digest) throw new Failure("CORRUPT_DATA", `the archive's manifest ${digest} has another digest`);
   const manifest = parseManifest(bytes, mediaType);
   if (manifest.kind === "image") return { manifest: digest, configuration: manifest.configuration.digest };
-  const chosen = selectPlatform(manifest.manifests, HOST_PLATFORM) ?? (manifest.manifests.length === 1 ? manifest.manifests[0] : undefined);
+  const chosen = selectForHost(manifest.manifests) ?? (manifest.manifests.length === 1 ? manifest.manifests[0] : undefined);
   return chosen === undefined ? undefined : await findImage(files, chosen, depth + 1);
 }
 

@@ -17,7 +17,7 @@ test("docker's layers and compressed ones are layers; other artifacts are refuse
   });
   for (const type of ["application/vnd.docker.image.rootfs.diff.tar.gzip", `${MEDIA.layer}+zstd`, `${MEDIA.layer}+gzip`])
     expect(parse(layered(type)).kind).toBe("image");
-  expect(() => parse(layered("application/wasm"))).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
+  expect(() => parse(layered("application/javascript"))).toThrow(expect.objectContaining({ code: "UNSUPPORTED" }));
 });
 
 test.each([

@@ -37,6 +37,20 @@ export function platformText({ os, architecture, variant }: Platform): string {
   return [os, architecture, ...(variant === undefined ? [] : [variant])].join("/");
 }
 
+/** Platforms that no processor has: what runs there is WebAssembly. In the order of preference. */
+const MODULE_SYSTEMS = ["wasip2", "wasip1", "wasi"];
+
+export function isModulePlatform({ os, architecture }: Platform): boolean {
+  return architecture.startsWith("wasm") || MODULE_SYSTEMS.includes(os);
+}
+
+/** The best of the candidates for this host: one for its own processor, else a module, which any processor runs. */
+export function selectForHost<T extends { readonly platform?: Platform }>(candidates: readonly T[]): T | undefined {
+  const rank = ({ platform }: T) => MODULE_SYSTEMS.indexOf(platform?.os ?? "");
+  const modules = candidates.filter(({ platform }) => platform !== undefined && isModulePlatform(platform));
+  return selectPlatform(candidates, HOST_PLATFORM) ?? modules.toSorted((a, b) => rank(a) - rank(b))[0];
+}
+
 /** arm64 means v8 where nothing is said, and arm means v7. */
 function variantOf({ architecture, variant }: Platform): string {
   return variant ?? (architecture === "arm64" ? "v8" : architecture === "arm" ? "v7" : "");

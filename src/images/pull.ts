@@ -7,7 +7,7 @@ import type { RegistryCredentials } from "./index.ts";
 import { type Progress, type Store, shortId, takeIn } from "./intake.ts";
 import { LeaseBundle } from "./leases.ts";
 import { type Descriptor, MAX_MANIFEST_BYTES, type Manifest, MEDIA, parseManifest } from "./manifest.ts";
-import { parsePlatform, type Platform, platformText, selectPlatform } from "./platform.ts";
+import { parsePlatform, platformText, selectForHost, selectPlatform } from "./platform.ts";
 import type { ImageRecord } from "./records.ts";
 import { familiar, parseReference, repositoryOf, tagKey, withDefaultTag } from "./reference.ts";
 import { readBody } from "./registry/body.ts";
@@ -27,12 +27,12 @@ export interface PullOptions {
 
 export async function pullImage(store: Store, text: string, options: PullOptions, call: Call): Promise<ImageRecord> {
   const reference = withDefaultTag(parseReference(text));
-  const platform = parsePlatform(options.platform);
+  parsePlatform(options.platform); // a wrong one is refused before the registry is asked
   const wanted = reference.digest ?? reference.tag ?? "latest";
   await using session = await Session.open(reference, { settings: options.settings, credentials: options.credentials, actions: "pull" }, call);
   options.progress({ status: `Pulling from ${familiar({ domain: reference.domain, path: reference.path })}` });
   const top = await fetchManifest(session, wanted);
-  const chosen = top.manifest.kind === "image" ? top : await fetchManifest(session, choose(top.manifest, platform, text).digest);
+  const chosen = top.manifest.kind === "image" ? top : await fetchManifest(session, choose(top.manifest, options.platform, text).digest);
   if (chosen.manifest.kind !== "image") throw new Failure("UNSUPPORTED", `${text.slice(0, 200)} is an index of indexes`);
   using leases = new LeaseBundle(store.leases);
   const { configuration, layers } = chosen.manifest;
@@ -71,8 +71,10 @@ async function fetchManifest(session: Session, wanted: string): Promise<Fetched>
   return { bytes, digest, manifest };
 }
 
-function choose(index: Manifest & { readonly kind: "index" }, platform: Platform, text: string): Descriptor {
-  const chosen = selectPlatform(index.manifests, platform);
+function choose(index: Manifest & { readonly kind: "index" }, asked: string | undefined, text: string): Descriptor {
+  const platform = parsePlatform(asked);
+  const anyOfHost = asked === undefined || asked === "";
+  const chosen = anyOfHost ? selectForHost(index.manifests) : selectPlatform(index.manifests, platform);
   if (chosen !== undefined) return chosen;
   const offered = index.manifests.flatMap((item) => (item.platform === undefined || item.platform.os === "unknown" ? [] : [platformText(item.platform)]));
   throw new Failure("NOT_FOUND", `no matching manifest for ${platformText(platform)} in the manifest list entries of ${text.slice(0, 200)}`, {

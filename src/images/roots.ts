@@ -6,24 +6,32 @@ import type { RootForm } from "../contract/boundary.ts";
 import { Failure } from "../contract/failure.ts";
 import type { RootSource } from "../contract/spec.ts";
 import { Coalesced } from "./coalesced.ts";
+import type { Blobs } from "./blobs.ts";
 import { hexOf } from "./digest.ts";
 import type { Layers } from "./layers.ts";
 import type { ImageRecord } from "./records.ts";
 import { HEADER_BYTES, joinExtents } from "./vmdk.ts";
+import { moduleOf } from "./wasm-artifact.ts";
 
 export class Roots {
   readonly #directory: string;
   readonly #layers: Layers;
+  readonly #blobs: Blobs;
   readonly #made = new Map<string, RootSource>();
   readonly #making = new Coalesced<RootSource>();
 
-  private constructor(directory: string, layers: Layers) {
+  private constructor(directory: string, layers: Layers, blobs: Blobs) {
     this.#directory = directory;
     this.#layers = layers;
+    this.#blobs = blobs;
   }
 
   /** Removes drives of images that are no more. Those of known images stay: bundles name them. */
-  static async open(directory: string, layers: Layers, known: (imageId: string) => boolean): Promise<Roots> {
+  static async open(
+    directory: string,
+    { layers, blobs }: { readonly layers: Layers; readonly blobs: Blobs },
+    known: (imageId: string) => boolean,
+  ): Promise<Roots> {
     await mkdir(directory, { recursive: true, mode: 0o700 });
     for (const name of await readdir(directory)) {
       const hex = /^([a-f0-9]{64})\.vmdk$/.exec(name)?.[1];
@@ -32,19 +40,27 @@ export class Roots {
     const header = join(directory, "header");
     await writeFile(header, "");
     await truncate(header, HEADER_BYTES);
-    return new Roots(directory, layers);
+    return new Roots(directory, layers, blobs);
   }
 
   /** Rejects UNSUPPORTED for the forms that an image of layers does not have. */
   async make(image: ImageRecord, form: RootForm): Promise<RootSource> {
+    const module = moduleOf(image);
+    if (form === "module") return { form, layers: this.#trees(image), ...(module === undefined ? {} : { file: this.#blobs.path(module) }) };
+    if (module !== undefined) throw new Failure("UNSUPPORTED", "the image is a wasm module and holds no files", { remedy: "choose the isolation wasm" });
     if (form === "directories") {
-      return { form, layers: image.layerKeys.map((key) => this.#layers.treePath(key)).toReversed() };
+      return { form, layers: this.#trees(image) };
     }
     if (form !== "block-image") {
       throw new Failure("UNSUPPORTED", `an OCI image of layers cannot be made a ${form} yet`, { remedy: "choose the isolation container or microvm" });
     }
     // Machines of one image start side by side: one of them makes the drive.
     return this.#made.get(image.id) ?? this.#making.run(image.id, () => this.#makeDrive(image));
+  }
+
+  /** Uppermost first. */
+  #trees(image: ImageRecord): readonly string[] {
+    return image.layerKeys.map((key) => this.#layers.treePath(key)).toReversed();
   }
 
   async #makeDrive(image: ImageRecord): Promise<RootSource> {

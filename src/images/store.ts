@@ -62,7 +62,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
     // Somebody took files out of the store: without its parts an image cannot be run, and must not keep the daemon from starting.
     if (!whole) store.records.delete(record.id);
   }
-  const roots = await Roots.open(join(options.directory, "drives"), layers, (id) => store.records.image(id) !== undefined);
+  const roots = await Roots.open(join(options.directory, "drives"), { layers, blobs }, (id) => store.records.image(id) !== undefined);
   return new ImageStore(store, views, roots, options);
 }
 

@@ -6,6 +6,7 @@ import type { ImageView } from "./index.ts";
 import { readSmall, type Store } from "./intake.ts";
 import { familiar, parseReference } from "./reference.ts";
 import type { ImageRecord } from "./records.ts";
+import { moduleOf } from "./wasm-artifact.ts";
 
 /** Configurations of all images, read once, so that looking an image up needs no file. */
 export class Views {
@@ -30,7 +31,9 @@ export class Views {
   of(record: ImageRecord): ImageView {
     const known = this.#documents.get(record.id);
     if (known === undefined) throw new Error(`the configuration of ${record.id} was not read`);
-    const sizes = record.layerKeys.map((key) => this.#store.layers.get(key).bytes);
+    // A module is not unpacked: what travelled is what lies here.
+    const sizes =
+      moduleOf(record) === undefined ? record.layerKeys.map((key) => this.#store.layers.get(key).bytes) : record.layers.map((layer) => layer.sizeBytes);
     const { configuration, createdAt, diffIds, history } = known.read;
     let layer = 0;
     return {

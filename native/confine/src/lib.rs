@@ -36,6 +36,10 @@ pub struct Confinement<'a> {
     pub kept: &'a [RawFd],
     pub console: RawFd,
     pub attach: &'a Attach,
+    /// Shows it its own processes, and no others, at /proc.
+    pub proc: bool,
+    /// Whether it ends with the process that started it.
+    pub mortal: bool,
 }
 
 struct Bind {
@@ -47,6 +51,7 @@ struct Bind {
 /// Everything that the child needs, so that it only makes system calls.
 struct Plan<'a> {
     stage: CString,
+    proc: CString,
     directories: Vec<CString>,
     fixed: Vec<Bind>,
     writable: Vec<Bind>,
@@ -59,7 +64,7 @@ struct Plan<'a> {
 /// Starts it; gives its pid once its program runs.
 pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
     if wanted.arguments.len() > MOST || wanted.files.len() > MOST || wanted.kept.len() > MOST / 2 {
-        return Err(Failure::new(Code::InvalidSpec, "the launch plan gives a machine monitor too many arguments, files or descriptors"));
+        return Err(Failure::new(Code::InvalidSpec, "the launch plan gives a program too many arguments, files or descriptors"));
     }
     let texts = wanted.arguments.iter().map(|text| c(text)).collect::<Result<Vec<_>, _>>()?;
     let program = c(wanted.program)?;
@@ -70,7 +75,8 @@ pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
     let (status_read, status_write) = pipe()?;
     let plan = Plan {
         stage: c(wanted.stage)?,
-        directories: directories(wanted.stage, wanted.files)?,
+        proc: c(&format!("{}/proc", wanted.stage))?,
+        directories: directories(wanted.stage, wanted.files, wanted.proc)?,
         fixed: binds(false)?,
         writable: binds(true)?,
         program,
@@ -88,7 +94,7 @@ pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
     unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
     let error = std::io::Error::from_raw_os_error(i32::from_le_bytes([report[1], report[2], report[3], report[4]]));
     let step = STEPS.get(report[0] as usize).copied().unwrap_or("start");
-    Err(Failure::from_io(&format!("{step} the machine monitor {}", quote(wanted.program)), &error))
+    Err(Failure::from_io(&format!("{step} the program {}", quote(wanted.program)), &error))
 }
 
 const STEPS: [&str; 6] = ["put into its control group", "make the root of", "enter the root of", "hand descriptors to", "take privileges from", "execute"];
@@ -103,13 +109,13 @@ fn bind(stage: &str, file: &Seen) -> Result<Bind, Failure> {
         return Err(Failure::new(Code::InvalidSpec, format!("{} is no absolute path", quote(&file.target))));
     }
     let metadata = std::fs::metadata(&file.source);
-    let metadata = metadata.map_err(|error| Failure::from_io(&format!("give {} to the machine monitor", quote(&file.source)), &error))?;
+    let metadata = metadata.map_err(|error| Failure::from_io(&format!("give {} to the confined program", quote(&file.source)), &error))?;
     Ok(Bind { source: c(&file.source)?, target: c(&format!("{stage}{}", file.target))?, directory: metadata.is_dir() })
 }
 
 /// Every directory that leads to a target, parents first.
-fn directories(stage: &str, files: &[Seen]) -> Result<Vec<CString>, Failure> {
-    let mut all = BTreeSet::new();
+fn directories(stage: &str, files: &[Seen], proc: bool) -> Result<Vec<CString>, Failure> {
+    let mut all: BTreeSet<&str> = proc.then_some("/proc").into_iter().collect();
     for file in files {
         all.extend(file.target.match_indices('/').map(|(at, _)| &file.target[..at]).filter(|path| !path.is_empty()));
     }
@@ -154,7 +160,7 @@ fn clone(plan: &Plan) -> Result<(i32, OwnedFd), Failure> {
     }
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<CloneArguments>()) };
     match pid {
-        -1 => Err(Failure::system("make namespaces for the machine monitor")),
+        -1 => Err(Failure::system("make namespaces for a confined program")),
         0 => plan.run(),
         pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
     }
@@ -173,7 +179,7 @@ const AT_RECURSIVE: libc::c_int = 0x8000;
 
 impl Plan<'_> {
     fn run(&self) -> ! {
-        self.check(self.inner.attach.enter() && mortal(), 0);
+        self.check(self.inner.attach.enter() && expendable(), 0);
         self.check(self.make_root(), 1);
         self.check(self.enter_root(), 2);
         self.check(self.keep_descriptors(), 3);
@@ -204,9 +210,15 @@ impl Plan<'_> {
                 && self.directories.iter().all(|path| libc::mkdir(path.as_ptr(), 0o755) == 0 || last() == libc::EEXIST)
                 && self.fixed.iter().chain(&self.writable).all(Bind::make_place)
                 && self.fixed.iter().all(Bind::mount)
+                && (!self.inner.proc || self.mount_proc())
                 && seal()
                 && self.writable.iter().all(Bind::mount)
         }
+    }
+
+    fn mount_proc(&self) -> bool {
+        let guards = libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC;
+        unsafe { libc::mount(c"proc".as_ptr(), self.proc.as_ptr(), c"proc".as_ptr(), guards, c"subset=pid".as_ptr().cast()) == 0 }
     }
 
     fn enter_root(&self) -> bool {
@@ -258,7 +270,7 @@ impl Plan<'_> {
                 && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
                 && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
                 // Its supervisor is its only reason to be; this must come after the change of user, which clears it.
-                && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
+                && (!self.inner.mortal || libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0)
         }
     }
 }
@@ -269,7 +281,7 @@ const LAST_CAPABILITY: libc::c_ulong = 63;
 const LOCKED_SECUREBITS: libc::c_ulong = 0x1 | 0x2 | 0x40 | 0x80;
 
 /// Its supervisor outlives a shortage of memory; it does not.
-fn mortal() -> bool {
+fn expendable() -> bool {
     unsafe {
         let fd = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
         let done = fd >= 0 && libc::write(fd, c"0".as_ptr().cast(), 1) == 1;
@@ -308,7 +320,7 @@ mod tests {
     #[test]
     fn directories_come_before_what_lies_in_them() {
         let seen = |target: &str| Seen { source: "/".into(), target: target.into(), writable: false };
-        let made = directories("/stage", &[seen("/usr/bin/vmm"), seen("/usr/lib/a.so"), seen("/disk")]).unwrap();
+        let made = directories("/stage", &[seen("/usr/bin/vmm"), seen("/usr/lib/a.so"), seen("/disk")], false).unwrap();
         let made: Vec<&str> = made.iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(made, ["/stage/usr", "/stage/usr/bin", "/stage/usr/lib"]);
     }

@@ -74,7 +74,7 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
         let what = format!("the supervisor's socket {} is longer than {LONGEST_SOCKET} bytes, or lies neither below the run directory nor below the root", quote(&plan.socket));
         return Err(Failure::new(Code::InvalidSpec, what));
     }
-    let predecessor = supervisors::find(&place.run, &plan.workload).and_then(|standing| standing.alive());
+    let predecessor = supervisors::find(&place.run, &plan.workload).filter(|standing| standing.shared.is_none()).and_then(|standing| standing.alive());
     let mut memory = None;
     let runtime = match &plan.engine {
         Engine::Oci(oci) => {
@@ -101,8 +101,24 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
             }
             None
         }
+        Engine::Wasm(wasm) => {
+            place.below.parent(&wasm.module)?;
+            if let Some(root) = &wasm.root {
+                within(&root.upper, "the writable layer")?;
+                within(&root.work, "the work directory")?;
+            }
+            None
+        }
     };
     Ok(Launch { plan, runtime, memory, predecessor })
+}
+
+/// In a task: has a process that carries others carry this workload too.
+pub fn carry(launch: &Launch, place: &Place) -> Result<Value, Failure> {
+    match &launch.plan.engine {
+        Engine::Wasm(engine) => crate::wasm::launch(&launch.plan, engine, place),
+        _ => Err(Failure::new(Code::Internal, "this engine has a supervisor of its own")),
+    }
 }
 
 /// In the fork: raises the workload, answers, and serves until it has ended. Never returns.
@@ -134,6 +150,7 @@ fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Resul
         start_time: start_time(pid).unwrap_or(0),
         exit_record: launch.plan.exit_record.clone(),
         socket: launch.plan.socket.clone(),
+        shared: None,
     };
     supervisors::leave(&run, &workload);
     supervisors::enter(&run, &standing).map_err(|error| Failure::from_io("note the supervisor", &error))?;
@@ -190,6 +207,7 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
             engine: *engine,
             memory,
         })),
+        Engine::Wasm(_) => return Err(Failure::new(Code::Internal, "a wasm instance was given a supervisor of its own")),
     };
     let start_mark = supervisors::start_mark(&run, &plan.workload);
     let unmade = {

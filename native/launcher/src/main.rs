@@ -4,7 +4,7 @@
 //! main ─▶ instance (lock, identity) ─▶ mounts (private namespace) ─▶ server (one epoll)
 //!                                                                     ├─ quick verbs: answered at once
 //!                                                                     ├─ task: a forked child answers
-//!                                                                     └─ launch: a fork becomes supervise + oci | machine
+//!                                                                     └─ launch: a fork becomes supervise + oci | machine, or a task asks a wasm runner
 //! ```
 
 mod apparmor;
@@ -31,6 +31,7 @@ mod task;
 mod teardown;
 mod upkeep;
 mod verbs;
+mod wasm;
 
 use options::Order;
 

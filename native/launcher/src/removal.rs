@@ -5,6 +5,7 @@ use crate::detached::{send_signal, wait_ended};
 use crate::launch::Place;
 use bulkhead_supervise::record;
 use crate::supervisors::{self, Standing};
+use crate::wasm;
 use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use serde_json::{Value, json};
@@ -31,15 +32,20 @@ pub fn await_note(place: &Place, workload: &str, pid: i32) {
 pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<Value, Failure> {
     if let Some(standing) = supervisors::find(&place.run, workload) {
         if let Some(pidfd) = standing.alive() {
-            send_signal(&pidfd, libc::SIGTERM);
-            if !wait_unmade(place, workload, &pidfd) {
+            let unmade = if standing.shared.is_some() {
+                wasm::end(&standing)
+            } else {
+                send_signal(&pidfd, libc::SIGTERM);
+                wait_unmade(place, workload, &pidfd)
+            };
+            if !unmade {
                 send_signal(&pidfd, libc::SIGKILL);
                 wait_ended(&pidfd, ORDERLY_MS);
             }
         }
         let _ = fs::remove_file(&standing.socket);
         // A supervisor that ended in order has given its ports back and taken its note away.
-        release_ports(place, workload)?;
+        release_ports(place, &standing)?;
     }
     clear(place, workload)?;
     supervisors::leave(&place.run, workload);
@@ -74,7 +80,12 @@ fn clear(place: &Place, workload: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-fn release_ports(place: &Place, workload: &str) -> Result<(), Failure> {
+fn release_ports(place: &Place, standing: &Standing) -> Result<(), Failure> {
+    // Neither a carrier nor what it carries has any.
+    if standing.shared.is_some() || standing.is_carrier() {
+        return Ok(());
+    }
+    let workload = &standing.workload;
     bulkhead_network::ports_remove_for(&place.layout.root_id, workload).map_err(Failure::from)
 }
 
@@ -96,9 +107,10 @@ pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
 /// The supervisor was killed. Its workload must not live on unnoticed: it is ended, and the loss is written down.
 pub fn settle_loss(place: &Place, standing: &Standing) -> Result<Value, Failure> {
     clear(place, &standing.workload)?;
-    release_ports(place, &standing.workload)?;
-    if !Path::new(&standing.exit_record).exists() {
-        let started = supervisors::start_mark(&place.run, &standing.workload).exists();
+    release_ports(place, standing)?;
+    if !(standing.is_carrier() || Path::new(&standing.exit_record).exists()) {
+        let mark = standing.shared.as_ref().map_or_else(|| supervisors::start_mark(&place.run, &standing.workload), |shared| shared.start_mark.clone().into());
+        let started = mark.exists();
         let lost = record::of_loss(&standing.workload, "its supervisor was killed, so its processes were ended", started);
         // The directory may be gone already: then nobody is left to read it.
         let _ = record::write(&standing.exit_record, &lost);
@@ -106,6 +118,15 @@ pub fn settle_loss(place: &Place, standing: &Standing) -> Result<Value, Failure>
     let _ = fs::remove_file(&standing.socket);
     supervisors::leave(&place.run, &standing.workload);
     Ok(json!({}))
+}
+
+/// A process that carried many is gone: the loss of each, then what was its own.
+pub fn settle_carrier(place: &Place, carrier: &Standing) -> Result<Value, Failure> {
+    let carried = |standing: &Standing| standing.shared.as_ref().is_some_and(|shared| shared.runner == carrier.workload);
+    for standing in supervisors::all(&place.run).into_iter().filter(carried) {
+        settle_loss(place, &standing)?;
+    }
+    settle_loss(place, carrier)
 }
 
 /// Removes what carries this root's identity and belongs to none of the workloads named.
@@ -116,8 +137,10 @@ pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
     found.extend(states.map(|entry| entry.file_name().to_string_lossy().into_owned()));
     found.sort();
     found.dedup();
+    // What carries a workload that is kept is kept with it.
+    let carriers: Vec<String> = keep.iter().filter_map(|workload| wasm::runner_of(&place.run, workload)).collect();
     let mut removed = Vec::new();
-    for workload in found.into_iter().filter(|workload| !keep.contains(workload)) {
+    for workload in found.into_iter().filter(|workload| !(keep.contains(workload) || carriers.contains(workload))) {
         remove(place, &workload, None)?;
         removed.push(workload);
     }

@@ -48,6 +48,8 @@ pub enum Purpose {
     /// Ended when the connection that asked for it closes; what it leaves unfinished is cleared away.
     Cancellable(Unfinished),
     Supervisor(String),
+    /// Has a workload carried by a process that carries others.
+    Carried(String),
 }
 
 struct Child {
@@ -107,14 +109,29 @@ impl Server {
     pub fn take_up(&mut self) {
         for standing in supervisors::all(&self.place.run) {
             match standing.alive() {
-                Some(pidfd) => {
-                    let token = self.token();
-                    if self.poller.add(pidfd.as_raw_fd(), token, Interest::READ).is_ok() {
-                        self.fosters.push(Foster { token, pidfd, workload: standing.workload });
-                    }
-                }
+                // Its carrier's own note is watched.
+                Some(_) if standing.shared.is_some() => {}
+                Some(pidfd) => self.foster(pidfd, standing.workload),
                 None => self.mourn(&standing.workload),
             }
+        }
+    }
+
+    fn foster(&mut self, pidfd: OwnedFd, workload: String) {
+        let token = self.token();
+        if self.poller.add(pidfd.as_raw_fd(), token, Interest::READ).is_ok() {
+            self.fosters.push(Foster { token, pidfd, workload });
+        }
+    }
+
+    /// A carrier that a task has started is watched from the first workload on that it carries.
+    fn watch_carrier(&mut self, workload: &str) {
+        let Some(carrier) = crate::wasm::runner_of(&self.place.run, workload) else { return };
+        if self.fosters.iter().any(|foster| foster.workload == carrier) {
+            return;
+        }
+        if let Some(pidfd) = supervisors::find(&self.place.run, &carrier).and_then(|standing| standing.alive()) {
+            self.foster(pidfd, carrier);
         }
     }
 
@@ -263,7 +280,14 @@ impl Server {
 
     /// What the asker of a launch need not wait for.
     fn after_launch(&mut self, token: u64) {
-        let Some(Purpose::Supervisor(workload)) = self.children.iter().find(|child| child.token == token).map(|child| &child.purpose) else { return };
+        let workload = match self.children.iter().find(|child| child.token == token).map(|child| &child.purpose) {
+            Some(Purpose::Supervisor(workload)) => workload,
+            Some(Purpose::Carried(workload)) => {
+                let workload = workload.clone();
+                return self.watch_carrier(&workload);
+            }
+            _ => return,
+        };
         let ports = self.upkeep.take_ports(workload);
         if ports.is_empty() {
             return;
@@ -320,7 +344,8 @@ impl Server {
             return;
         }
         let place = self.place.clone();
-        let task = Offspring::task(&[], move |_| removal::settle_loss(&place, &standing));
+        let carrier = standing.is_carrier();
+        let task = Offspring::task(&[], move |_| if carrier { removal::settle_carrier(&place, &standing) } else { removal::settle_loss(&place, &standing) });
         let _ = self.keep(task, Purpose::Task, None);
     }
 

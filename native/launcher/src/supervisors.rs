@@ -16,6 +16,18 @@ pub struct Standing {
     pub start_time: u64,
     pub exit_record: String,
     pub socket: String,
+    /// Where the supervisor carries other workloads too, and must not be ended for the sake of one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub shared: Option<Shared>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Shared {
+    /// The name under which the process itself is noted.
+    pub runner: String,
+    /// Exists once the workload's `start` was asked for.
+    pub start_mark: String,
 }
 
 fn directory(run: &Path) -> PathBuf {
@@ -58,6 +70,11 @@ pub fn all(run: &Path) -> Vec<Standing> {
 }
 
 impl Standing {
+    /// Whether this is the note of a process that carries workloads, and of no workload itself.
+    pub fn is_carrier(&self) -> bool {
+        self.exit_record.is_empty()
+    }
+
     /// A descriptor of the very process, where it still lives.
     pub fn alive(&self) -> Option<OwnedFd> {
         let pidfd = pidfd_open(self.pid).ok()?;

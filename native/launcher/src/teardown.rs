@@ -19,7 +19,7 @@ const ORDERLY_MS: i32 = 5000;
 pub fn clear(place: &Place) -> Result<Value, Failure> {
     let swept = removal::sweep(place, &[]);
     let bridges = bulkhead_network::remove_all(&place.layout.root_id).map_err(Failure::from);
-    for directory in ["s", "oci", "supervisors"] {
+    for directory in ["s", "oci", "supervisors", "wasm"] {
         let _ = fs::remove_dir_all(place.run.join(directory));
     }
     // Or the next launcher would take them for flushed.

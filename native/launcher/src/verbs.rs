@@ -3,11 +3,12 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::Offspring;
-use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep};
+use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep, wasm};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::greeting::Greeting;
 use bulkhead_wire::message::Request;
+use bulkhead_wire::plan::Engine;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -97,6 +98,11 @@ impl Server {
                 let below = self.place.below.clone();
                 self.task(asker, move || layers::disk_use(&below, &directories))
             }
+            "compileModule" => {
+                let order: wasm::compile::Compile = request.arguments()?;
+                let place = self.place.clone();
+                self.task(asker, move || wasm::compile::compile(&order, &place))
+            }
             "volumeFill" => {
                 let forked = layers::volume_fill(&self.place.below, request.arguments()?)?;
                 self.keep(forked, Purpose::Task, Some(asker)).map(|()| None)
@@ -147,6 +153,10 @@ impl Server {
         let launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
         let workload = launch.plan.workload.clone();
         let place = self.place.clone();
+        if matches!(launch.plan.engine, Engine::Wasm(_)) {
+            let forked = Offspring::task(&[], move |_| launch::carry(&launch, &place));
+            return self.keep(forked, Purpose::Carried(workload), Some(asker)).map(|()| None);
+        }
         self.upkeep.expect_ports(&launch.plan);
         // What is free here would otherwise live on as a private copy in every supervisor.
         unsafe { libc::malloc_trim(0) };

@@ -114,6 +114,8 @@ pub fn start_monitor(machine: &mut Machine, given: Monitor) -> Result<i32, Failu
         kept: &given.kept.descriptors(),
         console: given.console.1.as_raw_fd(),
         attach: given.attach,
+        proc: false,
+        mortal: true,
     };
     let (pid, pidfd) = confine::start(&confinement)?;
     machine.vmm = Some(Vmm::new(pid, pidfd, given.console.0));

@@ -6,6 +6,7 @@
 pub mod boundary;
 pub mod clock;
 pub mod connection;
+pub mod descriptors;
 pub mod failure;
 pub mod frame;
 pub mod greeting;

@@ -103,6 +103,7 @@ pub struct MainStdio {
 pub enum Engine {
     Oci(Box<OciEngine>),
     Machine(Box<MachineEngine>),
+    Wasm(Box<WasmEngine>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -166,6 +167,32 @@ pub struct MachineTemplate {
 pub enum TemplateMode {
     Save,
     Resume,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WasmEngine {
+    /// Whose runner carries it; a plain name.
+    pub domain: String,
+    pub uid: u32,
+    pub gid: u32,
+    /// What `compileModule` wrote.
+    pub module: String,
+    pub arguments: Vec<String>,
+    pub environment: Vec<String>,
+    pub working_directory: String,
+    pub root: Option<OverlayRoot>,
+    pub mounts: Vec<WasmMount>,
+    pub cpu_seconds: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "camelCase")]
+pub enum WasmMount {
+    #[serde(rename_all = "camelCase")]
+    Bind { source: String, target: String, read_only: bool },
+    #[serde(rename_all = "camelCase")]
+    Tmpfs { target: String, read_only: bool, size_bytes: Option<u64>, mode: Option<u32> },
 }
 
 #[derive(Debug, Deserialize)]

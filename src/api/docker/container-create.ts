@@ -37,7 +37,16 @@ export async function readCreateRequest(exchange: Exchange): Promise<CreateReadi
   const bytes = await readBody(exchange);
   const body = parseJson(bytes, createShape);
   if (Object.keys(body).length === 0) throw new Failure("INVALID_SPEC", "config cannot be empty in order to create a container");
-  return readCreateBody(body, present({ name: readName(exchange.query.text("name")), platform: exchange.query.text("platform") }));
+  const reading = readCreateBody(body, present({ name: readName(exchange.query.text("name")), platform: exchange.query.text("platform") }));
+  return { ...reading, request: { ...reading.request, domain: domainOf(exchange, reading.request.labels) } };
+}
+
+/** Names a tenant of the caller's own. It parts one user's workloads; it never joins those of two. */
+const TENANT_LABEL = "bulkhead.tenant";
+
+function domainOf(exchange: Exchange, labels: Readonly<Record<string, string>>): string {
+  const tenant = labels[TENANT_LABEL];
+  return tenant === undefined ? `uid ${exchange.identity.uid}` : `uid ${exchange.identity.uid} tenant ${tenant}`;
 }
 
 /** A name as Docker allows it; clients may put a slash before it. */

@@ -52,7 +52,7 @@ export function readCreateBody(body: CreateBody, options: CreateOptions): Create
     stdin: body.OpenStdin ?? false,
     stdinOnce: body.StdinOnce ?? false,
     mounts: readMounts(body, host),
-    network: readNetwork(body, host),
+    ...readNetwork(body, host),
     ...readPorts(body, host),
     ...readNames(host),
     extraHosts: host.ExtraHosts ?? [],

@@ -6,7 +6,7 @@ import type { CreateBody, HostConfigBody } from "./create-shape.ts";
 const OWN_NETWORKS = new Set(["default", "bridge", "host", "none"]);
 
 /** Rejects UNSUPPORTED for several networks, another workload's network, fixed addresses. */
-export function readNetwork(body: CreateBody, host: HostConfigBody): string {
+export function readNetwork(body: CreateBody, host: HostConfigBody): { readonly network: string; readonly networkByDefault?: true } {
   const endpoints = Object.entries(body.NetworkingConfig?.EndpointsConfig ?? {});
   if (endpoints.length > 1) throw unsupported("a workload joins one network, and several were named", "Name one network.");
   for (const [name, endpoint] of endpoints) {
@@ -21,12 +21,12 @@ export function readNetwork(body: CreateBody, host: HostConfigBody): string {
       throw new Failure("INVALID_SPEC", "network-scoped aliases are only supported for user-defined networks", { remedy: "Leave --network-alias out." });
   }
   if (body.MacAddress) throw macRefused();
-  if (body.NetworkDisabled === true) return "none";
+  if (body.NetworkDisabled === true) return { network: "none" };
   const mode = host.NetworkMode || "default";
   if (mode.startsWith("container:")) throw unsupported("joining another container's network is not carried out", "Use a network that both join.");
   const named = endpoints[0]?.[0];
   const chosen = mode === "default" && named !== undefined ? named : mode;
-  return chosen === "default" ? "bridge" : chosen;
+  return chosen === "default" ? { network: "bridge", networkByDefault: true } : { network: chosen };
 }
 
 function macRefused(): Failure {

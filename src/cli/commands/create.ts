@@ -1,6 +1,7 @@
 import { needsLabel } from "../advice/needs-label.ts";
 import type { Command } from "../command.ts";
 import { printLine, tell } from "../output.ts";
+import { withModuleFile } from "../module-file.ts";
 import { withImage } from "../pull.ts";
 import { createDocument } from "../specs/create-document.ts";
 import { CREATE_OPTIONS } from "../specs/run-options.ts";
@@ -16,7 +17,8 @@ export const command: Command = {
   completes: "images",
   run: async ({ flags, args, client }) => {
     const interactive = flags.on("interactive");
-    const document = createDocument(flags, args, { stdin: interactive, stdout: true, stderr: true }, await needsLabel(flags));
+    const asked = createDocument(flags, args, { stdin: interactive, stdout: true, stderr: true }, await needsLabel(flags));
+    const document = await withModuleFile(client, asked);
     const platform = flags.text("platform");
     const wanted = { image: document.Image, when: flags.text("pull") ?? "missing", platform, quiet: flags.on("quiet") };
     const made = await withImage(client, wanted, () => client.workloads.create(document, { name: flags.text("name"), platform }));

@@ -4,6 +4,7 @@ import { Failure, type Client, type CreateDocument } from "../../../sdk/src/inde
 import { UsageError, type Command, type Invocation } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { printLine, tell } from "../output.ts";
+import { withModuleFile } from "../module-file.ts";
 import { withImage } from "../pull.ts";
 import { exitCodeOf, reportFailure } from "../report.ts";
 import { createDocument, type Joined } from "../specs/create-document.ts";
@@ -35,7 +36,7 @@ async function run(invocation: Invocation): Promise<number> {
   const terminal = flags.on("tty");
   const detachKeys = flags.text("detach-keys") ?? DEFAULT_DETACH_KEYS;
   parseDetachKeys(detachKeys);
-  const base = createDocument(flags, args, joined, await needsLabel(flags));
+  const base = await withModuleFile(client, createDocument(flags, args, joined, await needsLabel(flags)));
   const size = terminal ? findScreenSize() : undefined;
   const document: CreateDocument = size === undefined ? base : { ...base, HostConfig: { ...base.HostConfig, ConsoleSize: [size.rows, size.columns] } };
   requireTerminalInput(terminal, joined.stdin);

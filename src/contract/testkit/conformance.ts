@@ -96,6 +96,7 @@ function tellDifference(before: unknown, after: unknown): string {
 function missing(one: ConformanceCase, harness: ConformanceHarness, report: ProbeReport): string | undefined {
   if (one.needs !== undefined && !report.facets.includes(one.needs)) return `the probe does not declare the facet ${one.needs}`;
   if (one.needsHostPaths === true && harness.driver.traits.hostPaths === "none") return "its traits say that host paths cannot be shown inside";
+  if (one.needsKernel === true && harness.driver.traits.kernel === "none") return "its traits say that it has no kernel";
   if (one.needsTemplates === true && harness.driver.templates === undefined) return "the driver has no templates";
   return undefined;
 }

@@ -11,7 +11,7 @@ mod console;
 mod events;
 mod exec;
 mod network;
-mod overlay;
+pub mod overlay;
 mod raise;
 mod report;
 mod runsc;

@@ -33,6 +33,7 @@ export const ADOPTION_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "an adopted workload is attached to, signalled and ended like every other",
+    needsKernel: true,
     async run(stage) {
       const raised = await stage.raise(stage.say.trap("SIGTERM", 11));
       const before = await raised.sandbox.main.attach(OUTPUT, stage.call);

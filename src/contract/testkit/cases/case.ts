@@ -9,6 +9,8 @@ export interface ConformanceCase {
   readonly needs?: FacetName;
   /** Runs only where host directories can be shown inside. */
   readonly needsHostPaths?: boolean;
+  /** Runs only where a kernel stands behind the workload: users, host names, processes, signal handlers, terminals, a working directory. */
+  readonly needsKernel?: boolean;
   /** Runs only where the driver has the template facet. */
   readonly needsTemplates?: boolean;
   run(stage: Stage): Promise<void>;

@@ -48,6 +48,7 @@ export const EXIT_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "a signal that is trapped is the program's to answer",
+    needsKernel: true,
     async run(stage) {
       const { sandbox } = await stage.raise(stage.say.trap("SIGTERM", 7));
       const attachment = await sandbox.main.attach(OUTPUT, stage.call);
@@ -59,6 +60,7 @@ export const EXIT_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "other signals arrive under their own name",
+    needsKernel: true,
     async run(stage) {
       const { sandbox } = await stage.raise(stage.say.trap("SIGUSR1", 9));
       const attachment = await sandbox.main.attach(OUTPUT, stage.call);

@@ -89,6 +89,14 @@ export const LIFE_CASES: readonly ConformanceCase[] = [
       const anew = await stage.driver.prepare({ ...spec, hostname: "renamed" }, bundle.directory, stage.call);
       const kept = await stage.driver.launch(anew, stage.process(stage.say.read("/kept")), stage.call);
       expect((await stage.finish(kept)).stdout.toString()).toBe("old file");
+    },
+  },
+  {
+    title: "what runs after a second prepare is told by the second",
+    needsKernel: true,
+    async run(stage) {
+      const { spec, bundle } = await stage.prepare();
+      const anew = await stage.driver.prepare({ ...spec, hostname: "renamed" }, bundle.directory, stage.call);
       const named = await stage.driver.launch(anew, stage.process(stage.say.hostname()), stage.call);
       expect((await stage.finish(named)).stdout.toString()).toBe("renamed\n");
     },

@@ -20,6 +20,7 @@ export const LIMIT_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "the pids limit is felt inside, and seen outside",
+    needsKernel: true,
     async run(stage) {
       const limits = { pids: 12 };
       const { stdout, status } = await stage.run(stage.say.forks(40), {}, { limits });
@@ -31,6 +32,7 @@ export const LIMIT_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "a program within its limits does not feel them",
+    needsKernel: true,
     async run(stage) {
       const { stdout, status } = await stage.run(stage.say.forks(4), {}, { limits: { pids: 64, memoryBytes: stage.harness.smallMemoryBytes, cpus: 0.5 } });
       expect(stdout.toString()).toBe("made 4\n");

@@ -132,6 +132,7 @@ export const STDIO_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "a terminal is one, and everything comes out of stdout",
+    needsKernel: true,
     async run(stage) {
       const inside = await stage.run(stage.say.terminal(), { terminal: true, stdin: true });
       expect(inside.stdout.toString()).toBe("yes\r\n");
@@ -143,6 +144,7 @@ export const STDIO_CASES: readonly ConformanceCase[] = [
   },
   {
     title: "a terminal has the size that was asked for, and takes another",
+    needsKernel: true,
     async run(stage) {
       const { sandbox } = await stage.raise(stage.say.size(true), { terminal: true, stdin: true, terminalSize: { rows: 31, columns: 101 } });
       const attachment = await sandbox.main.attach(OUTPUT, stage.call);

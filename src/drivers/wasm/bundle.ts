@@ -1,0 +1,105 @@
+/** From a spec to what the launcher is told: pure, but for where things lie. */
+
+import { createHash } from "node:crypto";
+import type { BoundaryIdentity } from "../../contract/boundary.ts";
+import type { Bundle } from "../../contract/driver.ts";
+import { Failure, quote } from "../../contract/failure.ts";
+import type { LaunchPlan, WasmEngine } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+
+/** What `Bundle.driver` holds. Written by this version, read by every later one. */
+export interface WasmBundle {
+  readonly version: 1;
+  readonly spec: SandboxSpec;
+  readonly identity: BoundaryIdentity;
+  readonly socket: string;
+}
+
+/** Places below the workload's directory. */
+export function placesOf(directory: string) {
+  return {
+    root: `${directory}/root`,
+    upper: `${directory}/written/upper`,
+    work: `${directory}/written/work`,
+    exitRecord: `${directory}/exit.json`,
+    startMark: `${directory}/start-asked`,
+    launchMark: `${directory}/launched`,
+  } as const;
+}
+
+/** The driver's part of a bundle. Rejects UNSUPPORTED for one that this program cannot read. */
+export function readBundle(bundle: Bundle): WasmBundle {
+  const held = bundle.driver as WasmBundle | undefined;
+  if (bundle.version !== 1 || held?.version !== 1) {
+    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
+  }
+  return held;
+}
+
+/** What an instance can never carry is refused here, by name. Users, host names and kernel settings mean nothing to it and are left alone. */
+export function checkSpec(spec: SandboxSpec): Extract<SandboxSpec["root"], { form: "module" }> {
+  const refuse = (what: string, remedy: string) => new Failure("UNSUPPORTED", what, { workload: spec.workload, boundary: "wasm", remedy });
+  const { network, security, limits, root } = spec;
+  if (root.form !== "module") throw refuse("A wasm instance needs its root as a module", "Name an image that holds a wasm module");
+  if (network.kind !== "none") throw refuse("A wasm instance has no network", "Run it with --network none, or choose the boundary container");
+  if (security.privileged || security.hostNamespaces.length > 0 || security.devices.length > 0)
+    throw refuse("A wasm instance has no privileges, namespaces or devices", "Leave the option out, or choose the boundary container");
+  if (typeof security.seccomp === "object") throw refuse("A wasm instance makes no system calls for a seccomp profile to judge", "Leave the profile out");
+  if (spec.init) throw refuse("A wasm instance has no processes for an init to look after", "Leave --init out");
+  if (limits.diskBytes !== undefined) throw refuse("A wasm instance's root cannot be limited in size (limits.diskBytes)", "Mount a tmpfs with a size");
+  if (limits.cpuset !== undefined) throw refuse("A wasm instance cannot be bound to processors (limits.cpuset)", "Limit it with --cpus");
+  for (const mount of spec.mounts)
+    if (mount.kind === "bind" && (mount.propagation === "shared" || mount.propagation === "rshared"))
+      throw refuse(`Mounts made in ${quote(mount.target)} cannot appear on the host: a wasm instance mounts nothing`, "Leave the propagation out");
+  return root;
+}
+
+/** Words by which a wall of one domain is told from another's; the hash keeps callers' words out of names on the host. */
+export function domainOf(spec: SandboxSpec): { readonly name: string; readonly uid: number } {
+  const hex = createHash("sha256")
+    .update(spec.domain === undefined ? `workload ${spec.workload}` : `domain ${spec.domain}`)
+    .digest("hex");
+  return { name: hex.slice(0, 16), uid: 0x6d00_0000 + Number.parseInt(hex.slice(16, 22), 16) };
+}
+
+/** Where compiled modules lie: another key, another engine, another processor. */
+export function compiledPath(cache: string, key: string, digest: string): string {
+  return `${cache}/${key}/${digest}.cwasm`;
+}
+
+export function composePlan(bundle: Bundle, held: WasmBundle, main: ProcessSpec, module: string): LaunchPlan {
+  return {
+    version: 1,
+    workload: bundle.workload,
+    directory: bundle.directory,
+    socket: held.socket,
+    exitRecord: placesOf(bundle.directory).exitRecord,
+    log: held.spec.log,
+    limits: held.spec.limits,
+    devices: [],
+    allDevices: false,
+    network: held.spec.network,
+    main: { terminal: false, stdin: main.stdin, stdinOnce: main.stdinOnce },
+    engine: composeEngine(bundle, held, main, module),
+  };
+}
+
+function composeEngine(bundle: Bundle, { spec }: WasmBundle, main: ProcessSpec, module: string): WasmEngine {
+  const { upper, work } = placesOf(bundle.directory);
+  const { name, uid } = domainOf(spec);
+  const { layers } = checkSpec(spec);
+  return {
+    kind: "wasm",
+    domain: name,
+    uid,
+    gid: uid,
+    module,
+    arguments: main.command,
+    environment: main.environment.filter((entry) => entry.includes("=")),
+    workingDirectory: main.workingDirectory === "" ? "/" : main.workingDirectory,
+    ...(layers.length === 0 ? {} : { root: { lower: layers, upper, work, readOnly: spec.security.readOnlyRoot } }),
+    mounts: spec.mounts,
+    cpuSeconds: spec.rlimits.find((limit) => limit.name === "RLIMIT_CPU")?.soft ?? 0,
+  };
+}

@@ -1,0 +1,18 @@
+/** What is true of every wasm instance, on any host. */
+
+import type { BoundaryTraits } from "../../contract/boundary.ts";
+import type { FacetName } from "../../contract/driver.ts";
+
+export const WASM_TRAITS: BoundaryTraits = {
+  kernel: "none",
+  hardwareEnforced: false,
+  rootForm: "module",
+  hostNetwork: false,
+  hostPaths: "mount",
+};
+
+/** Names for floors to compare by inclusion: an instance makes no system calls of its own, and shares a process with its own domain. */
+export const WASM_TRAIT_NAMES = ["no-kernel", "not-emulated"] as const;
+
+/** One program runs and no other: there is nothing to execute in it, and no processes to list. */
+export const WASM_FACETS: readonly FacetName[] = ["pause", "resize"];
