@@ -100,6 +100,6 @@ function composeEngine(bundle: Bundle, { spec }: WasmBundle, main: ProcessSpec, 
     workingDirectory: main.workingDirectory === "" ? "/" : main.workingDirectory,
     ...(layers.length === 0 ? {} : { root: { lower: layers, upper, work, readOnly: spec.security.readOnlyRoot } }),
     mounts: spec.mounts,
-    cpuSeconds: spec.rlimits.find((limit) => limit.name === "RLIMIT_CPU")?.soft ?? 0,
+    cpuSeconds: Math.max(0, spec.rlimits.find((limit) => limit.name === "RLIMIT_CPU")?.soft ?? 0),
   };
 }
