@@ -3,6 +3,7 @@
 #
 #   sh scripts/setup.sh            what running Bulkhead needs
 #   sh scripts/setup.sh --tests    and what its tests need
+#   sh scripts/setup.sh --newest gvisor   and a gVisor newer than the distribution's (needs Go, takes minutes)
 #
 # Where something cannot be had, it says so and goes on without the boundary that needs it.
 set -eu
@@ -83,6 +84,10 @@ if cargo --version 2>/dev/null | awk '{ split($2, v, "."); exit !(v[1] > 1 || v[
   sh scripts/wasm-runner.sh --background || warn "the wasm runner cannot be built: the wasm boundary will be missing"
 else
   note "Rust 1.95 or newer is not here: the wasm boundary will be missing"
+fi
+
+if [ "${1:-} ${2:-}" = "--newest gvisor" ]; then
+  sh scripts/gvisor/newest.sh || warn "no newer gVisor: the one that the distribution has is used, where it has one"
 fi
 
 rm -f "$setup_log"

@@ -20,6 +20,7 @@ if [ -e /var/lib/bulkhead/identity.json ]; then
     break
   done
 fi
+case $(readlink /usr/local/bin/runsc || true) in /var/cache/bulkhead/*) rm -f /usr/local/bin/runsc ;; esac
 step "Removing state, caches and builds"
 rm -rf /run/bulkhead /var/lib/bulkhead /var/cache/bulkhead /var/log/bulkhead.log dist native/target
 if [ -s /var/lib/bulkhead-setup/installed-packages ]; then

@@ -56,7 +56,7 @@ afterAll(async () => {
 }, 120_000);
 
 for (const { image, cases } of IMAGES) {
-  for (const boundary of ["container", "microvm"]) {
+  for (const boundary of FULL ? ["container", "gvisor", "microvm"] : ["container", "microvm"]) {
     describe(`${image} behind ${boundary} as on the plain host`, () => {
       // An emulated machine takes seconds for each: outside the long suite every third.
       const short = cases.filter(({ long }) => long !== true).filter((_, index) => boundary === "container" || index % 3 === 0);

@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 
 /// Names and where distributions put them.
 const PROGRAMS: [&str; 8] = ["bulkhead-wasm", "crun", "runc", "runsc", "qemu-system-x86_64", "qemu-system-aarch64", "mkfs.erofs", "nft"];
-const FOLDERS: [&str; 6] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin", "/usr/local/sbin"];
+/// In the daemon's order: what the operator has put beside the distribution's goes first.
+const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 const NOBODY: u32 = 65534;
 const MOST_BYTES: usize = 64 * 1024;
 

@@ -203,6 +203,11 @@ impl Oci {
         if self.killing && self.next_kill <= now {
             self.kill_round();
         }
+        if self.kill_at.is_some_and(|at| at <= now) {
+            self.kill_at = None;
+            self.killing = true;
+            self.kill_round();
+        }
         if self.main_start.as_ref().and_then(|start| start.look_at).is_some_and(|at| at <= now) {
             self.judge_start(false, sink);
         }

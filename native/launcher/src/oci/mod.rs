@@ -107,8 +107,9 @@ pub struct Oci {
     started_pipe: Option<OwnedFd>,
     /// 126 or 127 where the main process's program could not be executed: the runtime itself exits with 1.
     start_failure: Option<i32>,
-    /// runsc: whether the workload's program was loaded.
+    /// runsc: whether the workload's program was loaded, and when a kernel that was told of SIGKILL and does not end is killed itself.
     started: bool,
+    kill_at: Option<u64>,
     signals: Option<OwnedFd>,
     memory_watch: Option<OwnedFd>,
     memory_kills: u64,
@@ -134,6 +135,7 @@ impl Oci {
             started_pipe: None,
             start_failure: None,
             started: false,
+            kill_at: None,
             signals: None,
             memory_watch: None,
             memory_kills: 0,
@@ -196,7 +198,7 @@ impl Boundary for Oci {
         let kill = self.killing.then_some(self.next_kill);
         let pause = self.pause.as_ref().map(|(_, at)| *at);
         let start = self.main_start.as_ref().and_then(|start| start.look_at);
-        streams.chain(kill).chain(pause).chain(start).min()
+        streams.chain(kill).chain(pause).chain(start).chain(self.kill_at).min()
     }
 
     fn tick(&mut self, sink: &mut dyn Sink) {

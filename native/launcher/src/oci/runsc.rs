@@ -12,6 +12,7 @@ use super::verbs::Answer;
 use super::{Child, Oci, console, report};
 use bulkhead_cgroup::Group;
 use bulkhead_wire::boundary::{Reply, Sink, Ticket};
+use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::plan::{LimitsSpec, NetworkSpec};
 use bulkhead_wire::process::ProcessTable;
 use bulkhead_wire::{Code, Failure};
@@ -24,6 +25,9 @@ use std::path::Path;
 /// measured with up to 40 processes. A limit of N processes lets N live, and ends the workload before it has twice as many.
 const TASKS_PER_PROCESS: u64 = 10;
 const TASKS_OF_ITS_OWN: u64 = 64;
+
+/// How long the kernel may take to end its workload by SIGKILL before it is killed itself.
+const KILL_PATIENCE_NS: u64 = 3_000_000_000;
 
 /// Files of the state directory.
 const LOG: &str = "log";
@@ -124,12 +128,20 @@ impl Oci {
     }
 
     pub fn top_inside(&mut self, ticket: Ticket) -> Result<(), Failure> {
+        if self.is_frozen() {
+            return Err(Failure::new(Code::WrongState, "the workload is paused, and its kernel with it").remedy("resume it first"));
+        }
         self.ask_runsc(ticket, About::Top, &["ps", CONTAINER])
     }
 
     /// Through the kernel inside, so that files are written back in order even by SIGKILL.
     pub fn signal_inside(&mut self, ticket: Ticket, process: u32, signal: i32) -> Option<Answer> {
         let number = signal.to_string();
+        let frozen = self.is_frozen();
+        if process == 0 && signal == libc::SIGKILL {
+            // A frozen kernel hears nothing.
+            self.kill_at = Some(monotonic_ns() + if frozen { 0 } else { KILL_PATIENCE_NS });
+        }
         let inner = self.inner_pid(process);
         let alive = self.children.iter().any(|child| child.number == process && !child.exited);
         let asked = match inner.filter(|_| alive) {
@@ -141,12 +153,15 @@ impl Oci {
         if let Err(failure) = asked {
             return Some(Err(failure));
         }
-        // A frozen kernel hears it when it thaws: nobody waits for that.
-        let frozen = self.group.as_ref().is_some_and(Group::frozen);
+        // It hears it when it thaws: nobody waits for that.
         if frozen && let Some(client) = self.clients.last_mut() {
             client.ticket = None;
         }
         frozen.then_some(Ok(Reply::Delivered(true)))
+    }
+
+    fn is_frozen(&self) -> bool {
+        self.group.as_ref().is_some_and(Group::frozen)
     }
 
     /// False where the pid was no client.

@@ -96,6 +96,10 @@ impl Oci {
             sink.answered(begun.ticket, Err(failure));
             return true;
         }
+        // Its failure was told when the workload ended.
+        if exec.pid.is_none() {
+            return true;
+        }
         // It complains only when the kernel has gone from under it: the process was killed with everything else.
         let cut = libc::WIFEXITED(status) && libc::WEXITSTATUS(status) == RUNSC_FAILED && said.is_some();
         self.child_ended(number, if cut { libc::SIGKILL } else { status }, sink);
