@@ -1,6 +1,7 @@
 //! The agent's one loop: requests from the host, output of processes, ends of children. `src/contract/agent-protocol.ts`.
 
-use crate::configure::{self, Configure, Machine};
+use crate::configure::{self, Machine};
+use crate::drive::Drives;
 use crate::launch::{self, Main};
 use crate::port::Port;
 use crate::running::{Running, kind};
@@ -35,6 +36,7 @@ struct Agent {
     /// Nobody holds the port's other end: it is looked at from time to time.
     port_away: bool,
     children: OwnedFd,
+    drives: Drives,
     machine: Option<Machine>,
     main: Option<Main>,
     processes: BTreeMap<u32, Running>,
@@ -69,6 +71,7 @@ struct Clock {
 
 /// Serves until `powerOff` (Ok) or until the wire cannot be trusted any more.
 pub fn serve(mut port: Port) -> Result<(), Failure> {
+    let drives = Drives::find();
     let poller = Poller::new().map_err(|error| Failure::from_io("make a poller", &error))?;
     let children = watch_children()?;
     let kernel = std::fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
@@ -78,7 +81,7 @@ pub fn serve(mut port: Port) -> Result<(), Failure> {
     add(port.fd(), PORT)?;
     add(children.as_raw_fd(), CHILDREN)?;
     let buffer = vec![0; 64 * 1024].into_boxed_slice();
-    let mut agent = Agent { poller, port, port_away: false, children, machine: None, main: None, processes: BTreeMap::new(), buffer };
+    let mut agent = Agent { poller, port, port_away: false, children, drives, machine: None, main: None, processes: BTreeMap::new(), buffer };
     loop {
         if agent.turn()? {
             return Ok(());
@@ -214,7 +217,7 @@ impl Agent {
                 if self.machine.is_some() {
                     return Err(Failure::new(Code::WrongState, "the machine is configured already"));
                 }
-                self.machine = Some(configure::configure(&request.arguments::<Configure>()?)?);
+                self.machine = Some(configure::configure(request, &self.drives)?);
             }
             "start" => return self.start(request.arguments()?),
             "signal" => {

@@ -3,21 +3,14 @@
 use crate::inside::Inside;
 use crate::root::Root;
 use crate::sys::{self, c};
-use crate::{cgroup, devices, drive, network, share};
+use crate::drive::{self, Drives};
+use crate::{cgroup, devices, network, share};
+use bulkhead_wire::message::Request;
 use bulkhead_wire::plan::{GuestConfiguration, GuestMount};
 use bulkhead_wire::failure::quote;
 use bulkhead_wire::{Code, Failure};
-use serde::Deserialize;
+use serde_json::Value;
 use std::os::fd::AsRawFd;
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Configure {
-    clock_ns: String,
-    entropy_base64: String,
-    #[serde(flatten)]
-    guest: GuestConfiguration,
-}
 
 /// A configured machine: what starting processes needs to know.
 pub struct Machine {
@@ -25,12 +18,16 @@ pub struct Machine {
 }
 
 const DEFAULT_SCRATCH_BYTES: u64 = 64 << 20;
-pub fn configure(wanted: &Configure) -> Result<Machine, Failure> {
-    step_clock(&wanted.clock_ns)?;
-    add_entropy(&wanted.entropy_base64)?;
-    let guest = &wanted.guest;
-    let layers = drive::mount_layers(&guest.layers)?;
-    drive::mount_scratch(guest.limits.disk_bytes.unwrap_or(DEFAULT_SCRATCH_BYTES))?;
+pub fn configure(mut request: Request, drives: &Drives) -> Result<Machine, Failure> {
+    let mut text = |name: &str| match request.arguments.remove(name) {
+        Some(Value::String(text)) => Ok(text),
+        _ => Err(Failure::new(Code::InvalidSpec, format!("the configuration has no {name}"))),
+    };
+    step_clock(&text("clockNs")?)?;
+    add_entropy(&text("entropyBase64")?)?;
+    let guest: &GuestConfiguration = &request.arguments()?;
+    let layers = drives.mount_layers(&guest.layers)?;
+    drives.mount_scratch(guest.limits.disk_bytes.unwrap_or(DEFAULT_SCRATCH_BYTES))?;
     drive::mount_overlay(&layers)?;
     let root = Root::open("/root")?;
     mount_system(&root, guest)?;

@@ -74,6 +74,10 @@ pub fn launch(spec: &GuestProcess, machine: &Machine, main: Option<&Main>) -> Re
         arguments,
         environment: environment_pointers,
     };
+    if main.is_none() {
+        // Its pages come while the namespaces are made.
+        let _ = child.candidates.iter().any(|path| path.to_str().is_ok_and(|path| path.starts_with('/') && root.read_ahead(path)));
+    }
     let (pid, pidfd) = clone(&child, main)?;
     drop((status_write, stdio.theirs, argument_texts, environment_texts));
     if let Err(failure) = await_exec(&status_read, &spec.command[0]) {

@@ -1,7 +1,8 @@
 //! Process 1 of a machine: its init and its agent in one static binary, alone in the initrd.
 //!
 //! ```text
-//! boot      /proc, /sys, /dev, cgroup2 mounted, modules loaded where the kernel has any, the agent's port found and opened
+//! boot      /proc, /sys, /dev, cgroup2 mounted, modules loaded where the kernel has any, the workload's /dev filled, loopback up,
+//!           the agent's port found and opened
 //! hello     the first word; the machine knows nothing of any run. Templates save it here
 //! configure clock, entropy, layers, overlay, names, network, mounts, limits: everything of the run but the process
 //! start     the main process: process 1 of its own pid, mount, ipc, uts and cgroup namespaces, pivoted into the root

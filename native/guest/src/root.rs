@@ -14,6 +14,7 @@ struct OpenHow {
     mode: u64,
     resolve: u64,
 }
+const RESOLVE_NO_XDEV: u64 = 0x01;
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const LONGEST_ACCOUNT_FILE: u64 = 1024 * 1024;
@@ -24,8 +25,12 @@ impl Root {
     }
 
     fn at(&self, path: &str, flags: i32) -> Result<OwnedFd, Failure> {
+        self.resolve(path, flags, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    }
+
+    fn resolve(&self, path: &str, flags: i32, resolve: u64) -> Result<OwnedFd, Failure> {
         let relative = c(if path.is_empty() { "." } else { path })?;
-        let how = OpenHow { flags: (flags | libc::O_CLOEXEC) as u64, mode: 0, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
+        let how = OpenHow { flags: (flags | libc::O_CLOEXEC) as u64, mode: 0, resolve };
         let fd = unsafe { libc::syscall(libc::SYS_openat2, self.0.as_raw_fd(), relative.as_ptr(), &how, size_of::<OpenHow>()) };
         sys::owned(fd as i32, &format!("open {path} in the image"))
     }
@@ -42,6 +47,15 @@ impl Root {
     /// As `find`, saying why not.
     pub fn place(&self, path: &str) -> Result<Place, Failure> {
         self.at(path, libc::O_PATH).map(Place)
+    }
+
+    /// Has the kernel read a program of the image while something else is done. Volumes are left alone: whoever serves them may not answer.
+    /// True: it is there.
+    pub fn read_ahead(&self, path: &str) -> bool {
+        const MOST_BYTES: i64 = 16 << 20;
+        let Ok(program) = self.resolve(path, libc::O_RDONLY | libc::O_NONBLOCK, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV) else { return false };
+        unsafe { libc::posix_fadvise(program.as_raw_fd(), 0, MOST_BYTES, libc::POSIX_FADV_WILLNEED) };
+        true
     }
 
     /// The directory, made with all that lead to it where it is missing.

@@ -69,6 +69,7 @@ fn run(options: &options::Options) -> Result<(), String> {
         libc::mallopt(libc::M_TRIM_THRESHOLD, 64 * 1024);
         libc::umask(0o022);
     }
+    bulkhead_machine::look_at_the_host();
     detached::default_signals();
     raise_descriptor_limit();
     instance::make_directory(&options.root, 0o711)?;

@@ -140,6 +140,10 @@ impl Agent {
         Ok(())
     }
 
+    pub fn has_unsent(&self) -> bool {
+        !self.unsent.is_empty()
+    }
+
     pub fn push(&mut self) -> Result<(), Broken> {
         while !self.unsent.is_empty() {
             match self.socket.write(&self.unsent) {

@@ -61,6 +61,11 @@ pub struct Setting {
     pub memory: Option<OwnedFd>,
 }
 
+/// To be called once, early, by whoever forks the processes that raise machines: what takes time to find out about this host.
+pub fn look_at_the_host() {
+    tsc::begin();
+}
+
 pub struct Machine {
     setting: Setting,
     group: Option<Group>,

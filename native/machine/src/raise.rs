@@ -1,4 +1,5 @@
-//! Raising a machine, in call order. Nothing of the run is in the boot: it all comes with `configure`, once the agent waits.
+//! Raising a machine, in call order. Nothing of the run is in the boot: it all comes with `configure`, which lies in the channel while the
+//! machine boots, so that an agent that waits need not wait.
 
 use crate::agent::{Agent, Asked, Broken};
 use bulkhead_confine::{self as confine, Confinement, Seen};
@@ -59,15 +60,19 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
     reached("vmm-started");
     machine.agent = Some(Agent::new(ours).map_err(|error| Failure::from_io("open the agent's channel", &error))?);
 
-    if let Some(resume) = resume {
+    let configure = if let Some(resume) = resume {
         template::resume(machine, resume)?;
         reached("template-resumed");
+        disk.finish()?;
+        send_configuration(machine)?
     } else {
+        disk.finish()?;
+        let configure = send_configuration(machine)?;
         await_hello(machine)?;
         reached("kernel-up");
-    }
-    disk.finish()?;
-    configure(machine)?;
+        configure
+    };
+    await_configured(machine, configure)?;
     reached("agent-ready");
     watch(machine)?;
     Ok(Some(pid))
@@ -182,6 +187,9 @@ fn await_message(machine: &mut Machine, patience_ms: u64, what: &str) -> Result<
         }
         let interest = |fd: RawFd| libc::pollfd { fd, events: libc::POLLIN, revents: 0 };
         let mut polls = [interest(agent.descriptor()), interest(vmm.pidfd.as_raw_fd()), interest(vmm.console_descriptor())];
+        if agent.has_unsent() {
+            polls[0].events |= libc::POLLOUT;
+        }
         unsafe { libc::poll(polls.as_mut_ptr(), polls.len() as libc::nfds_t, left.div_ceil(1_000_000) as i32) };
         if polls[2].revents != 0 {
             vmm.read_console();
@@ -205,7 +213,8 @@ pub fn explain(machine: &mut Machine, broken: Broken) -> Failure {
         .remedy("look at 'bulkhead doctor' for what this host's machines need to boot")
 }
 
-fn configure(machine: &mut Machine) -> Result<(), Failure> {
+/// Gives the number of the question.
+fn send_configuration(machine: &mut Machine) -> Result<u64, Failure> {
     let mut entropy = [0u8; ENTROPY_BYTES];
     if unsafe { libc::getrandom(entropy.as_mut_ptr().cast(), entropy.len(), 0) } != entropy.len() as isize {
         return Err(Failure::system("get random numbers for the machine"));
@@ -214,18 +223,24 @@ fn configure(machine: &mut Machine) -> Result<(), Failure> {
     wanted["clockNs"] = json!(now_ns().to_string());
     wanted["entropyBase64"] = json!(base64(&entropy));
     let Some(agent) = &mut machine.agent else { return Err(Failure::new(Code::Internal, "the machine is gone")) };
-    let id = agent.ask(Asked::Nobody, "configure", wanted);
+    Ok(agent.ask(Asked::Nobody, "configure", wanted))
+}
+
+fn await_configured(machine: &mut Machine, id: u64) -> Result<(), Failure> {
     let answer = await_message(machine, CONFIGURE_DEADLINE_MS, "that it is configured")?;
     if answer.get("id").and_then(Value::as_u64) != Some(id) {
         return Err(explain(machine, Broken::Lied("an answer that nobody asked for".into())));
     }
+    if let Some(failure) = answer.get("failure") {
+        return Err(read_failure(failure.clone()));
+    }
     if let Some(agent) = &mut machine.agent {
         agent.forget(id);
+        // The configuration's clock stood still while it lay in the channel. This one goes before anything that could be started.
+        agent.ask(Asked::Nobody, "clock", json!({ "clockNs": now_ns().to_string() }));
+        return agent.push().map_err(|broken| explain(machine, broken));
     }
-    match answer.get("failure") {
-        Some(failure) => Err(read_failure(failure.clone())),
-        None => Ok(()),
-    }
+    Ok(())
 }
 
 /// From here on everything is an event.

@@ -1,70 +1,66 @@
 //! The host's time-stamp counter in kHz, for an emulated guest's command line: its own calibration fails under load, and every clock of
 //! it is then ten milliseconds coarse.
 //!
-//! The kernel knows the figure exactly and tells it in the shared page of any perf event (`time_mult`, `time_shift`: perf_event.h).
-//! Where perf is closed, the counter is measured against the monotonic clock.
+//! The counter is set beside the kernel's raw clock, which is that counter with the kernel's own figure: once when the launcher starts, and
+//! again when a machine is raised, so that nobody waits for time to pass between the two.
 
-const TYPE_SOFTWARE: u32 = 1;
-const COUNT_DUMMY: u64 = 9;
-const CAP_USER_TIME: u64 = 1 << 3;
-const PAGE_BYTES: usize = 4096;
-/// `struct perf_event_mmap_page`: where its fields lie.
-const CAPABILITIES_AT: usize = 40;
-const TIME_SHIFT_AT: usize = 50;
-const TIME_MULT_AT: usize = 52;
+use std::sync::OnceLock;
 
-/// Undefined on processors without such a counter.
+/// Reading both takes some hundred nanoseconds: after this long they are ten millionths of the span.
+const LEAST_SPAN_NS: u64 = 20_000_000;
+/// A host that has slept so long meanwhile may have lost its counter.
+const MOST_ASLEEP_NS: u64 = 1_000_000;
+
+#[derive(Clone, Copy)]
+struct Moment {
+    ns: u64,
+    counter: u64,
+    /// What this host has slept since it was booted.
+    asleep_ns: u64,
+}
+
+static FIRST: OnceLock<Moment> = OnceLock::new();
+
+/// Notes the first of the two moments.
+pub fn begin() {
+    FIRST.get_or_init(read);
+}
+
+/// Undefined on processors without such a counter. Waits only where `begin` was called a moment ago, or never, or the host slept since.
 pub fn khz() -> Option<u64> {
-    let said = from_kernel().or_else(measured)?;
-    (100_000..20_000_000).contains(&said).then_some(said)
+    let (begun, now) = (*FIRST.get_or_init(read), read());
+    let first = if now.asleep_ns.abs_diff(begun.asleep_ns) > MOST_ASLEEP_NS { now } else { begun };
+    let waited = now.ns.saturating_sub(first.ns);
+    std::thread::sleep(std::time::Duration::from_nanos(LEAST_SPAN_NS.saturating_sub(waited)));
+    frequency(first, read())
 }
 
-fn from_kernel() -> Option<u64> {
-    let mut attributes = [0u8; 128];
-    attributes[..4].copy_from_slice(&TYPE_SOFTWARE.to_ne_bytes());
-    attributes[4..8].copy_from_slice(&128u32.to_ne_bytes());
-    attributes[8..16].copy_from_slice(&COUNT_DUMMY.to_ne_bytes());
-    unsafe {
-        let fd = libc::syscall(libc::SYS_perf_event_open, attributes.as_ptr(), 0, -1, -1, 8) as i32;
-        if fd < 0 {
-            return None;
-        }
-        let page = libc::mmap(std::ptr::null_mut(), PAGE_BYTES, libc::PROT_READ, libc::MAP_SHARED, fd, 0);
-        libc::close(fd);
-        if page == libc::MAP_FAILED {
-            return None;
-        }
-        let at = page.cast::<u8>();
-        let capabilities = at.add(CAPABILITIES_AT).cast::<u64>().read_unaligned();
-        let shift = at.add(TIME_SHIFT_AT).cast::<u16>().read_unaligned();
-        let multiplier = at.add(TIME_MULT_AT).cast::<u32>().read_unaligned();
-        libc::munmap(page, PAGE_BYTES);
-        (capabilities & CAP_USER_TIME != 0).then(|| frequency(multiplier, shift)).flatten()
-    }
+fn read() -> Moment {
+    let asleep_ns = clock(libc::CLOCK_BOOTTIME).saturating_sub(clock(libc::CLOCK_MONOTONIC));
+    Moment { ns: clock(libc::CLOCK_MONOTONIC_RAW), counter: counter(), asleep_ns }
 }
 
-/// Nanoseconds are `counter * multiplier >> shift`.
-fn frequency(multiplier: u32, shift: u16) -> Option<u64> {
-    if multiplier == 0 || shift > 40 {
-        return None;
-    }
-    let scaled = (1_000_000u128 << shift) + u128::from(multiplier / 2);
-    u64::try_from(scaled / u128::from(multiplier)).ok()
+fn clock(which: libc::clockid_t) -> u64 {
+    let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    unsafe { libc::clock_gettime(which, &mut time) };
+    time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }
 
 #[cfg(target_arch = "x86_64")]
-fn measured() -> Option<u64> {
-    use bulkhead_wire::clock::monotonic_ns;
-    let counter = || unsafe { core::arch::x86_64::_rdtsc() };
-    let (from_ns, from) = (monotonic_ns(), counter());
-    std::thread::sleep(std::time::Duration::from_millis(20));
-    let (to_ns, to) = (monotonic_ns(), counter());
-    to.checked_sub(from)?.checked_mul(1_000_000)?.checked_div(to_ns - from_ns)
+fn counter() -> u64 {
+    unsafe { core::arch::x86_64::_rdtsc() }
 }
 
 #[cfg(not(target_arch = "x86_64"))]
-fn measured() -> Option<u64> {
-    None
+fn counter() -> u64 {
+    0
+}
+
+fn frequency(first: Moment, second: Moment) -> Option<u64> {
+    let ticks = u128::from(second.counter.checked_sub(first.counter)?);
+    let ns = u128::from(second.ns.checked_sub(first.ns)?);
+    let khz = u64::try_from((ticks * 1_000_000).checked_div(ns)?).ok()?;
+    (100_000..20_000_000).contains(&khz).then_some(khz)
 }
 
 #[cfg(test)]
@@ -72,17 +68,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_kernel_s_multiplier_gives_its_frequency() {
-        // 2.3 GHz as Linux writes it: (1e6 << 31) / 2_300_000.
-        assert_eq!(frequency(933_688_542, 31), Some(2_300_000));
-        assert_eq!(frequency(0, 31), None);
-        assert_eq!(frequency(1, 60), None);
+    fn ticks_over_a_span_are_a_frequency_even_after_years() {
+        let at = |ns, counter| Moment { ns, counter, asleep_ns: 0 };
+        let of = |ns, counter| frequency(at(1_000, 500), at(1_000 + ns, 500 + counter));
+        assert_eq!(of(20_000_000, 46_000_000), Some(2_300_000));
+        assert_eq!(of(100_000_000_000_000_000, 230_000_000_000_000_000), Some(2_300_000));
+        assert_eq!(of(0, 5), None);
+        assert_eq!(of(20_000_000, 0), None, "a processor without a counter");
+        assert_eq!(frequency(at(9, 9), at(1, 1)), None, "a counter that was set back");
     }
 
     #[test]
-    fn what_the_kernel_says_is_what_can_be_measured() {
-        if let (Some(said), Some(measured)) = (from_kernel(), measured()) {
-            assert!(said.abs_diff(measured) * 50 < said, "{said} kHz said, {measured} kHz measured");
+    fn two_readings_agree_and_the_second_does_not_wait() {
+        begin();
+        let (first, then) = (khz(), read().ns);
+        let again = khz();
+        assert!(read().ns - then < LEAST_SPAN_NS, "it waited again");
+        if let (Some(first), Some(again)) = (first, again) {
+            assert!(first.abs_diff(again) * 1000 < first, "{first} kHz, then {again} kHz");
         }
     }
 }
