@@ -189,6 +189,17 @@ impl Attach {
         }
     }
 
+    /// For a process that was forked without `clone_descriptor`. Makes system calls only.
+    pub fn join(&self) -> bool {
+        let Attach::Into(group) = self else { return self.enter() };
+        unsafe {
+            let procs = libc::openat(group.as_raw_fd(), c"cgroup.procs".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
+            let done = procs >= 0 && libc::write(procs, c"0".as_ptr().cast(), 1) == 1;
+            libc::close(procs);
+            done
+        }
+    }
+
     pub fn clone_descriptor(&self) -> Option<RawFd> {
         match self {
             Attach::Tasks(_) => None,

@@ -66,6 +66,9 @@ pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
     if wanted.arguments.len() > MOST || wanted.files.len() > MOST || wanted.kept.len() > MOST / 2 {
         return Err(Failure::new(Code::InvalidSpec, "the launch plan gives a program too many arguments, files or descriptors"));
     }
+    if wanted.uid == 0 || wanted.gid == 0 {
+        return Err(Failure::new(Code::InvalidSpec, "a confined program never runs as root's user or group"));
+    }
     let texts = wanted.arguments.iter().map(|text| c(text)).collect::<Result<Vec<_>, _>>()?;
     let program = c(wanted.program)?;
     let mut arguments = vec![program.as_ptr()];
@@ -179,22 +182,24 @@ const AT_RECURSIVE: libc::c_int = 0x8000;
 
 impl Plan<'_> {
     fn run(&self) -> ! {
-        self.check(self.inner.attach.enter() && expendable(), 0);
-        self.check(self.make_root(), 1);
-        self.check(self.enter_root(), 2);
-        self.check(self.keep_descriptors(), 3);
-        self.check(self.drop_privileges(), 4);
+        let early = self.status;
+        self.check(self.inner.attach.enter() && expendable(), 0, early);
+        self.check(self.make_root(), 1, early);
+        self.check(self.enter_root(), 2, early);
+        self.check(self.keep_descriptors(), 3, early);
+        let status = FIRST_KEPT + self.inner.kept.len() as RawFd;
+        self.check(self.drop_privileges() && (!self.inner.mortal || is_awaited(status)), 4, status);
         let environment = [c"HOME=/".as_ptr(), null()];
         unsafe { libc::execve(self.program.as_ptr(), self.arguments.as_ptr(), environment.as_ptr()) };
-        self.check(false, 5);
+        self.check(false, 5, status);
         unsafe { libc::_exit(127) }
     }
 
-    fn check(&self, done: bool, step: u8) {
+    fn check(&self, done: bool, step: u8, status: RawFd) {
         if !done {
             let [a, b, c, d] = std::io::Error::last_os_error().raw_os_error().unwrap_or(0).to_le_bytes();
             unsafe {
-                libc::write(self.status, [step, a, b, c, d].as_ptr().cast(), 5);
+                libc::write(status, [step, a, b, c, d].as_ptr().cast(), 5);
                 libc::_exit(127);
             }
         }
@@ -259,7 +264,7 @@ impl Plan<'_> {
             let mut none: libc::sigset_t = std::mem::zeroed();
             libc::sigemptyset(&mut none);
             libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
-            uid != 0
+            uid != 0 && gid != 0
                 // Before the change of user, which takes the right to do so: nothing that it executes can ever gain one.
                 && (0..=LAST_CAPABILITY).all(|capability| libc::prctl(libc::PR_CAPBSET_DROP, capability, 0, 0, 0) == 0 || last() == libc::EINVAL)
                 && libc::prctl(libc::PR_SET_SECUREBITS, LOCKED_SECUREBITS, 0, 0, 0) == 0
@@ -279,6 +284,12 @@ impl Plan<'_> {
 const LAST_CAPABILITY: libc::c_ulong = 63;
 /// `linux/securebits.h`: user 0 means nothing, and no capability rises to ambient; both for ever. A change of user clears capabilities, as it does everywhere.
 const LOCKED_SECUREBITS: libc::c_ulong = 0x1 | 0x2 | 0x40 | 0x80;
+
+/// Whether somebody still holds the other end of the status pipe. One that died before the wish to die with it was told sends no signal.
+fn is_awaited(status: RawFd) -> bool {
+    let mut poll = libc::pollfd { fd: status, events: 0, revents: 0 };
+    unsafe { libc::poll(&mut poll, 1, 0) == 0 }
+}
 
 /// Its supervisor outlives a shortage of memory; it does not.
 fn expendable() -> bool {
@@ -323,6 +334,15 @@ mod tests {
         let made = directories("/stage", &[seen("/usr/bin/vmm"), seen("/usr/lib/a.so"), seen("/disk")], false).unwrap();
         let made: Vec<&str> = made.iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(made, ["/stage/usr", "/stage/usr/bin", "/stage/usr/lib"]);
+    }
+
+    #[test]
+    fn nothing_is_started_as_root_s_user_or_group() {
+        let attach = Attach::Tasks(Vec::new());
+        for (uid, gid) in [(0, 1000), (1000, 0)] {
+            let wanted = Confinement { program: "/bin/true", arguments: &[], uid, gid, stage: "/nowhere", files: &[], kept: &[], console: 1, attach: &attach, proc: false, mortal: true };
+            assert_eq!(start(&wanted).unwrap_err().code, Code::InvalidSpec);
+        }
     }
 
     #[test]

@@ -1,11 +1,15 @@
 //! The scratch disk: a sparse file with an empty ext4, made while the machine already boots. A workload's disk outlives its
 //! machine (a restart goes on with it), so it is never made twice, and one that was cut in the making is made anew.
 //!
-//! The host only ever writes an empty filesystem here. What the guest has written is never mounted or read on the host.
+//! The host only ever writes an empty filesystem here. What the guest has written is never mounted or read on the host. The program that
+//! writes it runs as the machine's own user, in the machine's control group, without a network.
 
+use bulkhead_cgroup::Attach;
 use bulkhead_wire::{Code, Failure};
 use std::fs::{File, OpenOptions};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 
 const SMALLEST_BYTES: u64 = 4 << 20;
@@ -24,7 +28,7 @@ pub struct Disk {
 }
 
 /// Opens the disk or begins to make it; QEMU may open `path` at once, but the guest must not read it before `finish`.
-pub fn begin(wanted: &str, bytes: u64, uid: u32, gid: u32) -> Result<Disk, Failure> {
+pub fn begin(wanted: &str, bytes: u64, (uid, gid): (u32, u32), attach: &Attach) -> Result<Disk, Failure> {
     if let Ok(file) = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(wanted) {
         own(&file, uid, gid)?;
         return Ok(Disk { path: wanted.to_owned(), wanted: wanted.to_owned(), maker: None });
@@ -48,9 +52,39 @@ pub fn begin(wanted: &str, bytes: u64, uid: u32, gid: u32) -> Result<Disk, Failu
     if journal {
         command.args(["-J", "size=4"]);
     }
-    command.arg(&path).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    // By descriptor: its user need not be able to reach the place.
+    let descriptor = file.as_raw_fd();
+    command.arg(format!("/proc/self/fd/{descriptor}")).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let supervisor = std::process::id() as i32;
+    // SAFETY: between fork and exec only system calls are made; `attach` outlives the call to spawn.
+    let attach: &'static Attach = unsafe { std::mem::transmute(attach) };
+    unsafe { command.pre_exec(move || if attach.join() && libc::fcntl(descriptor, libc::F_SETFD, 0) == 0 && confine(uid, gid, bytes, supervisor) { Ok(()) } else { Err(std::io::Error::last_os_error()) }) };
     let maker = command.spawn().map_err(failed)?;
     Ok(Disk { path, wanted: wanted.to_owned(), maker: Some(maker) })
+}
+
+/// What a maker of file systems needs: one file, of this size, in a while.
+fn confine(uid: u32, gid: u32, bytes: u64, supervisor: i32) -> bool {
+    let limit = |which, most: u64| unsafe { libc::setrlimit(which, &libc::rlimit { rlim_cur: most, rlim_max: most }) == 0 };
+    unsafe {
+        let mut none: libc::sigset_t = std::mem::zeroed();
+        libc::sigemptyset(&mut none);
+        libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
+        let alone = libc::geteuid() != 0
+            || (libc::unshare(libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS) == 0
+                && libc::syscall(libc::SYS_setgroups, 0, std::ptr::null::<u32>()) == 0
+                && libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
+                && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0);
+        alone
+            && limit(libc::RLIMIT_CORE, 0)
+            && limit(libc::RLIMIT_FSIZE, bytes)
+            && limit(libc::RLIMIT_CPU, 60)
+            && limit(libc::RLIMIT_AS, 1 << 30)
+            && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
+            && libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
+            // One that died before that sends no signal.
+            && libc::getppid() == supervisor
+    }
 }
 
 fn own(file: &File, uid: u32, gid: u32) -> Result<(), Failure> {
@@ -82,21 +116,26 @@ impl Drop for Disk {
 mod tests {
     use super::*;
 
+    /// No control group.
+    fn nowhere() -> Attach {
+        Attach::Tasks(Vec::new())
+    }
+
     #[test]
     fn a_disk_appears_under_its_name_only_when_whole_and_is_kept_ever_after() {
         let directory = std::env::temp_dir().join(format!("bulkhead-machine-disk-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let wanted = directory.join("scratch").to_str().unwrap().to_owned();
         let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
-        drop(begin(&wanted, 64 << 20, uid, gid).unwrap());
+        drop(begin(&wanted, 64 << 20, (uid, gid), &nowhere()).unwrap());
         assert!(!std::path::Path::new(&wanted).exists(), "one that was cut in the making has no name");
-        begin(&wanted, 64 << 20, uid, gid).unwrap().finish().unwrap();
+        begin(&wanted, 64 << 20, (uid, gid), &nowhere()).unwrap().finish().unwrap();
         let made = std::fs::metadata(&wanted).unwrap();
         assert_eq!(made.len(), 64 << 20);
         std::fs::write(format!("{wanted}.mark"), "").unwrap();
-        let again = begin(&wanted, 64 << 20, uid, gid).unwrap();
+        let again = begin(&wanted, 64 << 20, (uid, gid), &nowhere()).unwrap();
         assert_eq!(again.path, wanted);
-        assert!(begin(&directory.join("small").to_string_lossy(), 1000, uid, gid).is_err());
+        assert!(begin(&directory.join("small").to_string_lossy(), 1000, (uid, gid), &nowhere()).is_err());
         std::fs::remove_dir_all(directory).unwrap();
     }
 }

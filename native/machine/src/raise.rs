@@ -39,7 +39,7 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
         machine.network = network;
         tap
     })?;
-    let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, engine.uid, engine.gid)?;
+    let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, (engine.uid, engine.gid), &attach)?;
     reached("resources-made");
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::from_io("make the agent's channel", &error))?;

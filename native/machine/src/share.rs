@@ -16,11 +16,12 @@ pub fn start(share: &Share, attach: &Attach) -> Result<OwnedFd, Failure> {
     }
     let (theirs, ours) = UnixStream::pair().map_err(|error| Failure::from_io("make a share's channel", &error))?;
     // The supervisor has one thread, so its fork may go on with its own work.
+    let supervisor = std::process::id() as i32;
     match unsafe { libc::fork() } {
         -1 => Err(Failure::system("start a share's server")),
         0 => {
             let stream = OwnedFd::from(ours);
-            let alone = attach.enter() && become_server(stream.as_raw_fd());
+            let alone = attach.join() && become_server(stream.as_raw_fd(), supervisor);
             let served = alone && bulkhead_share::serve(stream, Path::new(&share.source), share.read_only).is_ok();
             unsafe { libc::_exit(i32::from(!served)) }
         }
@@ -29,12 +30,14 @@ pub fn start(share: &Share, attach: &Attach) -> Result<OwnedFd, Failure> {
 }
 
 /// Dies with its supervisor; holds nothing of it but the stream.
-fn become_server(stream: RawFd) -> bool {
+fn become_server(stream: RawFd, supervisor: i32) -> bool {
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
         libc::sigprocmask(libc::SIG_SETMASK, &none, std::ptr::null_mut());
         libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0
+            // One that died before that sends no signal.
+            && libc::getppid() == supervisor
             && libc::prctl(libc::PR_SET_NAME, c"bulkhead-share".as_ptr()) == 0
             && (stream < 1 || libc::syscall(libc::SYS_close_range, 0, stream as u32 - 1, 0) == 0)
             && libc::syscall(libc::SYS_close_range, stream as u32 + 1, u32::MAX, 0) == 0

@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn ticks_over_a_span_are_a_frequency_even_after_years() {
         let at = |ns, counter| Moment { ns, counter, asleep_ns: 0 };
-        let of = |ns, counter| frequency(at(1_000, 500), at(1_000 + ns, 500 + counter));
+        let of = |ns: u64, counter: u64| frequency(at(1_000, 500), at(1_000 + ns, 500 + counter));
         assert_eq!(of(20_000_000, 46_000_000), Some(2_300_000));
         assert_eq!(of(100_000_000_000_000_000, 230_000_000_000_000_000), Some(2_300_000));
         assert_eq!(of(0, 5), None);
