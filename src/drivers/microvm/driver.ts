@@ -21,7 +21,7 @@ import { adoptSandbox, raise } from "../../host/raise.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isThere, placeMark, removeFile } from "../../host/workload-files.ts";
 import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle, type TemplateUse } from "./bundle.ts";
-import { type Probed, probeMachines, type UsableMachines } from "./probe.ts";
+import { mayHaveChanged, type Probed, probeMachines, type UsableMachines } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { sizeOf } from "./size.ts";
 import { createTemplates } from "./templates.ts";
@@ -74,8 +74,7 @@ class MicrovmDriver implements BoundaryDriver {
 
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
     checkSpec(spec);
-    if (this.#probed === undefined) await this.probe(call);
-    const { machines, report } = (await this.#probed) as Probed;
+    const { machines, report } = await this.#whatIsThere(call);
     if (machines === undefined) {
       const missing = report.findings.find((finding) => finding.level === "missing");
       throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run machines", {
@@ -85,6 +84,14 @@ class MicrovmDriver implements BoundaryDriver {
       });
     }
     return this.#bundle(machines, spec, directory);
+  }
+
+  /** What was found, found anew where its files have gone or appeared meanwhile: a kernel may be removed under a running daemon. */
+  async #whatIsThere(call: Call): Promise<Probed> {
+    const known = this.#probed;
+    if (known !== undefined && !mayHaveChanged(await known)) return known;
+    if (this.#probed === known) await this.probe(call);
+    return this.#probed as Promise<Probed>;
   }
 
   launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {

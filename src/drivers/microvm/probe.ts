@@ -61,6 +61,8 @@ const EMULATED_DEADLINE_MS = 60_000;
 const LEAST_DEADLINE_MS = 10_000;
 /** The guest's own init says so when it is not process 1. */
 const TRIAL_CODE = 64;
+/** Findings that a file mends, without a boot to tell. */
+const MISSING_FILES: readonly string[] = ["qemu-installed", "guest-kernel-there"];
 const QEMU_DATA = ["/usr/share/qemu/qboot.rom", "/usr/share/qemu/bios-microvm.bin", "/usr/share/seabios/bios-microvm.bin"];
 
 export async function probeMachines(context: ProbeContext, call: Call): Promise<Probed> {
@@ -97,6 +99,12 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
   findings.push(hardware);
   const usable = { ...emulated, kvm: hardware.level === "ok", bootDeadlineMs: Math.max(LEAST_DEADLINE_MS, tookMs * 20) };
   return conclude(findings, { ...usable, fingerprint: await fingerprint(usable) });
+}
+
+/** Whether a probe could say something else now, at no cost: what it needs was not there and may be, or was there and is gone. */
+export function mayHaveChanged({ machines, report }: Probed): boolean {
+  if (machines === undefined) return report.findings.some(({ id, level }) => level === "missing" && MISSING_FILES.includes(id));
+  return [machines.program, machines.kernel.vmlinux, machines.kernel.initrd].some((path) => !existsSync(path));
 }
 
 function conclude(findings: readonly Finding[], machines: UsableMachines | undefined): Probed {
