@@ -1,7 +1,17 @@
 #!/bin/sh
 # Takes away what setup, quickstart and the daemon made: workloads, state, sockets, caches, builds. Debian packages stay:
 # the list of those that setup installed is printed, with the command that removes them.
+#
+#     scripts/uninstall.sh [--cache]     --cache: the guest kernels too, whoever else on this host boots them
+#
+# Guest kernels in /var/cache/bulkhead take minutes to make and serve every daemon of this host. They stay while another launcher runs here.
 set -eu
+cache=
+case ${1-} in
+  '') ;;
+  --cache) cache=yes ;;
+  *) echo "usage: scripts/uninstall.sh [--cache]" >&2; exit 2 ;;
+esac
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 [ "$(id -u)" = 0 ] || die "this removes what root made: it must be root" "sudo npm run uninstall"
@@ -20,9 +30,22 @@ if [ -e /var/lib/bulkhead/identity.json ]; then
     break
   done
 fi
-case $(readlink /usr/local/bin/runsc || true) in /var/cache/bulkhead/*) rm -f /usr/local/bin/runsc ;; esac
-step "Removing state, caches and builds"
-rm -rf /run/bulkhead /var/lib/bulkhead /var/cache/bulkhead /var/log/bulkhead.log dist native/target
+# After the teardown whatever launcher still runs is another root's.
+others=
+for process in /proc/[0-9]*; do
+  case $(tr '\0' ' ' 2>/dev/null < "$process/cmdline") in
+    */bulkhead-launcher\ *) others="$others ${process#/proc/}" ;;
+  esac
+done
+if [ -n "$cache" ] || [ -z "$others" ]; then
+  case $(readlink /usr/local/bin/runsc || true) in /var/cache/bulkhead/*) rm -f /usr/local/bin/runsc ;; esac
+  step "Removing state, caches and builds"
+  rm -rf /var/cache/bulkhead
+else
+  step "Removing state and builds"
+  note "guest kernels stay in /var/cache/bulkhead: other daemons of this host use them (launchers$others); --cache removes them all the same"
+fi
+rm -rf /run/bulkhead /var/lib/bulkhead /var/log/bulkhead.log dist native/target
 if [ -s /var/lib/bulkhead-setup/installed-packages ]; then
   note "setup installed these packages, which stay; to remove them:"
   note "apt-get remove $(sort -u /var/lib/bulkhead-setup/installed-packages | tr '\n' ' ')"
