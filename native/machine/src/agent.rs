@@ -48,6 +48,8 @@ pub struct Agent {
     asked: BTreeMap<u64, Asked>,
     processes: BTreeMap<u32, Process>,
     main_ended: bool,
+    /// `next_message` may have read more than it gave.
+    left_over: bool,
     heard_ns: u64,
     beaten_ns: u64,
 }
@@ -64,6 +66,7 @@ impl Agent {
             asked: BTreeMap::new(),
             processes: BTreeMap::new(),
             main_ended: false,
+            left_over: false,
             heard_ns: now,
             beaten_ns: now,
         })
@@ -140,6 +143,11 @@ impl Agent {
         Ok(())
     }
 
+    /// Whether something that was read waits for `receive`, although nothing more may ever come.
+    pub fn has_left_over(&self) -> bool {
+        self.left_over
+    }
+
     pub fn has_unsent(&self) -> bool {
         !self.unsent.is_empty()
     }
@@ -158,9 +166,10 @@ impl Agent {
 
     /// Takes one read's worth of frames.
     pub fn receive(&mut self, sink: &mut dyn Sink) -> Result<(), Broken> {
-        if !self.fill()? {
+        if !self.fill()? && !self.left_over {
             return Ok(());
         }
+        self.left_over = false;
         // The decoder's frame borrows it; the payload is lent on without a copy by taking the decoder out for the while.
         let mut decoder = std::mem::take(&mut self.decoder);
         let result = loop {
@@ -200,6 +209,7 @@ impl Agent {
     pub fn next_message(&mut self) -> Result<Option<Value>, Broken> {
         self.push()?;
         self.fill()?;
+        self.left_over = true;
         match self.decoder.next_frame() {
             Ok(None) => Ok(None),
             Ok(Some(Frame { kind: Kind::Message, payload, .. })) => read_object(payload).map(|fields| Some(Value::Object(fields))),

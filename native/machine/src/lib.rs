@@ -271,11 +271,17 @@ impl Boundary for Machine {
         if self.lost {
             return None;
         }
+        if self.agent.as_ref().is_some_and(Agent::has_left_over) {
+            return Some(monotonic_ns());
+        }
         let heartbeat = self.agent.as_ref().map(Agent::heartbeat_due);
         [heartbeat, self.kill_by_ns, self.stragglers_by_ns].into_iter().flatten().min()
     }
 
     fn tick(&mut self, sink: &mut dyn Sink) {
+        if self.agent.as_ref().is_some_and(Agent::has_left_over) {
+            self.receive(sink);
+        }
         let now = monotonic_ns();
         if self.kill_by_ns.is_some_and(|by| by <= now) {
             self.kill_by_ns = None;
