@@ -11,8 +11,8 @@ export const WASM_TRAITS: BoundaryTraits = {
   hostPaths: "mount",
 };
 
-/** Names for floors to compare by inclusion: an instance makes no system calls of its own, and shares a process with its own domain. */
-export const WASM_TRAIT_NAMES = ["no-kernel", "not-emulated"] as const;
+/** Names for floors to compare by inclusion: what an instance asks for is answered by its runner, and it makes no system calls of its own. */
+export const WASM_TRAIT_NAMES = ["separate-kernel", "no-kernel", "not-emulated"] as const;
 
 /** One program runs and no other: there is nothing to execute in it, and no processes to list. */
 export const WASM_FACETS: readonly FacetName[] = ["pause", "resize"];
