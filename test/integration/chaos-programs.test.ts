@@ -18,7 +18,7 @@ afterAll(() => daemon.close());
 
 const BRIDGE = { NetworkMode: "bridge" };
 
-describe.each(["container", "microvm"])("behind %s", (isolation) => {
+describe.each(["container", "gvisor", "microvm"])("behind %s", (isolation) => {
   let home: Inhabitants;
   beforeAll(() => {
     home = new Inhabitants(daemon, isolation);
