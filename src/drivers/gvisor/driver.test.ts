@@ -70,7 +70,7 @@ test("systrap is tried before ptrace, and what runs is what identity and traits 
       engine: "runsc",
       version: "release-20990101.0",
       emulated: false,
-      traits: ["user-space-kernel", "not-emulated", "platform-ptrace"],
+      traits: ["separate-kernel", "user-space-kernel", "not-emulated", "platform-ptrace"],
     },
     facets: ["exec", "pause", "resize", "top"],
   });

@@ -17,7 +17,7 @@ export type Platform = (typeof PLATFORMS)[number];
 
 /** Names for floors to compare by inclusion. The kernel is the workload's own and a program of the host's: no processor enforces the wall. */
 export function gvisorTraitNames(platform: Platform): readonly string[] {
-  return ["user-space-kernel", "not-emulated", `platform-${platform}`];
+  return ["separate-kernel", "user-space-kernel", "not-emulated", `platform-${platform}`];
 }
 
 /** What every sandbox can do, whichever platform carries it. */
