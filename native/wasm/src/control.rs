@@ -45,7 +45,7 @@ fn open() -> Result<i32, String> {
     let fault = |doing: &'static str| move |error: std::io::Error| format!("cannot {doing}: {error}");
     // As process 1 of its namespace it would not hear what has no handler.
     unsafe { libc::signal(libc::SIGTERM, stop as *const () as libc::sighandler_t) };
-    raise_descriptor_limit();
+    let most = most_instances();
     let listener = UnixListener::from(unsafe { OwnedFd::from_raw_fd(LISTENER) });
     sandbox::enter(sandbox::Purpose::Serve).map_err(fault("confine itself"))?;
     let engine = engine::open().map_err(|error| format!("the wasm engine does not start: {error}"))?;
@@ -53,7 +53,7 @@ fn open() -> Result<i32, String> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(workers).max_blocking_threads(16).thread_name("wasm").enable_time().build().map_err(fault("start its workers"))?;
-    let house = Arc::new(House::new(Library::new(engine.clone()), engine, runtime.handle().clone()));
+    let house = Arc::new(House::new(Library::new(engine.clone()), engine, runtime.handle().clone(), most));
     let mut idle_since = Instant::now();
     loop {
         let mut set = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -74,14 +74,26 @@ extern "C" fn stop(_signal: i32) {
     unsafe { libc::_exit(0) };
 }
 
-/// A handful of descriptors for every instance.
-fn raise_descriptor_limit() {
+/// What an instance takes of descriptors at most, with two clients, and of separate pieces of memory.
+const EACH: u64 = 10;
+/// What the runner itself takes.
+const OWN: u64 = 500;
+
+/// As many instances as descriptors and pieces of memory are there for. Beyond that the launcher starts another runner of the domain.
+fn most_instances() -> usize {
+    let pieces = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_530);
+    let most = descriptor_limit().min(pieces);
+    (most.saturating_sub(OWN) / EACH) as usize
+}
+
+fn descriptor_limit() -> u64 {
     unsafe {
         let mut limit: libc::rlimit = std::mem::zeroed();
         if libc::getrlimit(libc::RLIMIT_NOFILE, &mut limit) == 0 {
             limit.rlim_cur = limit.rlim_max;
             libc::setrlimit(libc::RLIMIT_NOFILE, &limit);
         }
+        limit.rlim_cur
     }
 }
 

@@ -47,11 +47,12 @@ pub struct House {
     engine: Engine,
     runtime: tokio::runtime::Handle,
     standing: Mutex<HashSet<String>>,
+    most: usize,
 }
 
 impl House {
-    pub fn new(library: Library, engine: Engine, runtime: tokio::runtime::Handle) -> House {
-        House { library, engine, runtime, standing: Mutex::default() }
+    pub fn new(library: Library, engine: Engine, runtime: tokio::runtime::Handle, most: usize) -> House {
+        House { library, engine, runtime, standing: Mutex::default(), most }
     }
 
     pub fn standing(&self) -> usize {
@@ -69,6 +70,10 @@ const STACK_BYTES: usize = 256 * 1024;
 /// Answers by `reply` once the instance stands, from its own thread.
 pub fn begin(house: &Arc<House>, order: Order, given: Vec<OwnedFd>, reply: Reply) -> Result<(), Failure> {
     check(&order)?;
+    if house.standing() >= house.most {
+        let what = format!("the wasm runner of this user carries {} instances and no more", house.most);
+        return Err(Failure::new(Code::Exhausted, what).remedy("end some, or give the others a tenant of their own (label bulkhead.tenant)"));
+    }
     let given = Given::take(given, order.root)?;
     let loaded = house.library.load(given.module)?;
     let raised = Raised { house: Arc::clone(house), directory: given.directory, listener: given.listener, root: given.root, loaded, reply };

@@ -34,6 +34,8 @@ use std::time::Duration;
 const START_MARK: &str = "started";
 /// A runner that is busy loading a large module still answers within this.
 const PATIENCE: Duration = Duration::from_secs(60);
+/// Of one domain. The first carries thousands.
+const MOST_RUNNERS: u32 = 16;
 const END_PATIENCE: Duration = Duration::from_secs(5);
 const UNMAKING_MS: u32 = 2_000;
 
@@ -68,11 +70,29 @@ fn raise(plan: &LaunchPlan, engine: &WasmEngine, place: &Place, directory: &Owne
     let mut given = vec![module.as_raw_fd(), world.directory.as_raw_fd(), listener.as_raw_fd()];
     given.extend(world.root.as_ref().map(AsRawFd::as_raw_fd));
     let request = json!({ "id": 1, "verb": "launch", "order": order(plan, engine, world.root.is_some())? });
+    // A domain that is larger than one runner carries has several; a domain's runner carries nobody else's.
+    for number in 0..MOST_RUNNERS {
+        match ask(plan, engine, place, &Launch { number, request: &request, given: &given }) {
+            Err(failure) if failure.code == Code::Exhausted && number + 1 < MOST_RUNNERS => {}
+            answer => return answer,
+        }
+    }
+    Err(Failure::new(Code::Exhausted, "the wasm runners of this user carry as many instances as they can"))
+}
+
+struct Launch<'a> {
+    /// Which of the domain's runners is asked.
+    number: u32,
+    request: &'a Value,
+    given: &'a [i32],
+}
+
+fn ask(plan: &LaunchPlan, engine: &WasmEngine, place: &Place, launch: &Launch) -> Result<Value, Failure> {
     // Twice: a runner that had nothing to do may end just when it is asked.
     for last in [false, true] {
-        let runner = runner::find_or_start(place, engine)?;
+        let runner = runner::find_or_start(place, engine, launch.number)?;
         note(plan, place, &runner)?;
-        match exchange(&runner.control, &request, &given) {
+        match exchange(&runner.control, launch.request, launch.given) {
             Err(failure) if failure.code == Code::ConnectionLost && !last => runner::forget_ended(place, &runner),
             Err(failure) => return Err(failure),
             Ok(()) => return Ok(json!({ "supervisorPid": runner.pid, "mainPid": null })),

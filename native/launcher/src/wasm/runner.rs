@@ -34,11 +34,11 @@ pub fn program() -> Result<String, Failure> {
     found.ok_or_else(|| Failure::new(Code::NotFound, "the wasm runner is not built").remedy("sh scripts/wasm-runner.sh"))
 }
 
-pub fn find_or_start(place: &Place, engine: &WasmEngine) -> Result<Runner, Failure> {
+pub fn find_or_start(place: &Place, engine: &WasmEngine, number: u32) -> Result<Runner, Failure> {
     let program = program()?;
     let folder = folder(place)?;
     // A runner of another release cannot load what this one's compiler wrote: it is let be, and another stands beside it.
-    let name = format!("{PREFIX}{}-{:08x}", engine.domain, stamp(&program)?);
+    let name = format!("{PREFIX}{}-{:08x}-{number}", engine.domain, stamp(&program)?);
     let socket = folder.join(format!("{name}.sock"));
     if let Some(runner) = find(place, &name, &socket) {
         return Ok(runner);
