@@ -21,7 +21,10 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
   const launcher = await openOwnLauncher("gvisor");
   if ("unavailable" in launcher) return launcher;
   const layer = makeBusyboxLayer(launcher.root);
-  const open = (client: OwnLauncher["client"]) => createGvisorDriver({ launcher: client, root: launcher.root, sockets: launcher.sockets });
+  // BULKHEAD_RUNSC: another build than the installed one.
+  const other = process.env["BULKHEAD_RUNSC"];
+  const given = { root: launcher.root, sockets: launcher.sockets, ...(other === undefined ? {} : { findProgram: () => other }) };
+  const open = (client: OwnLauncher["client"]) => createGvisorDriver({ launcher: client, ...given });
   let driver = open(launcher.client);
   const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
   return {
