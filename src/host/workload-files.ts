@@ -18,6 +18,11 @@ export function writeWhole(path: string, text: string, mode = 0o644): void {
   renameSync(temporary, path);
 }
 
+/** A file of bytes that nobody else looks for: it need not appear whole. */
+export function writeBytes(path: string, bytes: Uint8Array): void {
+  writeFileSync(path, bytes);
+}
+
 /** As `writeWhole`, from another file. */
 export function copyWhole(source: string, path: string): void {
   const temporary = `${path}.new`;

@@ -1,7 +1,7 @@
 /**
  * The wasm boundary: a module as an instance in the confined runner of its trust domain, which supervises it and outlives the daemon.
  *
- *   probe    the smallest module is really compiled and run
+ *   probe    the smallest module is really compiled
  *   prepare  checks of what an instance cannot carry; an image that is a module is compiled, where it is not yet
  *   launch   module ─▶ compiled, from the cache ─▶ launcher ─▶ runner of the domain; the instance is held
  *   adopt    socket ─▶ exit record ─▶ traces
@@ -51,25 +51,16 @@ class WasmDriver implements BoundaryDriver {
     this.#cache = new ModuleCache(join(options.root, "wasm"), options.launcher);
   }
 
-  async probe(call: Call): Promise<ProbeReport> {
-    this.#probed = probeWasm(
-      {
-        ...this.#options,
-        driver: this,
-        adopt: (engine) => {
-          this.#engine = engine;
-        },
-      },
-      call,
-    );
+  async probe(): Promise<ProbeReport> {
+    this.#probed = probeWasm(this.#options);
     const { engine, report } = await this.#probed;
     this.#engine = engine;
     return report;
   }
 
-  async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
+  async prepare(spec: SandboxSpec, directory: string): Promise<Bundle> {
     const root = checkSpec(spec);
-    const { version, key } = await this.#getEngine(spec.workload, call);
+    const { version, key } = await this.#getEngine(spec.workload);
     if (root.file !== undefined) {
       // A module that cannot run is told at `start`, as a missing program is behind every other boundary.
       await this.#cache.compile(root.file, key).catch((thrown: unknown) => {
@@ -98,7 +89,7 @@ class WasmDriver implements BoundaryDriver {
     const places = placesOf(bundle.directory);
     if (main.terminal)
       throw new Failure("UNSUPPORTED", "A wasm instance has no terminal", { workload: bundle.workload, boundary: this.kind, remedy: "Run it without --tty" });
-    const { key } = await this.#getEngine(bundle.workload, call);
+    const { key } = await this.#getEngine(bundle.workload);
     // An earlier instance may still be unmade by its runner, for clients that read slowly.
     if (isThere(places.launchMark))
       await this.#options.launcher.request("remove", { workload: bundle.workload, directory: bundle.directory, keepDirectory: true });
@@ -130,10 +121,10 @@ class WasmDriver implements BoundaryDriver {
     await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
   }
 
-  /** The engine that is here. During the probe's own trial that is the one on trial. */
-  async #getEngine(workload: string, call: Call): Promise<UsableEngine> {
+  /** The engine that is here. */
+  async #getEngine(workload: string): Promise<UsableEngine> {
     if (this.#engine !== undefined) return this.#engine;
-    if (this.#probed === undefined) await this.probe(call);
+    if (this.#probed === undefined) await this.probe();
     const { engine, report } = (await this.#probed) as Probed;
     if (engine !== undefined) return engine;
     const missing = report.findings.find((finding) => finding.level === "missing");

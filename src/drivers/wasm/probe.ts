@@ -1,15 +1,11 @@
-/** Finds out whether wasm runs here by compiling the smallest command and running it to its end. */
+/** Finds out whether the runner is there and its engine works, by compiling the smallest command. */
 
 import { randomBytes } from "node:crypto";
-import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import type { Call } from "../../contract/call.ts";
-import type { BoundaryDriver, Finding, ProbeReport } from "../../contract/driver.ts";
+import type { Finding, ProbeReport } from "../../contract/driver.ts";
 import { Failure, toFailure } from "../../contract/failure.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
-import { createTrialSpec } from "../../host/trial-spec.ts";
-import { ensureDirectory } from "../../host/workload-files.ts";
+import { ensureDirectory, removeFile, writeBytes } from "../../host/workload-files.ts";
 import { WASM_FACETS, WASM_TRAIT_NAMES } from "./traits.ts";
 
 export interface UsableEngine {
@@ -26,9 +22,6 @@ export interface Probed {
 export interface ProbeContext {
   readonly launcher: Launcher;
   readonly root: string;
-  readonly driver: BoundaryDriver;
-  /** The engine that the trial itself shall use. */
-  adopt(engine: UsableEngine): void;
 }
 
 const BUILD = "sh scripts/wasm-runner.sh && npm run build";
@@ -36,32 +29,20 @@ const BUILD = "sh scripts/wasm-runner.sh && npm run build";
 /** `(module (func (export "_start")))` */
 const LEAST_COMMAND = Buffer.from("0061736d0100000001040160000003020100070a01065f737461727400000a040102000b", "hex");
 
-const NOTHING: ProcessSpec = {
-  command: ["least"],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
-
-export async function probeWasm(context: ProbeContext, call: Call): Promise<Probed> {
+export async function probeWasm(context: ProbeContext): Promise<Probed> {
   try {
     const engine = await askVersion(context.launcher);
-    context.adopt(engine);
-    const tookMs = await tryLeast(context, call);
-    const what = `wasmtime ${engine.version} compiled and ran a module in ${tookMs} ms`;
+    const tookMs = await tryLeast(context);
+    const what = `wasmtime ${engine.version} compiled a module, confined, in ${tookMs} ms`;
     const identity = { kind: "wasm", engine: "wasmtime", version: engine.version, emulated: false, traits: WASM_TRAIT_NAMES } as const;
-    return { engine, report: { kind: "wasm", usable: true, identity, findings: [{ id: "wasm-runs", level: "ok", what }], facets: WASM_FACETS } };
+    return { engine, report: { kind: "wasm", usable: true, identity, findings: [{ id: "wasm-compiles", level: "ok", what }], facets: WASM_FACETS } };
   } catch (thrown) {
     const failure = toFailure(thrown);
     const built = failure.code !== "NOT_FOUND";
     const finding: Finding = {
-      id: built ? "wasm-runs" : "wasm-runner-there",
+      id: built ? "wasm-compiles" : "wasm-runner-there",
       level: "missing",
-      what: built ? `A wasm module does not run here: ${failure.message}` : "The wasm runner is not built",
+      what: built ? `A wasm module cannot be compiled here: ${failure.message}` : "The wasm runner is not built",
       remedy: built ? (failure.remedy ?? "See the launcher's log") : BUILD,
     };
     return { engine: undefined, report: { kind: "wasm", usable: false, findings: [finding], facets: [] } };
@@ -85,22 +66,22 @@ function parseJson(text: string): Record<string, unknown> {
   }
 }
 
-/** A whole life in small, in a domain of the probe's own. */
-async function tryLeast({ root, driver }: ProbeContext, call: Call): Promise<number> {
-  const workload = randomBytes(32).toString("hex");
-  const directory = join(root, "probe", workload);
-  const file = join(root, "probe/least.wasm");
-  ensureDirectory(join(root, "probe"), 0o711);
-  writeFileSync(file, LEAST_COMMAND);
+/**
+ * Compiled as every module is, in a child with a user, namespaces, a control group and a filter of its own, and linked against WASI. It is not
+ * run: that would leave a runner standing which nobody asked for.
+ */
+async function tryLeast({ root, launcher }: ProbeContext): Promise<number> {
+  const directory = join(root, "probe");
+  const name = randomBytes(8).toString("hex");
+  const [module, file] = [join(directory, `${name}.wasm`), join(directory, `${name}.cwasm`)];
+  ensureDirectory(directory, 0o711);
   const began = performance.now();
   try {
-    const spec = { ...createTrialSpec({ workload, root: { form: "module", layers: [], file } }), domain: "probe" };
-    const sandbox = await driver.launch(await driver.prepare(spec, directory, call), NOTHING, call);
-    await sandbox.start(call);
-    const reason = await sandbox.ended;
-    if (reason.status.code !== 0) throw new Failure("UNAVAILABLE", `The trial ended with exit code ${reason.status.code}`, { boundary: "wasm" });
+    writeBytes(module, LEAST_COMMAND);
+    await launcher.request("compileModule", { module, file });
     return Math.round(performance.now() - began);
   } finally {
-    await driver.remove({ kind: "wasm", workload, directory }, call).catch(() => undefined);
+    removeFile(module);
+    removeFile(file);
   }
 }
