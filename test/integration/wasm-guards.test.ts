@@ -24,9 +24,13 @@ let unavailable = "";
 
 beforeAll(async () => {
   const program = findNativeProgram("bulkhead-wasm");
+  if (program === undefined) {
+    unavailable = "bulkhead-wasm is not built";
+    return;
+  }
   const opened = await openOwnLauncher("wasm-guards");
-  if ("unavailable" in opened || program === undefined) {
-    unavailable = "unavailable" in opened ? opened.unavailable : "bulkhead-wasm is not built";
+  if ("unavailable" in opened) {
+    unavailable = opened.unavailable;
     return;
   }
   launcher = opened;
@@ -34,7 +38,10 @@ beforeAll(async () => {
   driver = createWasmDriver({ launcher: launcher.client, root: launcher.root, sockets: launcher.sockets });
   const made = compileFixture("vocabulary", launcher.root);
   if (typeof made === "string") module = made;
-  else unavailable = made.unavailable;
+  else {
+    unavailable = made.unavailable;
+    await launcher.close();
+  }
 }, 120_000);
 
 afterAll(async () => {
