@@ -60,7 +60,7 @@ impl Oci {
     /// By pid, without a race: an ended child keeps its pid until this process has reaped it.
     /// What the host's control groups are told: a kernel in user space has tasks of its own there.
     pub fn group_limits(&self, limits: &LimitsSpec) -> LimitsSpec {
-        if self.order.runtime == Runtime::Runsc { super::runsc::outer_limits(limits) } else { limits.clone() }
+        if self.order.runtime == Runtime::Runsc { super::runsc::outer_limits(limits, &self.order.engine.runtime.arguments) } else { limits.clone() }
     }
 
     fn update(&mut self, limits: &LimitsSpec) -> Answer {
