@@ -42,7 +42,7 @@ cp bin/bulkhead "$home.new/bin/"
 cp -r dist "$home.new/dist"
 rm -rf "$home.new/dist/.stamps" "$home.new/dist/.stamps-native"
 cp "$(readlink -f node_modules/.bin/node)" "$home.new/node_modules/.bin/node"
-for program in bulkhead-launcher bulkhead-guest; do ln -s "dist/native/$program" "$home.new/$program"; done
+for program in bulkhead-launcher bulkhead-guest bulkhead-init; do ln -s "dist/native/$program" "$home.new/$program"; done
 cp package.json LICENSE "$home.new/"
 chmod -R go-w,a+rX "$home.new"
 if [ -e "$home" ]; then mv "$home" "$home.old"; fi

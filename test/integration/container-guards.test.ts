@@ -10,6 +10,7 @@ import type { ProcessSpec } from "../../src/contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../src/contract/spec.ts";
 import { createContainerDriver } from "../../src/drivers/container/driver.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
+import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
 
 type Change = Partial<Omit<SandboxSpec, "security">> & { readonly security?: Partial<SecuritySpec> };
@@ -29,7 +30,8 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
     shared = join(launcher.root, "shared");
     mkdirSync(shared);
     writeFileSync(join(shared, "file"), "from the host\n");
-    driver = createContainerDriver({ launcher: launcher.client, root: launcher.root, sockets: launcher.sockets });
+    const initPrograms = [findNativeProgram("bulkhead-init") ?? ""];
+    driver = createContainerDriver({ launcher: launcher.client, root: launcher.root, sockets: launcher.sockets, initPrograms });
     expect((await driver.probe(call)).usable).toBe(true);
   });
   afterAll(() => launcher.close());
@@ -142,8 +144,23 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
   });
 
   it("runs the command under an init where one was asked for", async () => {
-    if (!existsSync("/usr/bin/tini-static")) return console.log("init: no static init on this host");
     expect(await run("cat /proc/1/comm", { init: true })).toMatch(/init/);
     expect(await run("cat /proc/1/comm")).toBe("cat");
+    // What is left to process 1 is reaped.
+    const look = "sleep 0.5; cat /proc/[0-9]*/status | grep -c State:.Z";
+    const orphan = `(sleep 0.1 &); exec awk 'BEGIN { system("${look}") }'`;
+    expect(await run(orphan, { init: true })).toBe("0");
+    expect(await run("echo x > /sbin/docker-init || echo refused", { init: true })).toContain("refused");
+    // Signals reach the command, and its exit code is the workload's.
+    expect(await run("trap 'echo told; exit 3' TERM; kill -TERM 1; sleep 1; echo not told", { init: true })).toBe("told");
+  });
+
+  it("shows control groups, and lets nobody write there", async () => {
+    const script = "echo x > /sys/fs/cgroup/x || echo refused; mkdir /sys/fs/cgroup/y || echo refused; ls /sys/fs/cgroup | head -n 1";
+    const text = await run(script);
+    expect(text.split("\n").filter((line) => line === "refused")).toHaveLength(2);
+    expect(text.split("\n").at(-1)).toMatch(/[a-z]/);
+    const writable = { security: { privileged: true, maskedPaths: [], readOnlyPaths: [] } };
+    expect(await run("mount -t tmpfs none /tmp && mkdir /tmp/y && echo made", writable)).toBe("made");
   });
 });

@@ -102,7 +102,7 @@ test("a plain workload gets Docker's guards and files", () => {
   expect(mountAt(config, "/etc/hosts")?.source).toBe(PLACES.hosts);
   expect(config.linux.namespaces.map(({ type }) => type)).toEqual(["mount", "pid", "ipc", "uts", "cgroup"]);
   expect(config.linux.maskedPaths).toEqual(["/proc/kcore"]);
-  expect(config.linux.readonlyPaths).toEqual(["/proc/sys"]);
+  expect(config.linux.readonlyPaths).toEqual(["/proc/sys", "/sys/fs/cgroup"]);
   expect(config.linux.seccomp?.defaultAction).toBe("SCMP_ACT_ERRNO");
 });
 

@@ -80,7 +80,7 @@ export function composeConfig(
       devices: bundle.devices,
       sysctl: composeSysctls(spec),
       maskedPaths: spec.security.maskedPaths,
-      readonlyPaths: spec.security.readOnlyPaths,
+      readonlyPaths: [...spec.security.readOnlyPaths, ...groupView(spec)],
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
       ...(given.seccomp === undefined ? {} : { seccomp: given.seccomp }),
     },
@@ -95,6 +95,14 @@ function composeNamespaces(spec: SandboxSpec): OciNamespace[] {
   const shared = spec.security.hostNamespaces;
   const own = (["pid", "ipc", "uts", "cgroup"] as const).filter((type) => !shared.includes(type));
   return [{ type: "mount" }, ...own.map((type) => ({ type }))];
+}
+
+/**
+ * On v1 the runtime shows control groups on a tmpfs of its own, and leaves that writable whatever the mount's options say. Where it is no
+ * kernel's view but a mount of the workload's, it stays as that is.
+ */
+function groupView({ security, mounts }: SandboxSpec): string[] {
+  return security.privileged || mounts.some(({ target }) => target.startsWith("/sys")) ? [] : ["/sys/fs/cgroup"];
 }
 
 /** Docker's own settings first, then what was asked for. Only what belongs to a namespace of the container's own may be set. */

@@ -38,6 +38,8 @@ export interface ContainerDriverOptions {
   readonly root: string;
   /** Directory of the supervisors' sockets; short, for a socket's path has at most 100 bytes. */
   readonly sockets: string;
+  /** Candidates for the init that `--init` shows inside, a program without libraries. */
+  readonly initPrograms?: readonly string[];
   /** Where a program is installed; the host's own directories when absent. */
   readonly findProgram?: (name: string) => string | undefined;
 }
@@ -118,7 +120,7 @@ class ContainerDriver implements BoundaryDriver {
   #bundle(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle {
     if (spec.root.form !== "directories")
       throw new Failure("UNSUPPORTED", "A container needs its root as layers of directories", { workload: spec.workload, boundary: this.kind });
-    const init = spec.init ? findInit(spec, this.kind) : undefined;
+    const init = spec.init ? findInit(spec, this.kind, this.#options.initPrograms ?? []) : undefined;
     const hostCapabilities = namesOf(this.#host.capabilityMask);
     const confined = chooseProfile(spec, runtime.appArmor, readAppArmor);
     const security = { ...confined.security, capabilities: grantCapabilities(spec, hostCapabilities) };

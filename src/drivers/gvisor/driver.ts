@@ -110,7 +110,7 @@ class GvisorDriver implements BoundaryDriver {
 
   #bundle(runsc: FoundRunsc, spec: SandboxSpec, directory: string): Bundle {
     checkSpec(spec);
-    const init = spec.init ? findInit(spec, this.kind) : undefined;
+    const init = spec.init ? findInit(spec, this.kind, this.#options.initPrograms ?? []) : undefined;
     const held: GvisorBundle = {
       version: 1,
       spec,
