@@ -19,6 +19,8 @@ export interface ProcessSpec {
   readonly stdin: boolean;
   /** Docker's `StdinOnce`: the end of the first attached client's input ends stdin. */
   readonly stdinOnce: boolean;
+  /** For an exec: what the caller calls it, at most 128 bytes. `ExecFacet.find` knows it by that, also in a later daemon. */
+  readonly name?: string;
   /** For an exec: all capabilities. The main process takes its set from the sandbox's security. */
   readonly privileged?: boolean;
 }

@@ -65,8 +65,8 @@ export interface ExecFacet {
    * COMMAND_NOT_EXECUTABLE, and WRONG_STATE where the main process does not run.
    */
   run(process: ProcessSpec, attach: AttachOptions, call: Call): Promise<{ readonly process: Process; readonly attachment: Attachment }>;
-  /** Finds an exec that was begun earlier, also by a daemon before this one; undefined once it is forgotten. */
-  find(number: number): Process | undefined;
+  /** Finds an exec that was begun earlier, also by a daemon before this one, by its number or its name; undefined once it is forgotten. */
+  find(exec: number | string): Process | undefined;
 }
 
 export interface PauseFacet {

@@ -153,6 +153,27 @@ describe("exec", () => {
   });
 });
 
+describe("execs that are never started", () => {
+  it("are forgotten after five minutes, those that run are not", async () => {
+    const { id: idle } = await world.engine.createExec(workload, request(["true"]), call);
+    const { id: busy } = await world.engine.createExec(workload, request(["sleep", "1000"]), call);
+    await world.engine.startExec(busy, { detach: true }, call);
+    await world.clock.pass(4 * 60_000);
+    expect(world.engine.inspectExec(idle).running).toBe(false);
+    await world.clock.pass(60_000);
+    expect(() => world.engine.inspectExec(idle)).toThrow("No such exec instance");
+    expect(world.engine.inspectExec(busy).running).toBe(true);
+    expect(world.engine.inspect(workload).execs).toEqual([busy]);
+  });
+
+  it("do not gather without bound", async () => {
+    const { id: first } = await world.engine.createExec(workload, request(["true"]), call);
+    for (let count = 0; count < 1000; count++) await world.engine.createExec(workload, request(["true"]), call);
+    expect(() => world.engine.inspectExec(first)).toThrow("No such exec instance");
+    expect(world.engine.inspect(workload).execs.length).toBe(1000);
+  });
+});
+
 describe("health checks", () => {
   it("become healthy, unhealthy after the retries, and say so once each", async () => {
     const names: string[] = [];

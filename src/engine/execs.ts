@@ -26,6 +26,9 @@ const REMEMBERED = 64;
 const REMEMBERED_NS = 60_000_000_000n;
 /** However fast they come. */
 const MOST_REMEMBERED = 4096;
+/** One that was never started is forgotten after this long, and at once when so many others wait. */
+const UNSTARTED_MS = 5 * 60_000;
+const MOST_UNSTARTED = 1000;
 
 interface Exec {
   readonly id: string;
@@ -56,6 +59,8 @@ export class Execs {
       throw new Failure("INVALID_SPEC", `Cwd must be an absolute path: ${quote(request.workingDirectory)}`, { remedy: "Begin it with a slash." });
     const id = randomBytes(32).toString("hex");
     this.add({ id, workload, request, state: "created", process: undefined, exit: undefined, endedNs: 0n });
+    this.context.clock.after(UNSTARTED_MS, () => this.forgetUnstarted(id));
+    for (const old of this.unstarted(workload).slice(0, -MOST_UNSTARTED)) this.forgetUnstarted(old);
     announceWorkload(this.context, workload, "exec-created", { execId: id, command: request.command.join(" ") });
     return { id };
   }
@@ -75,7 +80,9 @@ export class Execs {
     try {
       this.context.execRecords.put(id, record);
       const facet = execFacet(sandbox, workload);
-      const { process, attachment } = await askRunning(this.context, workload, () => facet.run(execProcess(workload, request, options), attach, call));
+      const { process, attachment } = await askRunning(this.context, workload, () =>
+        facet.run({ ...execProcess(workload, request, options), name: id }, attach, call),
+      );
       this.follow(exec, process);
       this.context.execRecords.put(id, { ...record, number: process.number });
       announceWorkload(this.context, workload, "exec-started", { execId: id, command: request.command.join(" ") });
@@ -124,10 +131,20 @@ export class Execs {
     workload.execs.clear();
   }
 
+  private unstarted(workload: Workload): string[] {
+    return [...workload.execs].filter((id) => this.execs.get(id)?.state === "created");
+  }
+
+  private forgetUnstarted(id: string): void {
+    const exec = this.execs.get(id);
+    if (exec?.state !== "created") return;
+    this.execs.delete(id);
+    exec.workload.execs.delete(id);
+  }
+
   private recoverOne(workload: Workload, sandbox: Sandbox, record: ExecRecord): void {
-    if (record.number === undefined)
-      this.context.log.warn({ workload: workload.id, exec: record.id }, "the daemon before this one died while an exec began: whether it runs is not known");
-    const process = record.number === undefined ? undefined : sandbox.exec?.find(record.number);
+    // Without a number the daemon before this one died while it began; it began if the sandbox knows it by name.
+    const process = sandbox.exec?.find(record.number ?? record.id);
     if (process === undefined) return this.context.execRecords.delete(record.id);
     const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined, endedNs: 0n };
     this.add(exec);

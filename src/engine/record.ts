@@ -51,6 +51,6 @@ export interface ExecRecord {
   readonly id: string;
   readonly workload: string;
   readonly request: ExecRequest;
-  /** Absent: a daemon that finds it so died while this began, and whether it runs cannot be told. */
+  /** Absent: a daemon that finds it so died while this began; where it did begin, the sandbox knows it by its id as `name`. */
   readonly number?: number;
 }

@@ -117,6 +117,23 @@ describe("after a restart of the daemon", () => {
     expect(world.disk.count("execs")).toBe(0);
   });
 
+  it("an exec that began when the daemon died before it knew its number is found by its name", async () => {
+    const id = await start();
+    const exec = await world.engine.createExec(
+      id,
+      { command: ["trap", "SIGTERM", "21"], environment: [], terminal: false, attach: ALL, privileged: false },
+      call,
+    );
+    world.host.expect("exec", { act: "die", when: "after" });
+    void world.engine.startExec(exec.id, { detach: true }, call).catch(() => undefined);
+    await settle();
+    const engine = await world.restart();
+    expect(engine.inspectExec(exec.id)).toMatchObject({ running: true, workload: id });
+    expect(await engine.signalExec(exec.id, "SIGTERM", call)).toBe(true);
+    await settle();
+    expect(engine.inspectExec(exec.id)).toMatchObject({ running: false, exit: { code: 21 } });
+  });
+
   it("anonymous volumes of a workload that was never written down are removed", async () => {
     const { volumes } = world;
     const made = await world.engine.create(makeRequest({ image: "rich" }), call);

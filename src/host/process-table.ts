@@ -7,6 +7,8 @@ const REMEMBERED = 64;
 
 export interface ProcessEntry {
   readonly number: number;
+  /** What whoever asked for the exec calls it. */
+  name: string | undefined;
   hostPid: number | undefined;
   terminal: boolean;
   status: ExitStatus | undefined;
@@ -42,8 +44,9 @@ export class ProcessTable {
     this.#forget();
   }
 
-  find(number: number): ProcessEntry | undefined {
-    return this.#entries.get(number);
+  find(exec: number | string): ProcessEntry | undefined {
+    if (typeof exec === "number") return this.#entries.get(exec);
+    return [...this.#entries.values()].find(({ name }) => name === exec);
   }
 
   /** The entry of a process, made at its first mention. */
@@ -70,7 +73,7 @@ export class ProcessTable {
     let entry = this.#entries.get(number);
     if (entry === undefined) {
       const { promise, resolve } = Promise.withResolvers<ExitStatus>();
-      entry = { number, hostPid: undefined, terminal: false, status: undefined, exited: promise, settle: resolve, known: false };
+      entry = { number, name: undefined, hostPid: undefined, terminal: false, status: undefined, exited: promise, settle: resolve, known: false };
       this.#entries.set(number, entry);
     }
     return entry;

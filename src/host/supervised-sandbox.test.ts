@@ -219,8 +219,10 @@ test("aborting the call closes the attachment", async () => {
 });
 
 test("an adopted sandbox knows its execs, and a missing supervisor is undefined", async () => {
-  supervisor.hello = { ...supervisor.hello, state: "running", processes: [{ process: 2, hostPid: 99, status: null }] };
+  supervisor.hello = { ...supervisor.hello, state: "running", processes: [{ process: 2, hostPid: 99, status: null, name: "the-id" }] };
   const found = await findSandbox(options({ mainPid: undefined }));
+  expect(found?.sandbox.exec?.find("the-id")?.number).toBe(2);
+  expect(found?.sandbox.exec?.find("another")).toBeUndefined();
   expect(found?.hello.state).toBe("running");
   expect(found?.sandbox.main.hostPid).toBe(4711);
   expect(found?.sandbox.exec?.find(2)?.hostPid).toBe(99);

@@ -93,10 +93,11 @@ class SupervisedSandbox {
         ? {}
         : {
             exec: {
-              run: (spec: ProcessSpec, attach: AttachOptions, call: Call) => this.#exec(toGuest(spec), attach, call),
-              find: (number: number) => {
-                const entry = this.processes.find(number);
-                return entry === undefined || number === 0 ? undefined : this.#process(entry);
+              run: (spec: ProcessSpec, attach: AttachOptions, call: Call) =>
+                this.#exec({ spec: toGuest(spec), attach, ...(spec.name === undefined ? {} : { name: spec.name }) }, call),
+              find: (exec: number | string) => {
+                const entry = this.processes.find(exec);
+                return entry === undefined || entry.number === 0 ? undefined : this.#process(entry);
               },
             },
           }),
@@ -153,18 +154,19 @@ class SupervisedSandbox {
     return attachment;
   }
 
-  async #exec(spec: GuestProcess, options: AttachOptions, call: Call): Promise<{ process: Process; attachment: Attachment }> {
+  async #exec(ask: SupervisorAsk<"exec">, call: Call): Promise<{ process: Process; attachment: Attachment }> {
     this.#refuseEnded();
-    const attachment = this.#join(options, call);
+    const attachment = this.#join(ask.attach, call);
     this.processes.begin();
-    const answer = (await this.#joined(attachment, "exec", { spec, attach: options }).catch((thrown: unknown) => {
+    const answer = (await this.#joined(attachment, "exec", ask).catch((thrown: unknown) => {
       this.processes.failed();
       throw thrown;
     })) as SupervisorOk<"exec">;
     attachment.follow(answer.process);
     const entry = this.processes.begun(answer.process);
     entry.hostPid = answer.hostPid ?? undefined;
-    entry.terminal = spec.terminal;
+    entry.name = ask.name;
+    entry.terminal = ask.spec.terminal;
     return { process: this.#process(entry), attachment };
   }
 
@@ -242,6 +244,7 @@ class SupervisedSandbox {
     for (const known of hello.processes) {
       const entry = this.processes.get(known.process);
       entry.hostPid = known.hostPid ?? undefined;
+      entry.name = known.name ?? undefined;
       entry.terminal = true; // not told here: the supervisor refuses where there is none
       if (known.status !== null) this.processes.settle(known.process, parseExitStatus(known.status));
     }
@@ -250,6 +253,11 @@ class SupervisedSandbox {
   #event(message: Record<string, unknown>): void {
     const number = message["process"];
     if (message["event"] === "exited" && typeof number === "number") this.processes.settle(number, parseExitStatus(message["status"]));
+    if (message["event"] === "client-dropped")
+      this.#options.log.warn(
+        { workload: this.#options.workload, queuedBytes: message["queuedBytes"] },
+        "a connection to the supervisor that read nothing was closed",
+      );
     if (message["event"] === "started" && typeof message["hostPid"] === "number") this.processes.get(0).hostPid = message["hostPid"];
   }
 

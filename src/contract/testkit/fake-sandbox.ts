@@ -71,8 +71,8 @@ function execFacet(supervisor: FakeSupervisor, step: Step): ExecFacet {
         process.run();
         return { process: fakeProcess(process, step), attachment };
       }),
-    find: (number) => {
-      const process = supervisor.processes.get(number);
+    find: (exec) => {
+      const process = typeof exec === "number" ? supervisor.processes.get(exec) : [...supervisor.processes.values()].find(({ spec }) => spec.name === exec);
       return process === undefined ? undefined : fakeProcess(process, step);
     },
   };

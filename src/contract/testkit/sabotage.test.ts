@@ -77,7 +77,7 @@ const BROKEN: readonly (readonly [what: string, title: string, sabotage: Sabotag
     withSandbox(({ exec }) =>
       exec === undefined
         ? {}
-        : { exec: { find: (number) => exec.find(number), run: (process, attach, call) => exec.run({ ...process, user: "" }, attach, call) } },
+        : { exec: { find: (which) => exec.find(which), run: (process, attach, call) => exec.run({ ...process, user: "" }, attach, call) } },
     ),
   ],
 ];

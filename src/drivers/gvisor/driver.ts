@@ -35,6 +35,8 @@ export interface GvisorDriverOptions {
   readonly sockets: string;
   /** The only platform to use, from the operator's configuration; chosen by trying when absent. */
   readonly platform?: Platform;
+  /** Candidates for the init that `--init` shows inside, a program without libraries. */
+  readonly initPrograms?: readonly string[];
   /** Where a program is installed; the host's own directories when absent. */
   readonly findProgram?: (name: string) => string | undefined;
 }

@@ -104,14 +104,20 @@ export const ADOPTION_CASES: readonly ConformanceCase[] = [
     },
   },
   {
-    title: "an exec is found again by its number, and its exit is true",
+    title: "an exec is found again by its number and its name, and its exit is true",
     needs: "exec",
     async run(stage) {
       const raised = await stage.raiseSleeper();
-      const { process, attachment } = await need(raised.sandbox.exec).run(stage.process(stage.say.trap("SIGTERM", 21)), OUTPUT, stage.call);
+      const { process, attachment } = await need(raised.sandbox.exec).run(
+        { ...stage.process(stage.say.trap("SIGTERM", 21)), name: "seven" },
+        OUTPUT,
+        stage.call,
+      );
       await readUntil(attachment.output[Symbol.asyncIterator](), "ready");
       const { sandbox } = await findStanding(stage, raised);
       const again = need(need(sandbox.exec).find(process.number));
+      expect(need(sandbox.exec).find("seven")?.number).toBe(process.number);
+      expect(need(sandbox.exec).find("eight")).toBeUndefined();
       await again.signal("SIGTERM", stage.call);
       expect((await again.exited).code).toBe(21);
       expect(need(sandbox.exec).find(999_999)).toBeUndefined();
