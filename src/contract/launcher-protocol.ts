@@ -11,20 +11,28 @@
  * launcher checks that itself, component by component.
  */
 
+import type { FailureDocument } from "./failure.ts";
 import type { LaunchPlan } from "./launch-plan.ts";
 import type { Greeting } from "./protocol-version.ts";
 
 export interface LauncherVerbs {
   hello: { ask: Greeting; ok: LauncherHello };
 
-  /** Forks a supervisor, which carries out the plan. Answers once the boundary is raised and its main process held, or has failed and left nothing. `progress` is `{phase}`. */
+  /**
+   * Forks a supervisor, which carries out the plan. One supervisor stands for a workload: while a launch of it is under way another is
+   * ALREADY_EXISTS at once, while an earlier supervisor still ends it waits five seconds. What a plan may name outside the root is closed
+   * (DENIED_BY_POLICY): programs where distributions install them, the system's own files for a machine to read, shares of anything but
+   * the root's own; the launcher's `--allow PATH` adds to it.
+   * Answers once the boundary is raised and its main process held, or has failed and left nothing.
+   * `progress` is `{phase}`.
+   */
   launch: { ask: { plan: LaunchPlan }; ok: { supervisorPid: number; mainPid: number | null } };
 
   /** Ends whatever stands of this workload (by cgroup, never by a remembered pid), unmounts, removes its cgroups and its directory. Idempotent. */
   remove: { ask: { workload: string; directory: string; keepDirectory: boolean }; ok: Record<never, never> };
 
-  /** Removes every cgroup, namespace, mount and tap that carries this root's identity and belongs to none of the workloads named. */
-  sweep: { ask: { keep: readonly string[] }; ok: { removed: readonly string[] } };
+  /** Removes every cgroup, namespace, mount and tap that carries this root's identity and belongs to none of the workloads named. What will not go is named and keeps nothing else. */
+  sweep: { ask: { keep: readonly string[] }; ok: { removed: readonly string[]; stuck?: readonly { name: string; failure: FailureDocument }[] } };
 
   /** Who is at the other end of a socket that the asking daemon holds as descriptor `fd` (by pidfd_getfd, SO_PEERCRED, SO_PEERGROUPS). */
   peer: { ask: { fd: number }; ok: { pid: number; uid: number; gid: number; groups: readonly number[] } };

@@ -5,7 +5,8 @@
  * Streams. A connection that joined a process (`attach`, `exec`) gets `stdout` and `stderr` frames with that process's number, then `end`
  * frames for both, and may send `stdin` frames and `end` (of stdin). The kernel's socket buffer is the flow control: a
  * connection that does not read stops its process's output once the supervisor's buffer for it (1 MiB) is full — like a pipe
- * does. One that has read nothing for 60 s while it blocked others is closed.
+ * does. One that has read nothing for 60 s while it blocked others is closed. Its requests wait as well, once so much or 64 of its
+ * questions are open; what others cause to be sent to it is kept up to 4 MiB, and then it is closed.
  *
  * Heartbeat: the supervisor answers `ping` at once whatever else it does.
  *
@@ -13,6 +14,7 @@
  *     {"event": "started", "hostPid"}                         the main process was let go
  *     {"event": "exited", "process", "status": ExitStatus}    after the process's output was sent and logged
  *     {"event": "out-of-memory"}   {"event": "paused"}   {"event": "resumed"}
+ *     {"event": "client-dropped", "queuedBytes"}              another connection read nothing for too long, and was closed
  *     {"event": "ended", "reason": ExitRecord}                the last word: the connection closes after it
  */
 
@@ -35,15 +37,15 @@ export interface SupervisorVerbs {
       mainPid: number | null;
       terminal: boolean;
       /** Execs that still run or whose exit is remembered. */
-      processes: readonly { process: number; hostPid: number | null; status: ExitStatus | null }[];
+      processes: readonly { process: number; hostPid: number | null; status: ExitStatus | null; name?: string | null }[];
     };
   };
   /** Lets the main process go. Answers when it runs; COMMAND_NOT_FOUND and COMMAND_NOT_EXECUTABLE where it cannot. A second time: UNCHANGED. */
   start: { ask: Nothing; ok: Nothing };
   /** Joins a process's stdio from now on, on this connection. Before `start` is allowed and misses nothing. */
   attach: { ask: { process: number } & AttachOptions; ok: Nothing };
-  /** Starts a further process and joins it. Its output is not logged; with nothing attached it is read and dropped. */
-  exec: { ask: { spec: GuestProcess; attach: AttachOptions }; ok: { process: number; hostPid: number | null } };
+  /** Starts a further process and joins it. Its output is not logged; with nothing attached it is read and dropped. `hello` tells its `name`. */
+  exec: { ask: { spec: GuestProcess; attach: AttachOptions; name?: string }; ok: { process: number; hostPid: number | null } };
   /** `delivered` is false where the process has ended. */
   signal: { ask: { process: number; signal: string }; ok: { delivered: boolean } };
   resize: { ask: { process: number } & TerminalSize; ok: Nothing };

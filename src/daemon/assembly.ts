@@ -161,7 +161,10 @@ function connectLauncher(configuration: Configuration, places: Places, log: Log)
     ...NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")),
   ];
   const managed = process.env["BULKHEAD_LAUNCHER"] === "managed";
-  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs, managed });
+  // What the operator put in the place of the distribution's may be named in launch plans.
+  const { kernel, initrd, qemu } = configuration.machine ?? {};
+  const allow = [kernel, initrd, qemu].filter((path) => path !== undefined);
+  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs, allow, managed });
   return new LauncherClient({ socket: places.launcherSocket, log, start });
 }
 
@@ -170,11 +173,13 @@ const NATIVE_FOLDERS = [join(import.meta.dirname, "native"), join(import.meta.di
 
 function createDrivers(configuration: Configuration, places: Places, launcher: LauncherClient): BoundaryDriver[] {
   const shared = { launcher, root: places.root, sockets: places.sockets };
-  const guestPrograms = [...NATIVE_FOLDERS, "/usr/lib/bulkhead"].map((folder) => join(folder, "bulkhead-guest"));
+  const candidates = (name: string) => [...NATIVE_FOLDERS, "/usr/lib/bulkhead"].map((folder) => join(folder, name));
+  const guestPrograms = candidates("bulkhead-guest");
+  const initPrograms = candidates("bulkhead-init");
   return [
     createWasmDriver(shared),
-    createContainerDriver(shared),
-    createGvisorDriver({ ...shared, ...configuration.gvisor }),
+    createContainerDriver({ ...shared, initPrograms }),
+    createGvisorDriver({ ...shared, initPrograms, ...configuration.gvisor }),
     createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine }),
   ];
 }

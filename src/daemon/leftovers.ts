@@ -19,7 +19,8 @@ export async function removeLeftovers(launcher: Launcher, root: string, keep: Re
     }
   }
   try {
-    const { removed } = await launcher.request("sweep", { keep: [...keep] });
+    const { removed, stuck = [] } = await launcher.request("sweep", { keep: [...keep] });
+    for (const { name, failure } of stuck) log.warn({ name, error: failure.what }, "what no workload owns could not be removed");
     if (removed.length > 0) log.info({ removed }, "swept what no workload owns");
   } catch (thrown) {
     log.warn({ error: toFailure(thrown).message }, "the host could not be swept");

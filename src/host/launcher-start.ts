@@ -15,6 +15,8 @@ export interface LauncherPlaces {
   readonly log: string;
   /** Candidates in order of preference; the installed one comes last by itself. */
   readonly programs: readonly string[];
+  /** Programs and read-only files that launch plans may name beside the usual ones. */
+  readonly allow?: readonly string[];
   /** Somebody else starts it, systemd for instance: it is only waited for. */
   readonly managed?: boolean;
 }
@@ -33,9 +35,10 @@ export async function startLauncher(places: LauncherPlaces): Promise<void> {
   }
   mkdirSync(dirname(places.log), { recursive: true, mode: 0o700 });
   const log = openSync(places.log, "a", 0o600);
+  const allow = (places.allow ?? []).flatMap((path) => ["--allow", path]);
   let ended: string | undefined;
   try {
-    const child = spawn(program, ["--root", places.root, "--run", places.run, "--socket", places.socket], {
+    const child = spawn(program, ["--root", places.root, "--run", places.run, "--socket", places.socket, ...allow], {
       cwd: "/",
       detached: true,
       stdio: ["ignore", log, log],

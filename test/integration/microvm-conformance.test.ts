@@ -50,7 +50,11 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
     damageTemplate: async (directory) => writeFileSync(join(directory, "state"), Buffer.alloc(statSync(join(directory, "state")).size, 0x5a)),
     reopen: async () => (driver = open(launcher.connect())),
     makeSpec: async () => machineSpecOf(randomBytes(32).toString("hex"), { path: image, bytes }, directoryOf),
-    makeHostDirectory: async () => mkdtempSync(join(launcher.root, "bind-")),
+    makeHostDirectory: async () => {
+      // Of the root a machine is shown its volumes alone.
+      mkdirSync(join(launcher.root, "volumes"), { recursive: true });
+      return mkdtempSync(join(launcher.root, "volumes/bind-"));
+    },
     snapshot: () => launcher.traces(),
     close: () => launcher.close(),
   };

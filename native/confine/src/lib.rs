@@ -3,11 +3,13 @@
 //! seccomp filter comes on top (`-sandbox` in its arguments). It dies with its supervisor.
 
 use bulkhead_cgroup::Attach;
+use bulkhead_wire::birth::Birth;
 use bulkhead_wire::failure::quote;
 use bulkhead_wire::{Code, Failure};
 use std::collections::BTreeSet;
-use std::ffi::{CStr, CString};
+use std::ffi::CString;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr::null;
 
 /// First number of the kept descriptors in the child.
@@ -19,9 +21,39 @@ const MOST: usize = 200;
 
 /// A file or directory of the host, and where it is seen. Read-only unless it is said to be writable.
 pub struct Seen {
-    pub source: String,
-    pub target: String,
-    pub writable: bool,
+    source: Source,
+    target: String,
+    writable: bool,
+}
+
+enum Source {
+    /// Opened, so that nothing else can be shown than what was looked at.
+    Opened(OwnedFd),
+    /// The program's own `/proc/self/fd`, which only the program's process can name.
+    OwnDescriptors,
+}
+
+impl Seen {
+    pub fn of(source: OwnedFd, target: &str, writable: bool) -> Seen {
+        Seen { source: Source::Opened(source), target: target.into(), writable }
+    }
+
+    /// The program's own descriptors, as paths.
+    pub fn own_descriptors(target: &str) -> Seen {
+        Seen { source: Source::OwnDescriptors, target: target.into(), writable: false }
+    }
+
+    /// What lies at a path of the host, for one that needs no further check.
+    pub fn open(path: &str, writable: bool) -> Result<Seen, Failure> {
+        Seen::open_as(path, path, writable)
+    }
+
+    /// The same, seen elsewhere.
+    pub fn open_as(path: &str, target: &str, writable: bool) -> Result<Seen, Failure> {
+        let opened = std::fs::OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(path);
+        let source = opened.map_err(|error| Failure::from_io(&format!("give {} to a confined program", quote(path)), &error))?;
+        Ok(Seen::of(source.into(), target, writable))
+    }
 }
 
 pub struct Confinement<'a> {
@@ -43,7 +75,8 @@ pub struct Confinement<'a> {
 }
 
 struct Bind {
-    source: CString,
+    /// A mount without a place yet; None for the program's own descriptors.
+    tree: Option<OwnedFd>,
     target: CString,
     directory: bool,
 }
@@ -107,13 +140,22 @@ fn c(text: &str) -> Result<CString, Failure> {
 }
 
 fn bind(stage: &str, file: &Seen) -> Result<Bind, Failure> {
-    let unsafe_path = |path: &str| !path.starts_with('/') || path.split('/').any(|part| part == "..");
-    if unsafe_path(&file.target) || unsafe_path(&file.source) {
+    if !file.target.starts_with('/') || file.target.split('/').any(|part| part == "..") {
         return Err(Failure::new(Code::InvalidSpec, format!("{} is no absolute path", quote(&file.target))));
     }
-    let metadata = std::fs::metadata(&file.source);
-    let metadata = metadata.map_err(|error| Failure::from_io(&format!("give {} to the confined program", quote(&file.source)), &error))?;
-    Ok(Bind { source: c(&file.source)?, target: c(&format!("{stage}{}", file.target))?, directory: metadata.is_dir() })
+    let target = c(&format!("{stage}{}", file.target))?;
+    let Source::Opened(source) = &file.source else { return Ok(Bind { tree: None, target, directory: true }) };
+    let flags = OPEN_TREE_CLONE | libc::AT_EMPTY_PATH as u32 | libc::O_CLOEXEC as u32;
+    let tree = unsafe { libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), c"".as_ptr(), flags) } as RawFd;
+    if tree < 0 {
+        return Err(Failure::system(&format!("give {} to the confined program", quote(&file.target))));
+    }
+    let tree = unsafe { OwnedFd::from_raw_fd(tree) };
+    let mut stat: libc::stat = unsafe { std::mem::zeroed() };
+    if unsafe { libc::fstat(tree.as_raw_fd(), &mut stat) } != 0 {
+        return Err(Failure::system(&format!("look at {}", quote(&file.target))));
+    }
+    Ok(Bind { tree: Some(tree), target, directory: stat.st_mode & libc::S_IFMT == libc::S_IFDIR })
 }
 
 /// Every directory that leads to a target, parents first.
@@ -133,39 +175,14 @@ fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
     Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
 }
 
-/// `linux/sched.h`.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
 fn clone(plan: &Plan) -> Result<(i32, OwnedFd), Failure> {
     let mut pidfd: RawFd = -1;
-    let spaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_PIDFD;
-    let mut arguments =
-        CloneArguments { flags: spaces as u64, exit_signal: libc::SIGCHLD as u64, pidfd: &raw mut pidfd as u64, ..CloneArguments::default() };
-    if let Some(group) = plan.inner.attach.clone_descriptor() {
-        arguments.flags |= CLONE_INTO_CGROUP;
-        arguments.cgroup = group as u64;
-    }
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<CloneArguments>()) };
+    let namespaces = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
+    let pid = Birth { namespaces, group: plan.inner.attach.clone_descriptor(), pidfd: Some(&mut pidfd) }.fork();
     match pid {
         -1 => Err(Failure::system("make namespaces for a confined program")),
         0 => plan.run(),
-        pid => Ok((pid as i32, unsafe { OwnedFd::from_raw_fd(pidfd) })),
+        pid => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
     }
 }
 
@@ -179,6 +196,8 @@ struct MountAttributes {
 }
 const READ_ONLY_NOSUID_NODEV: u64 = 0x1 | 0x2 | 0x4;
 const AT_RECURSIVE: libc::c_int = 0x8000;
+const OPEN_TREE_CLONE: u32 = 1;
+const MOVE_MOUNT_EMPTY_PATH: u32 = 4;
 
 impl Plan<'_> {
     fn run(&self) -> ! {
@@ -314,9 +333,11 @@ impl Bind {
     }
 
     fn mount(&self) -> bool {
-        let none: Option<&CStr> = None;
-        let nothing = none.map_or(null(), CStr::as_ptr);
-        unsafe { libc::mount(self.source.as_ptr(), self.target.as_ptr(), nothing, libc::MS_BIND, null()) == 0 }
+        let target = self.target.as_ptr();
+        match &self.tree {
+            Some(tree) => unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), c"".as_ptr(), libc::AT_FDCWD, target, MOVE_MOUNT_EMPTY_PATH) == 0 },
+            None => unsafe { libc::mount(c"/proc/self/fd".as_ptr(), target, null(), libc::MS_BIND, null()) == 0 },
+        }
     }
 }
 
@@ -328,9 +349,13 @@ fn last() -> i32 {
 mod tests {
     use super::*;
 
+    fn anything() -> OwnedFd {
+        std::fs::File::open("/").unwrap().into()
+    }
+
     #[test]
     fn directories_come_before_what_lies_in_them() {
-        let seen = |target: &str| Seen { source: "/".into(), target: target.into(), writable: false };
+        let seen = |target: &str| Seen::of(anything(), target, false);
         let made = directories("/stage", &[seen("/usr/bin/vmm"), seen("/usr/lib/a.so"), seen("/disk")], false).unwrap();
         let made: Vec<&str> = made.iter().map(|path| path.to_str().unwrap()).collect();
         assert_eq!(made, ["/stage/usr", "/stage/usr/bin", "/stage/usr/lib"]);
@@ -348,8 +373,7 @@ mod tests {
     #[test]
     fn paths_that_climb_are_refused() {
         for bad in ["relative", "/a/../b", ""] {
-            assert!(bind("/stage", &Seen { source: "/".into(), target: bad.into(), writable: false }).is_err());
-            assert!(bind("/stage", &Seen { source: bad.into(), target: "/x".into(), writable: false }).is_err());
+            assert!(bind("/stage", &Seen::of(anything(), bad, false)).is_err());
         }
     }
 }

@@ -364,13 +364,12 @@ impl Agent {
     fn finish(&mut self, number: u32) {
         let Some(running) = self.processes.get(&number).filter(|running| running.is_over()) else { return };
         let status = running.exit.unwrap_or(0);
-        let out_of_memory = cgroup::out_of_memory_kills() > running.kills_before;
-        let mut event = json!({ "event": "exited", "process": number, "outOfMemory": out_of_memory });
+        let code = if libc::WIFSIGNALED(status) { 128 + libc::WTERMSIG(status) } else { libc::WEXITSTATUS(status) };
+        // Another's shortage during its life is not its own end.
+        let out_of_memory = code == 128 + libc::SIGKILL && cgroup::out_of_memory_kills() > running.kills_before;
+        let mut event = json!({ "event": "exited", "process": number, "code": code, "outOfMemory": out_of_memory });
         if libc::WIFSIGNALED(status) {
-            event["code"] = json!(128 + libc::WTERMSIG(status));
             event["signal"] = json!(signal::name(libc::WTERMSIG(status)));
-        } else {
-            event["code"] = json!(libc::WEXITSTATUS(status));
         }
         self.port.say(&event);
         self.processes.remove(&number);

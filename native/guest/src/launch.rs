@@ -5,6 +5,7 @@ use crate::configure::Machine;
 use crate::root::Root;
 use crate::sys::{self, c};
 use crate::{account, capability, cgroup};
+use bulkhead_wire::birth::Birth;
 use bulkhead_wire::failure::quote;
 use bulkhead_wire::plan::{GuestProcess, Rlimit};
 use bulkhead_wire::process::TerminalSize;
@@ -169,43 +170,18 @@ pub fn resize(terminal: &OwnedFd, size: TerminalSize) {
     unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSWINSZ, &size) };
 }
 
-/// `linux/sched.h`.
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
-
 fn clone(child: &Child, main: Option<&Main>) -> Result<(i32, OwnedFd), Failure> {
     let cgroup = cgroup::open()?;
     let own = sys::open("/proc/self/ns/pid", libc::O_RDONLY)?;
     let namespaces = libc::CLONE_NEWPID | libc::CLONE_NEWNS | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS;
     let mut pidfd: RawFd = -1;
-    let arguments = CloneArguments {
-        flags: CLONE_INTO_CGROUP | libc::CLONE_PIDFD as u64 | if main.is_none() { namespaces as u64 } else { 0 },
-        pidfd: &raw mut pidfd as u64,
-        exit_signal: libc::SIGCHLD as u64,
-        cgroup: cgroup.as_raw_fd() as u64,
-        ..CloneArguments::default()
-    };
     // Only children are born into another pid namespace, so the agent itself points there for the length of one clone.
     if let Some(main) = main {
         if unsafe { libc::setns(main.pidfd.as_raw_fd(), libc::CLONE_NEWPID) } != 0 {
             return Err(gone());
         }
     }
-    let pid = unsafe { libc::syscall(libc::SYS_clone3, &arguments, size_of::<CloneArguments>()) } as i32;
+    let pid = Birth { namespaces: if main.is_none() { namespaces } else { 0 }, group: Some(cgroup.as_raw_fd()), pidfd: Some(&mut pidfd) }.fork();
     if pid == 0 {
         child.run();
     }

@@ -5,7 +5,8 @@ use crate::detached::{close_others, set_name, signal_descriptor, silence, start_
 use crate::memories::Memories;
 use crate::oci::{Oci, Order, Programs, Runtime};
 use crate::options::Options;
-use bulkhead_supervise::{Setting, Supervisor};
+use crate::reach;
+use bulkhead_supervise::{Setting, Supervisor, record};
 use crate::supervisors::{self, Standing};
 use crate::task::Teller;
 use bulkhead_cgroup::Layout;
@@ -15,11 +16,12 @@ use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, TemplateMode};
 use bulkhead_wire::poller::Poller;
 use serde_json::{Value, json};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::rc::Rc;
+use std::time::{Duration, Instant};
 
 /// What every fork needs to know of the launcher.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub struct Place {
     pub run: PathBuf,
     pub below: Rc<Below>,
     pub layout: Rc<Layout>,
+    /// What the operator lets plans name: see `reach`.
+    pub allowed: Rc<Vec<PathBuf>>,
 }
 
 impl Place {
@@ -34,7 +38,7 @@ impl Place {
     pub fn open(options: &Options, root_id: &str) -> Result<Place, String> {
         let layout = Layout::find(root_id).map_err(|failure| failure.what)?;
         let below = Below::new(&options.root).map_err(|error| format!("cannot open {}: {error}", options.root.display()))?;
-        Ok(Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout) })
+        Ok(Place { run: options.run.clone(), below: Rc::new(below), layout: Rc::new(layout), allowed: Rc::new(options.allow.clone()) })
     }
 }
 
@@ -49,7 +53,7 @@ pub struct Launch {
 }
 
 /// A supervisor that has told the end of its workload may still be unmaking it: a machine that powers off takes tens of milliseconds.
-const PREDECESSOR_PATIENCE_MS: i32 = 5000;
+const PREDECESSOR_PATIENCE: Duration = Duration::from_secs(5);
 const LONGEST_SOCKET: usize = 100;
 
 pub fn check_workload(workload: &str) -> Result<(), Failure> {
@@ -81,9 +85,12 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
             within(&oci.bundle, "the bundle")?;
             within(&oci.root.upper, "the writable layer")?;
             within(&oci.root.work, "the work directory")?;
+            reach::check_program(&oci.runtime.path, &[&oci.runtime.name], &place.allowed)?;
+            reach::check_runtime_arguments(&oci.runtime.name, &oci.runtime.arguments)?;
             Some(programs.find(&oci.runtime)?)
         }
         Engine::Machine(machine) => {
+            reach::check_monitor(machine, &place.allowed)?;
             within(&machine.scratch.path, "the machine's disk")?;
             for file in machine.files.iter().filter(|file| file.writable) {
                 within(&file.path, "a file that the machine may write")?;
@@ -136,10 +143,12 @@ pub fn supervise(launch: Launch, place: Place, teller: Teller) -> ! {
 
 fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
     detach(&launch, teller)?;
-    await_predecessor(&launch)?;
+    let patience = Instant::now() + PREDECESSOR_PATIENCE;
+    await_predecessor(&launch, patience)?;
     // Opened again: overlayfs takes no directory from another mount namespace than the caller's.
     let below = Below::new(place.below.path()).map_err(|error| Failure::from_io("open the root", &error))?;
     let place = Place { below: Rc::new(below), ..place };
+    let claim = supervisors::claim(&place.below, &launch.plan.directory, patience)?;
     let workload = launch.plan.workload.clone();
     let run = place.run.clone();
     let pid = std::process::id() as i32;
@@ -154,23 +163,25 @@ fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Resul
     };
     supervisors::leave(&run, &workload);
     supervisors::enter(&run, &standing).map_err(|error| Failure::from_io("note the supervisor", &error))?;
-    raise_and_serve(launch, place, teller).inspect_err(|_| supervisors::leave(&run, &workload))
+    raise_and_serve(launch, place, claim, teller).inspect_err(|_| supervisors::leave(&run, &workload))
 }
 
-fn await_predecessor(launch: &Launch) -> Result<(), Failure> {
+fn await_predecessor(launch: &Launch, until: Instant) -> Result<(), Failure> {
     let Some(predecessor) = &launch.predecessor else { return Ok(()) };
     let mut poll = libc::pollfd { fd: predecessor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    match unsafe { libc::poll(&mut poll, 1, PREDECESSOR_PATIENCE_MS) } {
+    match unsafe { libc::poll(&mut poll, 1, until.saturating_duration_since(Instant::now()).as_millis() as i32) } {
         1 => Ok(()),
-        _ => Err(Failure::new(Code::AlreadyExists, "the workload already has a supervisor").remedy("end it first")),
+        _ => Err(supervisors::taken()),
     }
 }
 
-fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
+fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Teller) -> Result<(), Failure> {
     let fault = |what: &'static str| move |error: std::io::Error| Failure::from_io(what, &error);
-    let Launch { plan, runtime, memory, .. } = launch;
+    let Launch { mut plan, runtime, memory, .. } = launch;
     let saves = matches!(&plan.engine, Engine::Machine(machine) if machine.template.as_ref().is_some_and(|template| template.mode == TemplateMode::Save));
+    hold_places(&mut plan, &place)?;
     let _ = std::fs::remove_file(&plan.exit_record);
+    record::reserve(&plan.exit_record);
     let terminations = signal_descriptor(libc::SIGTERM).map_err(fault("watch for the end"))?;
     let poller = Rc::new(Poller::new().map_err(fault("make a poller"))?);
     let listener = listen(&plan.socket)?;
@@ -198,9 +209,10 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
         }
         Engine::Machine(engine) => Box::new(Machine::new(bulkhead_machine::Setting {
             workload: plan.workload.clone(),
-            directory: plan.directory,
+            directory: plan.directory.clone(),
             root_id: place.layout.root_id.clone(),
-            layout: place.layout,
+            layout: place.layout.clone(),
+            open: Box::new(move |wanted| reach::open(&place, &plan.directory, wanted)),
             poller: poller.clone(),
             limits: plan.limits,
             network: plan.network,
@@ -212,7 +224,10 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
     let start_mark = supervisors::start_mark(&run, &plan.workload);
     let unmade = {
         let (run, workload) = (run.clone(), plan.workload.clone());
-        Box::new(move || supervisors::leave(&run, &workload))
+        Box::new(move || {
+            supervisors::leave(&run, &workload);
+            drop(claim);
+        })
     };
     let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, start_mark, unmade };
     let mut supervisor = Supervisor::new(setting, listener, boundary, poller).map_err(fault("open the workload's log"))?;
@@ -240,6 +255,17 @@ fn raise_and_serve(launch: Launch, place: Place, teller: &mut Teller) -> Result<
             Err(failure)
         }
     }
+}
+
+/// From here on what lies in the workload's directory is named by a descriptor of that directory, so that nothing can be exchanged on the way to it.
+/// The descriptors live as long as this process.
+fn hold_places(plan: &mut LaunchPlan, place: &Place) -> Result<(), Failure> {
+    let held = |path: &str| place.below.parent(path).map(|(parent, name)| format!("/proc/self/fd/{}/{name}", parent.into_raw_fd()));
+    plan.exit_record = held(&plan.exit_record)?;
+    if let LogSpec::JsonFile { path, .. } = &mut plan.log {
+        *path = held(path)?;
+    }
+    Ok(())
 }
 
 /// A session of its own, nothing inherited but what is named, orphans of the workload as its own children, a mount namespace.

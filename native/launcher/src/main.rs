@@ -23,6 +23,7 @@ mod peer;
 mod probes;
 mod processes;
 mod programs;
+mod reach;
 mod readiness;
 mod removal;
 mod server;
@@ -78,6 +79,9 @@ fn run(options: &options::Options) -> Result<(), String> {
     let root_id = instance::identity(&options.root)?;
     supervisors::make_directory(&options.run)?;
     mounts::enter_private_namespace().map_err(|failure| failure.what)?;
+    let state = supervisors::state_directory(&options.run);
+    instance::make_directory(&state, 0o700)?;
+    mounts::mount_state(&state).map_err(|failure| failure.what)?;
     let place = launch::Place::open(options, &root_id)?;
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
     server.take_up();

@@ -20,6 +20,17 @@ pub fn enter_private_namespace() -> Result<(), Failure> {
     if hybrid { hide_unified().map_err(|error| Failure::from_io("hide the unified control group", &error)) } else { Ok(()) }
 }
 
+/// Room for what runtimes keep of some thousand workloads (40 KB each).
+const STATE_OPTIONS: &str = "mode=700,size=256m,nr_inodes=128k";
+
+/// What does not outlive its supervisor lies in memory: a full disk must not keep a workload from being started, entered or stopped. In this
+/// namespace and those of the supervisors alone, so that it goes with the last of them. A launcher after this one has another.
+pub fn mount_state(directory: &Path) -> Result<(), Failure> {
+    let target = directory.to_str().unwrap_or_default();
+    mount(Some("tmpfs"), target, Some("tmpfs"), libc::MS_NOSUID | libc::MS_NODEV | libc::MS_NOEXEC, Some(STATE_OPTIONS))
+        .map_err(|error| Failure::from_io(&format!("mount a tmpfs at {target}"), &error))
+}
+
 fn hide_unified() -> std::io::Result<()> {
     let mut controllers: Vec<(PathBuf, OwnedFd)> = Vec::new();
     let mut links = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-pub const USAGE: &str = "usage: bulkhead-launcher --root DIR --run DIR --socket PATH [--owner UID]
+pub const USAGE: &str = "usage: bulkhead-launcher --root DIR --run DIR --socket PATH [--owner UID] [--allow PATH]...
        bulkhead-launcher --teardown --root DIR [--run DIR] [--socket PATH]
        bulkhead-launcher --orphans [--teardown]";
 
@@ -24,11 +24,14 @@ pub struct Options {
     pub socket: PathBuf,
     /// Who may speak to the launcher beside root.
     pub owner: u32,
+    /// Programs and read-only files that launch plans may name beside the usual ones.
+    pub allow: Vec<PathBuf>,
 }
 
 pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Order, String> {
     let (mut root, mut run, mut socket, mut owner) = (None, None, None, unsafe { libc::geteuid() });
     let (mut teardown, mut orphans) = (false, false);
+    let mut allow = Vec::new();
     let mut arguments = arguments.skip(1);
     while let Some(name) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{name} needs a value"));
@@ -37,6 +40,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Order, String> {
             "--run" => run = Some(absolute(value()?)?),
             "--socket" => socket = Some(absolute(value()?)?),
             "--owner" => owner = value()?.parse().map_err(|_| "--owner takes a user's number".to_string())?,
+            "--allow" => allow.push(absolute(value()?)?),
             "--teardown" => teardown = true,
             "--orphans" => orphans = true,
             _ => return Err(format!("{name:?} is not an option")),
@@ -51,7 +55,7 @@ pub fn parse(arguments: impl Iterator<Item = String>) -> Result<Order, String> {
     }
     match (root, run, socket) {
         (Some(root), Some(run), Some(socket)) if !orphans => {
-            let options = Options { root, run, socket, owner };
+            let options = Options { root, run, socket, owner, allow };
             Ok(if teardown { Order::TearDown(options) } else { Order::Serve(options) })
         }
         _ => Err("--root, --run and --socket are needed".into()),
@@ -71,6 +75,12 @@ mod tests {
 
     fn read(line: &str) -> Result<Order, String> {
         parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn more_may_be_allowed() {
+        let Ok(Order::Serve(options)) = read("launcher --root /r --run /r --socket /s --allow /opt/q --allow /k/") else { panic!("a launcher") };
+        assert_eq!(options.allow, [PathBuf::from("/opt/q"), PathBuf::from("/k")]);
     }
 
     #[test]

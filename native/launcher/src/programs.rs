@@ -75,7 +75,12 @@ fn own_program() -> Result<std::fs::File, Failure> {
 
 /// Where a program is installed; never asked of a PATH.
 pub fn locate(name: &str) -> Option<String> {
-    FOLDERS.iter().map(|folder| format!("{folder}/{name}")).find(|path| std::fs::metadata(path).is_ok())
+    places(name).find(|path| std::fs::metadata(path).is_ok())
+}
+
+/// Where distributions may have put it.
+pub fn places(name: &str) -> impl Iterator<Item = String> {
+    FOLDERS.iter().map(move |folder| format!("{folder}/{name}"))
 }
 
 fn package(name: &str) -> &str {

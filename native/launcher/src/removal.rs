@@ -10,8 +10,8 @@ use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use serde_json::{Value, json};
 use std::fs;
-use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// How long a supervisor may take to end its workload and unmake it, before it is killed.
@@ -76,8 +76,15 @@ fn clear(place: &Place, workload: &str) -> Result<(), Failure> {
         }
         std::thread::sleep(Duration::from_millis(1));
     }
-    let _ = fs::remove_dir_all(place.run.join("oci").join(workload));
+    for state in [supervisors::state_directory(&place.run), older_state(&place.run)] {
+        let _ = fs::remove_dir_all(state.join(workload));
+    }
     Ok(())
+}
+
+/// Where supervisors of the first release keep their runtime's state, on disk.
+fn older_state(run: &Path) -> PathBuf {
+    run.join("oci")
 }
 
 fn release_ports(place: &Place, standing: &Standing) -> Result<(), Failure> {
@@ -93,11 +100,15 @@ fn release_ports(place: &Place, standing: &Standing) -> Result<(), Failure> {
 /// that a daemon asked for before it was killed. What is gone under our hands is gone.
 pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
     loop {
+        let (parent, name) = match below.parent(directory) {
+            Err(failure) if failure.code == Code::NotFound => return Ok(()),
+            other => other?,
+        };
         match below.open(directory, libc::O_PATH | libc::O_DIRECTORY, 0) {
             Err(failure) if failure.code == Code::NotFound => return Ok(()),
             other => other?,
         };
-        match fs::remove_dir_all(directory) {
+        match fs::remove_dir_all(format!("/proc/self/fd/{}/{name}", parent.as_raw_fd())) {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
             done => return done.map_err(|error| Failure::from_io(&format!("remove {}", quote(directory)), &error)),
         }
@@ -108,12 +119,14 @@ pub fn remove_directory(below: &Below, directory: &str) -> Result<(), Failure> {
 pub fn settle_loss(place: &Place, standing: &Standing) -> Result<Value, Failure> {
     clear(place, &standing.workload)?;
     release_ports(place, standing)?;
-    if !(standing.is_carrier() || Path::new(&standing.exit_record).exists()) {
-        let mark = standing.shared.as_ref().map_or_else(|| supervisors::start_mark(&place.run, &standing.workload), |shared| shared.start_mark.clone().into());
-        let started = mark.exists();
-        let lost = record::of_loss(&standing.workload, "its supervisor was killed, so its processes were ended", started);
-        // The directory may be gone already: then nobody is left to read it.
-        let _ = record::write(&standing.exit_record, &lost);
+    // The directory may be gone already: then nobody is left to read it. A carrier has no record of its own.
+    if let (false, Ok((parent, name))) = (standing.is_carrier(), place.below.parent(&standing.exit_record)) {
+        let file = format!("/proc/self/fd/{}/{name}", parent.as_raw_fd());
+        if !Path::new(&file).exists() {
+            let mark = standing.shared.as_ref().map_or_else(|| supervisors::start_mark(&place.run, &standing.workload), |shared| shared.start_mark.clone().into());
+            let lost = record::of_loss(&standing.workload, "its supervisor was killed, so its processes were ended", mark.exists());
+            let _ = record::write(&file, &lost);
+        }
     }
     let _ = fs::remove_file(&standing.socket);
     supervisors::leave(&place.run, &standing.workload);
@@ -130,23 +143,43 @@ pub fn settle_carrier(place: &Place, carrier: &Standing) -> Result<Value, Failur
 }
 
 /// Removes what carries this root's identity and belongs to none of the workloads named.
-pub fn sweep(place: &Place, keep: &[String]) -> Result<Value, Failure> {
+pub fn sweep(place: &Place, keep: &[String]) -> Swept {
     let mut found = place.layout.workloads();
     found.extend(supervisors::all(&place.run).into_iter().map(|standing| standing.workload));
-    let states = fs::read_dir(place.run.join("oci")).into_iter().flatten().flatten();
-    found.extend(states.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    for state in [supervisors::state_directory(&place.run), older_state(&place.run)] {
+        let states = fs::read_dir(state).into_iter().flatten().flatten();
+        found.extend(states.map(|entry| entry.file_name().to_string_lossy().into_owned()));
+    }
     found.sort();
     found.dedup();
     // What carries a workload that is kept is kept with it.
     let carriers: Vec<String> = keep.iter().filter_map(|workload| wasm::runner_of(&place.run, workload)).collect();
-    let mut removed = Vec::new();
+    let (mut removed, mut stuck) = (Vec::new(), Vec::new());
     for workload in found.into_iter().filter(|workload| !(keep.contains(workload) || carriers.contains(workload))) {
-        remove(place, &workload, None)?;
-        removed.push(workload);
+        match remove(place, &workload, None) {
+            Ok(_) => removed.push(workload),
+            Err(failure) => stuck.push((workload, failure)),
+        }
     }
     let keep: Vec<&str> = keep.iter().map(String::as_str).collect();
-    removed.extend(bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(Failure::from)?);
-    Ok(json!({ "removed": removed }))
+    match bulkhead_network::sweep(&place.layout.root_id, &keep).map_err(Failure::from) {
+        Ok(names) => removed.extend(names),
+        Err(failure) => stuck.push(("network".into(), failure)),
+    }
+    Swept { removed, stuck }
+}
+
+/// What a sweep took away, and what would not go: one that is stuck keeps nobody else.
+pub struct Swept {
+    pub removed: Vec<String>,
+    pub stuck: Vec<(String, Failure)>,
+}
+
+impl Swept {
+    pub fn document(&self) -> Value {
+        let stuck: Vec<Value> = self.stuck.iter().map(|(name, failure)| json!({ "name": name, "failure": failure })).collect();
+        json!({ "removed": self.removed, "stuck": stuck })
+    }
 }
 
 #[cfg(test)]

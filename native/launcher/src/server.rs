@@ -28,6 +28,8 @@ const TERMINATION: u64 = 2;
 const UPKEEP: u64 = 3;
 const FIRST_TOKEN: u64 = 16;
 const SCRATCH_BYTES: usize = 64 * 1024;
+/// Answers that are kept for a client that does not read.
+const MOST_QUEUED_BYTES: usize = 8 * 1024 * 1024;
 
 /// Who waits for a child's answer.
 #[derive(Clone, Copy)]
@@ -234,6 +236,11 @@ impl Server {
         self.children.iter().find(of).map(|child| child.offspring.pid)
     }
 
+    /// Whether a launch of this workload is still to be answered.
+    pub(crate) fn launching(&self, workload: &str) -> bool {
+        self.children.iter().any(|child| child.asker.is_some() && matches!(&child.purpose, Purpose::Supervisor(launched) if launched == workload))
+    }
+
     /// Passes on what a child said.
     fn hear(&mut self, token: u64) {
         let Some(child) = self.children.iter_mut().find(|child| child.token == token) else { return };
@@ -345,7 +352,8 @@ impl Server {
         }
         let place = self.place.clone();
         let carrier = standing.is_carrier();
-        let task = Offspring::task(&[], move |_| if carrier { removal::settle_carrier(&place, &standing) } else { removal::settle_loss(&place, &standing) });
+        let keep = [place.below.descriptor()];
+        let task = Offspring::task(&keep, move |_| if carrier { removal::settle_carrier(&place, &standing) } else { removal::settle_loss(&place, &standing) });
         let _ = self.keep(task, Purpose::Task, None);
     }
 
@@ -353,6 +361,10 @@ impl Server {
     fn settle(&mut self) {
         for client in &mut self.clients {
             client.connection.flush(&self.poller);
+            if client.connection.queued() > MOST_QUEUED_BYTES {
+                eprintln!("bulkhead-launcher: dropped a client (pid {}) that reads no answers; {} bytes waited for it", client.pid, client.connection.queued());
+                client.connection.broken = true;
+            }
         }
         while let Some(at) = self.clients.iter().position(|client| client.connection.broken) {
             let client = self.clients.swap_remove(at);

@@ -1,11 +1,14 @@
 //! Which supervisors stand: a small file for each below the run directory, by which a new launcher takes up what an earlier one
 //! began, and by which `remove` finds whom to end. A pid alone names nobody; with its start time it does.
 
+use crate::beneath::Below;
 use crate::detached::{pidfd_open, start_time, wait_ended};
+use bulkhead_wire::{Code, Failure};
 use serde::{Deserialize, Serialize};
 use std::fs;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -38,6 +41,11 @@ fn place(run: &Path, workload: &str) -> PathBuf {
     directory(run).join(format!("{workload}.json"))
 }
 
+/// Where runtimes keep what they know of their workloads: a tmpfs of the launcher's.
+pub fn state_directory(run: &Path) -> PathBuf {
+    run.join("state")
+}
+
 /// Exists once the workload's `start` was asked for.
 pub fn start_mark(run: &Path, workload: &str) -> PathBuf {
     directory(run).join(format!("{workload}.started"))
@@ -67,6 +75,22 @@ pub fn find(run: &Path, workload: &str) -> Option<Standing> {
 pub fn all(run: &Path) -> Vec<Standing> {
     let entries = fs::read_dir(directory(run)).into_iter().flatten().flatten();
     entries.filter_map(|entry| serde_json::from_slice(&fs::read(entry.path()).ok()?).ok()).collect()
+}
+
+/// The right to be the workload's supervisor: a lock on its directory, which the kernel gives to one and takes back with its end.
+pub fn claim(below: &Below, directory: &str, until: Instant) -> Result<OwnedFd, Failure> {
+    let directory = below.open(directory, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    while unsafe { libc::flock(directory.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+        if Instant::now() > until {
+            return Err(taken());
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(directory)
+}
+
+pub fn taken() -> Failure {
+    Failure::new(Code::AlreadyExists, "the workload already has a supervisor").remedy("end it first")
 }
 
 impl Standing {

@@ -19,12 +19,15 @@ const ORDERLY_MS: i32 = 5000;
 pub fn clear(place: &Place) -> Result<Value, Failure> {
     let swept = removal::sweep(place, &[]);
     let bridges = bulkhead_network::remove_all(&place.layout.root_id).map_err(Failure::from);
-    for directory in ["s", "oci", "supervisors", "wasm"] {
+    for directory in ["s", "oci", "state", "supervisors", "wasm"] {
         let _ = fs::remove_dir_all(place.run.join(directory));
     }
     // Or the next launcher would take them for flushed.
     let _ = fs::remove_file(upkeep::file(&place.run));
-    Ok(json!({ "removed": swept?["removed"], "bridges": bridges? }))
+    match swept.stuck.into_iter().next() {
+        Some((_, failure)) => Err(failure),
+        None => Ok(json!({ "removed": swept.removed, "bridges": bridges? })),
+    }
 }
 
 /// Ends the launcher that serves the root, then does its work. A root that never had one is no failure.

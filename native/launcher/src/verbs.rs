@@ -70,7 +70,7 @@ impl Server {
             "sweep" => {
                 let keep = request.arguments::<Sweep>()?.keep;
                 let place = self.place.clone();
-                self.task(asker, move || removal::sweep(&place, &keep))
+                self.task(asker, move || Ok(removal::sweep(&place, &keep).document()))
             }
             "peer" => {
                 let fd = request.arguments::<Peer>()?.fd;
@@ -152,6 +152,9 @@ impl Server {
         let plan = request.arguments::<Launch>()?.plan;
         let launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
         let workload = launch.plan.workload.clone();
+        if self.launching(&workload) {
+            return Err(Failure::new(Code::AlreadyExists, "the workload is being launched already").remedy("wait for the launch that is under way"));
+        }
         let place = self.place.clone();
         if matches!(launch.plan.engine, Engine::Wasm(_)) {
             let forked = Offspring::task(&[], move |_| launch::carry(&launch, &place));

@@ -45,9 +45,24 @@ const KILL_PATIENCE_NS: u64 = 2_000_000_000;
 const STRAGGLER_PATIENCE_NS: u64 = 5_000_000_000;
 const POWER_OFF_PATIENCE_MS: u64 = 3_000;
 
+/// A path of the plan, and what it is wanted for.
+pub enum Reach<'a> {
+    /// The workload's own.
+    Own(&'a str),
+    /// What the monitor needs of the host: libraries, firmware, kernel, drives.
+    ReadOnly(&'a str),
+    /// What the machine's user mounts.
+    Share(&'a str),
+}
+
+/// Gives a descriptor of the very thing (`O_PATH`), or says why it may not be reached for.
+pub type Opener = Box<dyn Fn(Reach) -> Result<OwnedFd, Failure>>;
+
 /// What the launcher's fork knows of a machine that is to be raised.
 pub struct Setting {
     pub workload: String,
+    /// Opens what the plan names, where the plan may name it.
+    pub open: Opener,
     /// The workload's own directory.
     pub directory: String,
     pub root_id: String,

@@ -7,11 +7,11 @@ use crate::disk::{self, Disk};
 use crate::kept::Kept;
 use crate::vmm::{self, Vmm};
 use crate::words::{check_hello, read_failure};
-use crate::{AGENT, CONSOLE, Machine, Setting, share, template};
+use crate::{AGENT, CONSOLE, Machine, Reach, Setting, share, template};
 use bulkhead_cgroup::{Attach, Group};
 use bulkhead_network as network;
 use bulkhead_wire::clock::{monotonic_ns, now_ns};
-use bulkhead_wire::plan::{DeviceSpec, NetworkSpec, TemplateMode};
+use bulkhead_wire::plan::{DeviceSpec, MachineFile, NetworkSpec, TemplateMode};
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
@@ -50,10 +50,10 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
         kept.add("tap", tap);
     }
     for (number, wanted) in engine.shares.iter().enumerate() {
-        kept.add(format!("share:{number}"), share::start(wanted, &attach)?);
+        kept.add(format!("share:{number}"), share::start(wanted, (machine.setting.open)(Reach::Share(&wanted.source))?, &attach)?);
     }
     let resume = template::prepare_resume(&machine.setting, &mut kept)?;
-    let mut more = disk_files(&machine.setting, &disk);
+    let mut more = disk_files(&machine.setting, &disk)?;
     more.extend(resume.is_some().then(template::descriptors_by_path));
     let words = engine.arguments.clone();
     let pid = start_monitor(machine, Monitor { words: &words, kept, more, console, attach: &attach })?;
@@ -107,7 +107,7 @@ pub struct Monitor<'a> {
 pub fn start_monitor(machine: &mut Machine, given: Monitor) -> Result<i32, Failure> {
     let Setting { engine, directory, .. } = &machine.setting;
     make_stage(directory)?;
-    let mut files = files(&machine.setting);
+    let mut files = files(&machine.setting)?;
     files.extend(given.more);
     let confinement = Confinement {
         program: &engine.program,
@@ -145,20 +145,24 @@ fn raise_network(setting: &Setting) -> Result<(Option<OwnedFd>, Option<network::
     Ok((Some(tap), Some(network)))
 }
 
-fn files(setting: &Setting) -> Vec<Seen> {
+fn files(setting: &Setting) -> Result<Vec<Seen>, Failure> {
     let engine = &setting.engine;
     let given = engine.files.iter().filter(|file| file.path != engine.scratch.path);
-    let mut files: Vec<Seen> = given.map(|file| Seen { source: file.path.clone(), target: file.path.clone(), writable: file.writable }).collect();
+    let open = |file: &MachineFile| {
+        let reach = if file.writable { Reach::Own(&file.path) } else { Reach::ReadOnly(&file.path) };
+        Ok(Seen::of((setting.open)(reach)?, &file.path, file.writable))
+    };
+    let mut files = given.map(open).collect::<Result<Vec<_>, Failure>>()?;
     if engine.kvm {
-        files.push(Seen { source: "/dev/kvm".into(), target: "/dev/kvm".into(), writable: true });
+        files.push(Seen::open("/dev/kvm", true)?);
     }
-    files
+    Ok(files)
 }
 
-fn disk_files(setting: &Setting, disk: &Disk) -> Vec<Seen> {
-    let scratch = Seen { source: disk.path.clone(), target: setting.engine.scratch.path.clone(), writable: true };
-    // The monitor tries its file locks on it; without it two machines could open one disk.
-    vec![scratch, Seen { source: "/dev/null".into(), target: "/dev/null".into(), writable: true }]
+fn disk_files(setting: &Setting, disk: &Disk) -> Result<Vec<Seen>, Failure> {
+    let scratch = Seen::of((setting.open)(Reach::Own(&disk.path))?, &setting.engine.scratch.path, true);
+    // The monitor tries its file locks on null; without it two machines could open one disk.
+    Ok(vec![scratch, Seen::open("/dev/null", true)?])
 }
 
 pub fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {

@@ -3,17 +3,13 @@
 
 use bulkhead_cgroup::Attach;
 use bulkhead_wire::plan::Share;
-use bulkhead_wire::{Code, Failure};
+use bulkhead_wire::Failure;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 
-/// Starts the server of one share and gives the monitor's end. Whether the source can be served shows in the guest's first question.
-pub fn start(share: &Share, attach: &Attach) -> Result<OwnedFd, Failure> {
-    if std::fs::symlink_metadata(&share.source).is_err() {
-        let what = format!("{} is not there to be shown in the machine", bulkhead_wire::failure::quote(&share.source));
-        return Err(Failure::new(Code::NotFound, what));
-    }
+/// Starts the server of one share, whose source is open, and gives the monitor's end. Whether it can be served shows in the guest's first question.
+pub fn start(share: &Share, source: OwnedFd, attach: &Attach) -> Result<OwnedFd, Failure> {
     let (theirs, ours) = UnixStream::pair().map_err(|error| Failure::from_io("make a share's channel", &error))?;
     // The supervisor has one thread, so its fork may go on with its own work.
     let supervisor = std::process::id() as i32;
@@ -21,16 +17,19 @@ pub fn start(share: &Share, attach: &Attach) -> Result<OwnedFd, Failure> {
         -1 => Err(Failure::system("start a share's server")),
         0 => {
             let stream = OwnedFd::from(ours);
-            let alone = attach.join() && become_server(stream.as_raw_fd(), supervisor);
-            let served = alone && bulkhead_share::serve(stream, Path::new(&share.source), share.read_only).is_ok();
+            let alone = attach.join() && become_server([stream.as_raw_fd(), source.as_raw_fd()], supervisor);
+            let name = Path::new(&share.source).file_name().unwrap_or_default();
+            let served = alone && bulkhead_share::serve_opened(stream, source, name, share.read_only).is_ok();
             unsafe { libc::_exit(i32::from(!served)) }
         }
         _ => Ok(OwnedFd::from(theirs)),
     }
 }
 
-/// Dies with its supervisor; holds nothing of it but the stream.
-fn become_server(stream: RawFd, supervisor: i32) -> bool {
+/// Dies with its supervisor; holds nothing of it but these two.
+fn become_server(keep: [RawFd; 2], supervisor: i32) -> bool {
+    let (first, second) = (keep[0].min(keep[1]) as u32, keep[0].max(keep[1]) as u32);
+    let close = |from: u32, to: u32| from > to || unsafe { libc::syscall(libc::SYS_close_range, from, to, 0) } == 0;
     unsafe {
         let mut none: libc::sigset_t = std::mem::zeroed();
         libc::sigemptyset(&mut none);
@@ -39,7 +38,8 @@ fn become_server(stream: RawFd, supervisor: i32) -> bool {
             // One that died before that sends no signal.
             && libc::getppid() == supervisor
             && libc::prctl(libc::PR_SET_NAME, c"bulkhead-share".as_ptr()) == 0
-            && (stream < 1 || libc::syscall(libc::SYS_close_range, 0, stream as u32 - 1, 0) == 0)
-            && libc::syscall(libc::SYS_close_range, stream as u32 + 1, u32::MAX, 0) == 0
+            && (first == 0 || close(0, first - 1))
+            && close(first + 1, second - 1)
+            && close(second + 1, u32::MAX)
     }
 }

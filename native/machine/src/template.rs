@@ -14,7 +14,7 @@ use crate::control::Control;
 use crate::kept::Kept;
 use crate::raise::{self, await_hello, explain, pipe, Monitor};
 use crate::agent::{Agent, Broken};
-use crate::{Machine, Setting, memory};
+use crate::{Machine, Reach, Setting, memory};
 use bulkhead_network as network;
 use bulkhead_wire::plan::{MachineTemplate, TemplateMode};
 use bulkhead_wire::{Code, Failure};
@@ -55,7 +55,7 @@ pub fn prepare_resume(setting: &Setting, kept: &mut Kept) -> Result<Option<Resum
 
 /// The monitor's own descriptors, as paths: how it is given the memory.
 pub fn descriptors_by_path() -> Seen {
-    Seen { source: "/proc/self/fd".into(), target: crate::kept::BY_PATH.into(), writable: false }
+    Seen::own_descriptors(crate::kept::BY_PATH)
 }
 
 /// Brings a machine to the point at which its template was saved, and lets it run.
@@ -83,7 +83,7 @@ pub fn save(machine: &mut Machine, template: &MachineTemplate, reached: &mut dyn
     kept.add("agent", theirs);
     kept.add("control", their_control);
     let _idle = add_placeholders(&machine.setting, &mut kept)?;
-    let shown = Seen { source: template.memory.clone(), target: template.memory.clone(), writable: true };
+    let shown = Seen::of((machine.setting.open)(Reach::Own(&template.memory))?, &template.memory, true);
     let console = pipe()?;
     let words = engine.arguments.iter().map(|word| word.replace("{memory}", &template.memory)).collect::<Vec<_>>();
     raise::start_monitor(machine, Monitor { words: &words, kept, more: vec![shown], console, attach: &attach })?;

@@ -1,11 +1,8 @@
 //! Before the first byte of a guest is read, the process gives up what it does not need. After it, a server that a guest has taken over
 //! reaches the share and nothing else.
 
-use std::ffi::CString;
 use std::io::{Error, Result};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 const OPEN_TREE_CLONE: u32 = 1;
 const AT_RECURSIVE: u32 = 0x8000;
@@ -25,11 +22,11 @@ struct MountAttributes {
 
 /// The source as a mount of the server's own: it has no parent to climb to, and where it is read-only the kernel itself refuses writing.
 /// What is mounted below the source comes with it, as with a bind mount of Docker's.
-pub(crate) fn detach(source: &Path, read_only: bool) -> Result<OwnedFd> {
-    let path = CString::new(source.as_os_str().as_bytes())?;
+pub(crate) fn detach(source: OwnedFd, read_only: bool) -> Result<OwnedFd> {
     // SAFETY: pointers outlive the calls; a fresh descriptor is owned at once.
     unsafe {
-        let raw = libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), OPEN_TREE_CLONE | AT_RECURSIVE | libc::O_CLOEXEC as u32) as i32;
+        let flags = OPEN_TREE_CLONE | AT_RECURSIVE | libc::AT_EMPTY_PATH as u32 | libc::O_CLOEXEC as u32;
+        let raw = libc::syscall(libc::SYS_open_tree, source.as_raw_fd(), c"".as_ptr(), flags) as i32;
         if raw < 0 {
             return Err(Error::last_os_error());
         }

@@ -24,10 +24,12 @@ mod session;
 mod tree;
 
 use nodes::Bounds;
-use std::fs::File;
+use std::ffi::OsStr;
+use std::fs::{File, OpenOptions};
 use std::io::Result;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 /// Serves `source` on `stream` until the guest lets go of it, and returns.
@@ -36,9 +38,15 @@ use std::path::Path;
 /// have: it gives up everything else for good. An error before the first request is the host's (no such source, a kernel before 5.12); one
 /// after it is the guest's fault or a broken stream. Where `source` is a file, the guest sees a directory that holds it alone, under its own name.
 pub fn serve(stream: OwnedFd, source: &Path, read_only: bool) -> Result<()> {
+    let opened = OpenOptions::new().read(true).custom_flags(libc::O_PATH).open(source)?;
+    serve_opened(stream, opened.into(), source.file_name().unwrap_or_default(), read_only)
+}
+
+/// As `serve`, of a source that is open. `name` is what a single file is called.
+pub fn serve_opened(stream: OwnedFd, source: OwnedFd, name: &OsStr, read_only: bool) -> Result<()> {
     let root = confine::detach(source, read_only)?;
     let is_file = !File::from(root.try_clone()?).metadata()?.is_dir();
-    let only = if is_file { source.file_name().map(|name| name.as_bytes().to_vec()) } else { None };
+    let only = is_file.then(|| name.as_bytes().to_vec());
     tree::remember_parent_death_signal();
     let bounds = Bounds::within(confine::confine(&root, Bounds::WANTED)?);
     let mut session = session::Session::new(root, bounds, read_only, only)?;

@@ -9,6 +9,10 @@ use bulkhead_wire::process::AttachOptions;
 
 /// What is kept for a client that does not read, before its processes are made to wait.
 const BUFFER_BYTES: usize = 1024 * 1024;
+/// Beyond this a client that does not read is dropped: answers and news go to it whatever it reads.
+const MOST_QUEUED_BYTES: usize = 4 * BUFFER_BYTES;
+/// Questions of one client that may be under way before its next one waits.
+const MOST_QUESTIONS: usize = 64;
 /// How long a client may hold others up without reading a byte.
 const PATIENCE_NS: u64 = 60_000_000_000;
 
@@ -20,12 +24,14 @@ pub struct Client {
     joins: Vec<(u32, AttachOptions)>,
     /// Its input waits for this process to read.
     pub waits_for: Option<u32>,
+    /// Its requests wait until it has read, or until its earlier ones are answered.
+    pub held: bool,
     moved_at: u64,
 }
 
 impl Client {
     pub fn new(connection: Connection, token: u64) -> Client {
-        Client { connection, token, greeted: false, joins: Vec::new(), waits_for: None, moved_at: monotonic_ns() }
+        Client { connection, token, greeted: false, joins: Vec::new(), waits_for: None, held: false, moved_at: monotonic_ns() }
     }
 
     pub fn join(&mut self, process: u32, options: AttachOptions) {
@@ -63,8 +69,18 @@ impl Client {
         !self.connection.broken && self.connection.queued() >= BUFFER_BYTES
     }
 
+    /// Whether another request of it must wait.
+    pub fn sated(&self, under_way: usize) -> bool {
+        self.full() || under_way >= MOST_QUESTIONS
+    }
+
+    /// It has let more gather than can be kept.
+    pub fn overflows(&self) -> bool {
+        !self.connection.broken && self.connection.queued() > MOST_QUEUED_BYTES
+    }
+
     pub fn flush(&mut self, poller: &Poller) {
-        self.connection.muted = self.waits_for.is_some();
+        self.connection.muted = self.waits_for.is_some() || self.held;
         if self.connection.flush(poller) || self.connection.queued() < BUFFER_BYTES {
             self.moved_at = monotonic_ns();
         }
@@ -73,5 +89,37 @@ impl Client {
     /// When its patience with a client that holds others up runs out.
     pub fn deadline(&self) -> Option<u64> {
         self.full().then_some(self.moved_at + PATIENCE_NS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_wire::message::append_message;
+    use serde_json::json;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_client_that_reads_nothing_waits_first_and_is_dropped_in_the_end() {
+        let poller = Poller::new().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut client = Client::new(Connection::new(ours, 1, &poller).unwrap(), 1);
+        let news = json!({ "event": "paused", "padding": "x".repeat(1000) });
+        let (mut sated_at, mut dropped_at) = (None, None);
+        for count in 0..10_000 {
+            append_message(client.connection.outgoing(), &news);
+            client.flush(&poller);
+            sated_at = sated_at.or(client.sated(0).then_some(count));
+            dropped_at = dropped_at.or(client.overflows().then_some(count));
+        }
+        assert!(sated_at.is_some_and(|at| at < 2_000) && dropped_at.is_some_and(|at| at < 6_000), "{sated_at:?} {dropped_at:?}");
+        assert!(!Client::new(Connection::new(theirs, 2, &poller).unwrap(), 2).sated(0));
+    }
+
+    #[test]
+    fn questions_that_are_open_make_the_next_one_wait() {
+        let poller = Poller::new().unwrap();
+        let client = Client::new(Connection::new(UnixStream::pair().unwrap().0, 1, &poller).unwrap(), 1);
+        assert!(!client.sated(MOST_QUESTIONS - 1) && client.sated(MOST_QUESTIONS));
     }
 }

@@ -11,6 +11,7 @@ mod log;
 mod process;
 pub mod record;
 mod requests;
+mod thrift;
 
 use bulkhead_wire::connection::Connection;
 use bulkhead_wire::boundary::Boundary;
@@ -154,7 +155,7 @@ impl Supervisor {
         if !self.tidy {
             self.scratch = Vec::new();
             self.tidy = true;
-            unsafe { libc::malloc_trim(0) };
+            thrift::shrink();
         }
     }
 
@@ -203,6 +204,11 @@ impl Supervisor {
         loop {
             let Some(client) = self.hub.clients.iter_mut().find(|client| client.token == token) else { return };
             if client.waits_for.is_some() {
+                return;
+            }
+            let under_way = self.hub.questions.iter().filter(|question| question.client == token).count();
+            client.held = client.sated(under_way);
+            if client.held {
                 return;
             }
             let incoming = match client.connection.decoder.next_frame() {
@@ -258,10 +264,11 @@ impl Supervisor {
         }
         self.hub.tell_ended_execs();
         self.wake_feeders();
-        let now = monotonic_ns();
-        for client in &mut self.hub.clients {
-            client.flush(&self.poller);
-            client.connection.broken |= client.deadline().is_some_and(|at| at <= now);
+        self.flush();
+        let held: Vec<u64> = self.hub.clients.iter().filter(|client| client.held).map(|client| client.token).collect();
+        if !held.is_empty() {
+            held.into_iter().for_each(|token| self.serve_client(token));
+            self.flush();
         }
         self.drop_broken();
         for at in 0..self.hub.processes.len() {
@@ -273,6 +280,21 @@ impl Supervisor {
                     self.boundary.set_reading(number, stream, wanted);
                 }
             }
+        }
+    }
+
+    fn flush(&mut self) {
+        let now = monotonic_ns();
+        let mut dropped = Vec::new();
+        for client in &mut self.hub.clients {
+            client.flush(&self.poller);
+            if client.overflows() || client.deadline().is_some_and(|at| at <= now) {
+                dropped.push(client.connection.queued());
+                client.connection.broken = true;
+            }
+        }
+        for bytes in dropped {
+            self.hub.tell(&json!({ "event": "client-dropped", "queuedBytes": bytes }));
         }
     }
 

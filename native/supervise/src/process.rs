@@ -7,6 +7,8 @@ pub const STREAMS: [Stream; 2] = [Stream::Stdout, Stream::Stderr];
 
 pub struct Process {
     pub number: u32,
+    /// What whoever asked for an exec calls it.
+    pub name: Option<String>,
     pub host_pid: Option<i32>,
     pub terminal: bool,
     pub status: Option<ExitStatus>,
@@ -27,6 +29,7 @@ impl Process {
     pub fn new(number: u32, terminal: bool, stdin: bool, stdin_once: bool) -> Process {
         Process {
             number,
+            name: None,
             host_pid: None,
             terminal,
             status: None,

@@ -5,6 +5,7 @@ use bulkhead_wire::Failure;
 use bulkhead_wire::process::{EndKind, ExitRecord, ExitStatus};
 use std::fs;
 use std::io::{self, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 
 pub fn of_end(workload: &str, hub: &Hub) -> ExitRecord {
@@ -50,8 +51,23 @@ pub fn write(path: &str, record: &ExitRecord) -> Result<(), Failure> {
     place(path, &bytes).map_err(|error| Failure::from_io("write the exit record", &error))
 }
 
+/// Takes the room for the record beforehand: a disk that is full at the end must not cost the exit code. Where there is none already, the
+/// end tries again.
+pub fn reserve(path: &str) {
+    if let Ok(file) = open(path) {
+        unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, ROOM_BYTES) };
+    }
+}
+
+const ROOM_BYTES: i64 = 4096;
+
+fn open(path: &str) -> io::Result<fs::File> {
+    fs::OpenOptions::new().create(true).truncate(false).write(true).mode(0o600).open(format!("{path}.new"))
+}
+
 fn place(path: &str, bytes: &[u8]) -> io::Result<()> {
-    let temporary = format!("{path}.new");
-    fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&temporary)?.write_all(bytes)?;
-    fs::rename(&temporary, path)
+    let mut file = open(path)?;
+    file.write_all(bytes)?;
+    file.set_len(bytes.len() as u64)?;
+    fs::rename(format!("{path}.new"), path)
 }

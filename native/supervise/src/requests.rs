@@ -13,6 +13,9 @@ use bulkhead_wire::signal;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+/// An identifier in hexadecimal digits, with room to spare.
+const LONGEST_NAME: usize = 128;
+
 #[derive(Deserialize)]
 struct Attach {
     process: u32,
@@ -24,6 +27,7 @@ struct Attach {
 struct Exec {
     spec: GuestProcess,
     attach: AttachOptions,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -82,7 +86,7 @@ impl Supervisor {
         }
         let processes = self.hub.processes.iter().filter(|process| process.number != 0 && !process.starting).map(|process| {
             let status = process.status.as_ref().filter(|_| process.told);
-            json!({ "process": process.number, "hostPid": process.host_pid, "status": status })
+            json!({ "process": process.number, "hostPid": process.host_pid, "status": status, "name": process.name })
         });
         let processes: Vec<Value> = processes.collect();
         Ok(Some(json!({
@@ -139,19 +143,24 @@ impl Supervisor {
 
     fn exec(&mut self, client: u64, request: Request) -> Result<Option<Value>, Failure> {
         let id = request.id;
-        let Exec { spec, attach } = request.arguments()?;
+        let Exec { spec, attach, name } = request.arguments()?;
         match self.hub.state {
             State::Running => {}
             State::Paused => return Err(Failure::new(Code::WrongState, "the workload is paused").remedy("unpause it first")),
             State::Held | State::Starting => return Err(Failure::new(Code::WrongState, "the workload does not run yet").remedy("start it first")),
             State::Ending => return Err(has_ended()),
         }
+        if name.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
+            return Err(Failure::new(Code::InvalidSpec, format!("the name of an exec has at most {LONGEST_NAME} bytes")));
+        }
         if spec.command.is_empty() {
             return Err(Failure::new(Code::InvalidSpec, "a command needs at least the name of a program"));
         }
         let number = self.next_process;
         self.next_process += 1;
-        self.hub.processes.push(Process::new(number, spec.terminal, spec.stdin, true));
+        let mut process = Process::new(number, spec.terminal, spec.stdin, true);
+        process.name = name;
+        self.hub.processes.push(process);
         if let Some(client) = self.hub.clients.iter_mut().find(|known| known.token == client) {
             client.join(number, attach);
         }

@@ -3,6 +3,7 @@
 //!
 //! Everything that arrives over a wire is read by this crate, is bounded before it is stored, and never panics.
 
+pub mod birth;
 pub mod boundary;
 pub mod clock;
 pub mod connection;

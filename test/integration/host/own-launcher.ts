@@ -86,7 +86,7 @@ function findTraces(root: string, rootId: string, launcher: number): Record<stri
     interfaces: readdirSync("/sys/class/net").filter((name) => name.includes(rootId)),
     workloads: list(join(root, "workloads")),
     sockets: list(join(root, "run/s")),
-    notes: [...list(join(root, "run/supervisors")), ...list(join(root, "run/oci"))],
+    notes: [...list(join(root, "run/supervisors")), ...list(`/proc/${launcher}/root${root}/run/state`)],
   };
 }
 

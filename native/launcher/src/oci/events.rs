@@ -12,6 +12,8 @@ use std::os::fd::AsRawFd;
 
 /// How long a stream may stay open in other hands after its process has ended (a background child of an exec).
 const STREAMS_AFTER_EXIT_NS: u64 = 200_000_000;
+/// Between the kernel's count of a kill and the end of the process that was killed.
+const MEMORY_KILL_NS: u64 = 1_000_000_000;
 const KILL_AGAIN_NS: u64 = 2_000_000;
 const PAUSE_LOOK_NS: u64 = 1_000_000;
 const START_LOOK_NS: u64 = 500_000;
@@ -118,7 +120,7 @@ impl Oci {
         let mut status = ExitStatus::from_wait(status);
         if status.code == 128 + libc::SIGKILL {
             self.look_at_memory(sink);
-            status.out_of_memory = self.memory_kills > 0;
+            status.out_of_memory = if number == 0 { self.memory_kills > 0 } else { self.claim_memory_kill() };
         }
         if let Some(code) = self.start_failure.filter(|_| number == 0) {
             status.code = code;
@@ -148,8 +150,17 @@ impl Oci {
         let kills = self.group.as_ref().map_or(0, bulkhead_cgroup::Group::out_of_memory_kills);
         if kills > self.memory_kills {
             self.memory_kills = kills;
+            self.memory_killed_ns = monotonic_ns();
             sink.out_of_memory();
         }
+    }
+
+    /// Whether the kernel has just killed for memory, and no other exec was it: one that is killed by hand long after is not out of memory.
+    fn claim_memory_kill(&mut self) -> bool {
+        let recent = self.memory_killed_ns != 0 && monotonic_ns() - self.memory_killed_ns < MEMORY_KILL_NS;
+        let claimed = recent && self.memory_kills > self.memory_claimed;
+        self.memory_claimed = if claimed { self.memory_claimed + 1 } else { self.memory_claimed };
+        claimed
     }
 
     fn main_started_closed(&mut self, sink: &mut dyn Sink) {

@@ -113,6 +113,9 @@ pub struct Oci {
     signals: Option<OwnedFd>,
     memory_watch: Option<OwnedFd>,
     memory_kills: u64,
+    /// When the last of them was seen, and how many have been taken for the end of an exec.
+    memory_killed_ns: u64,
+    memory_claimed: u64,
     pause: Option<(Ticket, u64)>,
     killing: bool,
     next_kill: u64,
@@ -139,6 +142,8 @@ impl Oci {
             signals: None,
             memory_watch: None,
             memory_kills: 0,
+            memory_killed_ns: 0,
+            memory_claimed: 0,
             pause: None,
             killing: false,
             next_kill: 0,
@@ -147,7 +152,7 @@ impl Oci {
 
     /// The workload's own directory for what does not outlive a reboot.
     fn state_directory(&self) -> PathBuf {
-        self.order.run.join("oci").join(&self.order.workload)
+        crate::supervisors::state_directory(&self.order.run).join(&self.order.workload)
     }
 
     fn child(&mut self, number: u32) -> Option<&mut Child> {

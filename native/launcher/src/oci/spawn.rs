@@ -2,6 +2,7 @@
 //! sealed copy in memory, with pipes for stdio and no descriptor beyond those named.
 
 use bulkhead_cgroup::Attach;
+use bulkhead_wire::birth::Birth;
 use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
@@ -24,24 +25,6 @@ pub const FIRST_KEPT: RawFd = 10;
 const ASIDE: RawFd = 100;
 /// Stdio and what is kept beside it.
 const MOST_COPIES: usize = 16;
-
-#[repr(C)]
-#[derive(Default)]
-struct CloneArguments {
-    flags: u64,
-    pidfd: u64,
-    child_tid: u64,
-    parent_tid: u64,
-    exit_signal: u64,
-    stack: u64,
-    stack_size: u64,
-    tls: u64,
-    set_tid: u64,
-    set_tid_size: u64,
-    cgroup: u64,
-}
-
-const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 
 impl Spawn<'_> {
     /// The child's pid. It ends with status 127 where it could not be executed, 126 where the control groups refused it.
@@ -103,14 +86,10 @@ fn expect(result: i32) -> i32 {
 
 /// A fork, on v2 born into the group. The child of v1 still has to enter.
 fn fork(attach: Option<&Attach>) -> io::Result<i32> {
-    let mut clone = CloneArguments { exit_signal: libc::SIGCHLD as u64, ..CloneArguments::default() };
-    if let Some(group) = attach.and_then(Attach::clone_descriptor) {
-        clone.flags = CLONE_INTO_CGROUP;
-        clone.cgroup = group as u64;
-    }
-    match unsafe { libc::syscall(libc::SYS_clone3, &clone, size_of::<CloneArguments>()) } {
+    let group = attach.and_then(Attach::clone_descriptor);
+    match (Birth { group, ..Birth::default() }).fork() {
         -1 => Err(io::Error::last_os_error()),
-        pid => Ok(pid as i32),
+        pid => Ok(pid),
     }
 }
 

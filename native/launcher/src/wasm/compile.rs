@@ -71,7 +71,7 @@ fn run(program: &str, place: &Place, group: &Group, kept: &[RawFd]) -> Result<()
         uid: USER,
         gid: USER,
         stage: &stage.to_string_lossy(),
-        files: &[Seen { source: program.to_owned(), target: inside.to_owned(), writable: false }],
+        files: &[Seen::open_as(program, inside, false)?],
         kept,
         console: console.as_raw_fd(),
         attach: &attach,

@@ -155,9 +155,8 @@ fn confined(engine: &WasmEngine, wanted: &Wanted, group: &Group) -> Result<(i32,
 }
 
 /// Its own program, and the kernel's random numbers, which a statically linked one reads from there.
-fn files(program: &str) -> [Seen; 3] {
-    let device = |path: &str| Seen { source: path.to_owned(), target: path.to_owned(), writable: true };
-    [Seen { source: program.to_owned(), target: INSIDE.to_owned(), writable: false }, device("/dev/random"), device("/dev/urandom")]
+fn files(program: &str) -> Result<[Seen; 3], Failure> {
+    Ok([Seen::open_as(program, INSIDE, false)?, Seen::open("/dev/random", true)?, Seen::open("/dev/urandom", true)?])
 }
 
 /// A pipe that nobody reads, for words that nobody waits for.

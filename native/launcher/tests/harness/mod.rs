@@ -21,6 +21,7 @@ pub struct Bed {
     pub base: PathBuf,
     child: Option<Child>,
     pub launcher: Client,
+    mounted: bool,
 }
 
 pub struct Workload {
@@ -32,20 +33,34 @@ pub struct Workload {
 
 impl Bed {
     pub fn new() -> Bed {
+        Bed::on(None)
+    }
+
+    /// Everything on a disk of its own, so small that it can be filled.
+    pub fn on_small_disk(megabytes: u32) -> Bed {
+        Bed::on(Some(megabytes))
+    }
+
+    fn on(megabytes: Option<u32>) -> Bed {
         let base = PathBuf::from(format!("/tmp/bhl-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
+        if let Some(megabytes) = megabytes {
+            fs::create_dir_all(&base).unwrap();
+            let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", &format!("size={megabytes}m"), "tmpfs"]).arg(&base).status().unwrap();
+            assert!(mounted.success());
+        }
         let layer = base.join("root/layer");
         for directory in ["bin", "dev", "proc", "sys", "tmp", "etc"] {
             fs::create_dir_all(layer.join(directory)).unwrap();
         }
         fs::create_dir_all(base.join("root/w")).unwrap();
         fs::copy("/bin/busybox", layer.join("bin/busybox")).unwrap();
-        for applet in ["sh", "echo", "cat", "sleep", "wc", "true", "yes", "head", "id", "stty", "ls", "seq"] {
+        for applet in ["sh", "echo", "cat", "sleep", "wc", "true", "yes", "head", "id", "stty", "ls", "seq", "dd"] {
             symlink("busybox", layer.join("bin").join(applet)).unwrap();
         }
         fs::write(layer.join("bin/not-a-program"), "hello").unwrap();
         fs::set_permissions(layer.join("bin/not-a-program"), fs::Permissions::from_mode(0o755)).unwrap();
         let (child, launcher) = start(&base);
-        Bed { base, child: Some(child), launcher }
+        Bed { base, child: Some(child), launcher, mounted: megabytes.is_some() }
     }
 
     pub fn kill_launcher(&mut self) {
@@ -125,6 +140,10 @@ impl Drop for Bed {
             let _ = self.launcher.call("sweep", json!({"keep": []}));
             let _ = self.launcher.call("shutdown", json!({}));
             let _ = child.wait();
+        }
+        if self.mounted {
+            // Supervisors that have just ended may still hold it for a moment.
+            let _ = Command::new("umount").arg("--lazy").arg(&self.base).status();
         }
         let _ = fs::remove_dir_all(&self.base);
     }
