@@ -80,7 +80,7 @@ fn run(options: &options::Options) -> Result<(), String> {
     supervisors::make_directory(&options.run)?;
     mounts::enter_private_namespace().map_err(|failure| failure.what)?;
     let state = supervisors::state_directory(&options.run);
-    instance::make_directory(&state, 0o700)?;
+    instance::make_directory(&state, 0o711)?;
     mounts::mount_state(&state).map_err(|failure| failure.what)?;
     let place = launch::Place::open(options, &root_id)?;
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;

@@ -21,7 +21,7 @@ pub fn enter_private_namespace() -> Result<(), Failure> {
 }
 
 /// Room for what runtimes keep of some thousand workloads (40 KB each).
-const STATE_OPTIONS: &str = "mode=700,size=256m,nr_inodes=128k";
+const STATE_OPTIONS: &str = "mode=711,size=256m,nr_inodes=128k";
 
 /// What does not outlive its supervisor lies in memory: a full disk must not keep a workload from being started, entered or stopped. In this
 /// namespace and those of the supervisors alone, so that it goes with the last of them. A launcher after this one has another.
