@@ -101,7 +101,7 @@ describe.skipIf(why !== undefined)("a workload behind gVisor", () => {
     // Pipes and sockets are its own and its gofer's, which hands it the workload's open files from below its own /root; its log it may only append to.
     const named = places.filter((place) => place.startsWith("/") && !place.startsWith("/dev/null") && !place.startsWith("/memfd:"));
     expect(
-      named.filter((place) => !/\/oci\/[0-9a-f]{64}\/(log|panic)$/.test(place) && !place.startsWith("/root/bin/") && !/^\/dev\/(ptmx|pts)/.test(place)),
+      named.filter((place) => !/\/state\/[0-9a-f]{64}\/(log|panic)$/.test(place) && !place.startsWith("/root/bin/") && !/^\/dev\/(ptmx|pts)/.test(place)),
     ).toEqual([]);
     const status = readFileSync(`/proc/${State.Pid}/status`, "utf8");
     expect(status).toMatch(/^Seccomp:\s+2$/m);

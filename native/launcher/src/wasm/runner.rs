@@ -141,7 +141,7 @@ fn confined(engine: &WasmEngine, wanted: &Wanted, group: &Group) -> Result<(i32,
         uid: engine.uid,
         gid: engine.gid,
         stage: &stage,
-        files: &files(&wanted.program),
+        files: &files(&wanted.program)?,
         // The hole is kept so that writing to the console never breaks; what does not fit is dropped.
         kept: &[listener.as_raw_fd(), hole.as_raw_fd()],
         console: console.as_raw_fd(),
