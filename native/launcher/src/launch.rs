@@ -1,7 +1,7 @@
 //! `launch`: checks the plan, forks, and in the fork becomes the workload's supervisor.
 
 use crate::beneath::Below;
-use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time};
+use crate::detached::{close_others, set_name, signal_descriptor, silence, start_time, wait_ended};
 use crate::memories::Memories;
 use crate::oci::{Oci, Order, Programs, Runtime};
 use crate::options::Options;
@@ -48,8 +48,8 @@ pub struct Launch {
     runtime: Option<(Runtime, OwnedFd, String)>,
     /// The pages of the template that a machine begins from.
     memory: Option<OwnedFd>,
-    /// The workload's earlier supervisor, where it still lives.
-    predecessor: Option<OwnedFd>,
+    /// The workload's earlier supervisor, where it still lives, and whoever takes away what an earlier one left.
+    predecessors: Vec<OwnedFd>,
 }
 
 /// A supervisor that has told the end of its workload may still be unmaking it: a machine that powers off takes tens of milliseconds.
@@ -79,6 +79,7 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
         return Err(Failure::new(Code::InvalidSpec, what));
     }
     let predecessor = supervisors::find(&place.run, &plan.workload).filter(|standing| standing.shared.is_none()).and_then(|standing| standing.alive());
+    let predecessors = predecessor.into_iter().collect();
     let mut memory = None;
     let runtime = match &plan.engine {
         Engine::Oci(oci) => {
@@ -117,7 +118,14 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
             None
         }
     };
-    Ok(Launch { plan, runtime, memory, predecessor })
+    Ok(Launch { plan, runtime, memory, predecessors })
+}
+
+impl Launch {
+    /// Nothing is made before these have ended: they kill and remove by the workload's name.
+    pub fn wait_for(&mut self, tasks: Vec<OwnedFd>) {
+        self.predecessors.extend(tasks);
+    }
 }
 
 /// In a task: has a process that carries others carry this workload too.
@@ -144,7 +152,7 @@ pub fn supervise(launch: Launch, place: Place, teller: Teller) -> ! {
 fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Result<(), Failure> {
     detach(&launch, teller)?;
     let patience = Instant::now() + PREDECESSOR_PATIENCE;
-    await_predecessor(&launch, patience)?;
+    await_predecessors(&launch, patience)?;
     // Opened again: overlayfs takes no directory from another mount namespace than the caller's.
     let below = Below::new(place.below.path()).map_err(|error| Failure::from_io("open the root", &error))?;
     let place = Place { below: Rc::new(below), ..place };
@@ -166,12 +174,11 @@ fn become_supervisor(launch: Launch, place: Place, teller: &mut Teller) -> Resul
     raise_and_serve(launch, place, claim, teller).inspect_err(|_| supervisors::leave(&run, &workload))
 }
 
-fn await_predecessor(launch: &Launch, until: Instant) -> Result<(), Failure> {
-    let Some(predecessor) = &launch.predecessor else { return Ok(()) };
-    let mut poll = libc::pollfd { fd: predecessor.as_raw_fd(), events: libc::POLLIN, revents: 0 };
-    match unsafe { libc::poll(&mut poll, 1, until.saturating_duration_since(Instant::now()).as_millis() as i32) } {
-        1 => Ok(()),
-        _ => Err(supervisors::taken()),
+fn await_predecessors(launch: &Launch, until: Instant) -> Result<(), Failure> {
+    let lives = |predecessor: &OwnedFd| !wait_ended(predecessor, until.saturating_duration_since(Instant::now()).as_millis() as i32);
+    match launch.predecessors.iter().any(lives) {
+        true => Err(supervisors::taken()),
+        false => Ok(()),
     }
 }
 
@@ -275,7 +282,7 @@ fn detach(launch: &Launch, teller: &Teller) -> Result<(), Failure> {
         keep.push(program.as_raw_fd());
     }
     keep.extend(launch.memory.as_ref().map(AsRawFd::as_raw_fd));
-    keep.extend(launch.predecessor.as_ref().map(AsRawFd::as_raw_fd));
+    keep.extend(launch.predecessors.iter().map(AsRawFd::as_raw_fd));
     close_others(&keep);
     silence();
     set_name(c"bulkhead-super");

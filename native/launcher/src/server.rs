@@ -1,7 +1,7 @@
 //! The launcher's loop: connections, children, supervisors' ends.
 
 use bulkhead_wire::connection::Connection;
-use crate::detached::signal_descriptor;
+use crate::detached::{pidfd_open, signal_descriptor};
 use crate::launch::Place;
 use crate::layers::Unfinished;
 use crate::memories::Memories;
@@ -47,7 +47,13 @@ pub struct Client {
 
 pub enum Purpose {
     Task,
-    /// Ended when the connection that asked for it closes; what it leaves unfinished is cleared away.
+    /// These two are ended when the connection that asked for them closes: they take away by what that daemon knew, and the next one knows
+    /// other things.
+    Sweep,
+    Removal(String),
+    /// Clears up after a supervisor that was killed.
+    Settlement(String),
+    /// Ended with its asker's connection too; what it leaves unfinished is cleared away.
     Cancellable(Unfinished),
     Supervisor(String),
     /// Has a workload carried by a process that carries others.
@@ -241,6 +247,12 @@ impl Server {
         self.children.iter().any(|child| child.asker.is_some() && matches!(&child.purpose, Purpose::Supervisor(launched) if launched == workload))
     }
 
+    /// Tasks under way that kill and remove by this workload's name.
+    pub(crate) fn clearing(&self, workload: &str) -> Vec<OwnedFd> {
+        let of = |child: &&Child| !child.ended && matches!(&child.purpose, Purpose::Removal(named) | Purpose::Settlement(named) if named == workload);
+        self.children.iter().filter(of).filter_map(|child| pidfd_open(child.offspring.pid).ok()).collect()
+    }
+
     /// Passes on what a child said.
     fn hear(&mut self, token: u64) {
         let Some(child) = self.children.iter_mut().find(|child| child.token == token) else { return };
@@ -320,7 +332,7 @@ impl Server {
         }
     }
 
-    fn reap(&mut self) {
+    pub(crate) fn reap(&mut self) {
         let mut information = [0u8; 128];
         while unsafe { libc::read(self.signals.as_raw_fd(), information.as_mut_ptr().cast(), information.len()) } > 0 {}
         loop {
@@ -345,16 +357,18 @@ impl Server {
     }
 
     /// A supervisor has ended. One that ended well has taken its note away; for another, its workload is killed and the loss recorded.
-    fn mourn(&mut self, workload: &str) {
+    pub(crate) fn mourn(&mut self, workload: &str) {
         let Some(standing) = supervisors::find(&self.place.run, workload) else { return };
-        if standing.alive().is_some() {
+        let settling = |child: &Child| !child.ended && matches!(&child.purpose, Purpose::Settlement(settled) if settled == workload);
+        // A successor that has been forked takes the note over.
+        if standing.alive().is_some() || self.raising(workload).is_some() || self.children.iter().any(settling) {
             return;
         }
         let place = self.place.clone();
         let carrier = standing.is_carrier();
         let keep = [place.below.descriptor()];
         let task = Offspring::task(&keep, move |_| if carrier { removal::settle_carrier(&place, &standing) } else { removal::settle_loss(&place, &standing) });
-        let _ = self.keep(task, Purpose::Task, None);
+        let _ = self.keep(task, Purpose::Settlement(workload.to_string()), None);
     }
 
     /// Bytes go out; connections that are gone leave, and what only they wanted stops.
@@ -370,7 +384,7 @@ impl Server {
             let client = self.clients.swap_remove(at);
             self.poller.remove(client.connection.descriptor());
             for child in &self.children {
-                if matches!(child.purpose, Purpose::Cancellable(_)) && child.asker.is_some_and(|asker| asker.client == client.token) && !child.ended {
+                if matches!(child.purpose, Purpose::Sweep | Purpose::Removal(_) | Purpose::Cancellable(_)) && child.asker.is_some_and(|asker| asker.client == client.token) && !child.ended {
                     unsafe { libc::kill(child.offspring.pid, libc::SIGTERM) };
                 }
             }

@@ -70,7 +70,7 @@ impl Server {
             "sweep" => {
                 let keep = request.arguments::<Sweep>()?.keep;
                 let place = self.place.clone();
-                self.task(asker, move || Ok(removal::sweep(&place, &keep).document()))
+                self.fork(asker, Purpose::Sweep, move || Ok(removal::sweep(&place, &keep).document()))
             }
             "peer" => {
                 let fd = request.arguments::<Peer>()?.fd;
@@ -137,9 +137,13 @@ impl Server {
     }
 
     fn task(&mut self, asker: Asker, work: impl FnOnce() -> Result<Value, Failure>) -> Answer {
+        self.fork(asker, Purpose::Task, work)
+    }
+
+    fn fork(&mut self, asker: Asker, purpose: Purpose, work: impl FnOnce() -> Result<Value, Failure>) -> Answer {
         let keep = [self.place.below.descriptor()];
         let forked = Offspring::task(&keep, |_| work());
-        self.keep(forked, Purpose::Task, Some(asker)).map(|()| None)
+        self.keep(forked, purpose, Some(asker)).map(|()| None)
     }
 
     fn hello(&mut self, request: Request) -> Answer {
@@ -150,11 +154,15 @@ impl Server {
 
     fn launch(&mut self, asker: Asker, request: Request) -> Answer {
         let plan = request.arguments::<Launch>()?.plan;
-        let launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
+        let mut launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
         let workload = launch.plan.workload.clone();
         if self.launching(&workload) {
             return Err(Failure::new(Code::AlreadyExists, "the workload is being launched already").remedy("wait for the launch that is under way"));
         }
+        // One that died a moment ago may not have been heard of yet.
+        self.reap();
+        self.mourn(&workload);
+        launch.wait_for(self.clearing(&workload));
         let place = self.place.clone();
         if matches!(launch.plan.engine, Engine::Wasm(_)) {
             let forked = Offspring::task(&[], move |_| launch::carry(&launch, &place));
@@ -175,7 +183,7 @@ impl Server {
         self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
         let raising = self.raising(&workload);
         let place = self.place.clone();
-        self.task(asker, move || {
+        self.fork(asker, Purpose::Removal(workload.clone()), move || {
             if let Some(pid) = raising {
                 removal::await_note(&place, &workload, pid);
             }

@@ -3,7 +3,7 @@
 mod harness;
 
 use bulkhead_wire::frame::Kind;
-use harness::{Bed, EVERYTHING, guest, log_of, record_of, runs};
+use harness::{Bed, Client, EVERYTHING, guest, log_of, record_of, runs};
 use serde_json::json;
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -191,6 +191,32 @@ fn nonsense_ends_a_connection_and_nothing_else() {
     assert_eq!(bed.launcher.call("volumeCreate", json!({"directory": "/etc/x"})).unwrap_err()["code"], "INVALID_SPEC");
     let outside = json!({"workload": "w", "directory": "/etc", "keepDirectory": false});
     assert_eq!(bed.launcher.call("remove", outside).unwrap_err()["code"], "INVALID_SPEC");
+}
+
+/// What a dead daemon wanted kept is not what its successor wants kept.
+#[test]
+fn a_sweep_ends_with_the_daemon_that_asked_for_it() {
+    let mut bed = Bed::new();
+    let workload = bed.run(&["sleep", "100"], |_, _| {});
+    // Leftovers that the sweep comes to first, and is long at.
+    for number in 0..30 {
+        let state = bed.path(&format!("run/oci/-{number}"));
+        std::fs::create_dir_all(&state).unwrap();
+        (0..20).for_each(|file| std::fs::write(format!("{state}/{file}"), "x").unwrap());
+    }
+    let left = || std::fs::read_dir(bed.base.join("run/oci")).unwrap().count();
+    let mut daemon = Client::connect(&bed.path("run/l"));
+    daemon.send(Kind::Message, 0, json!({"id": 1, "verb": "sweep", "keep": []}).to_string().as_bytes());
+    while left() > 28 {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    drop(daemon);
+    std::thread::sleep(std::time::Duration::from_millis(300));
+    let then = left();
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    assert!(left() == then && then > 1 && runs(workload.main), "{then} were left, and then {}", left());
+    bed.launcher.call("sweep", json!({"keep": []})).unwrap();
+    assert!(left() == 0 && !runs(workload.main), "one that is not given up sweeps everything");
 }
 
 #[test]

@@ -55,7 +55,7 @@ fn await_rules(wanted: &str) -> bool {
 fn published_ports_come_back_after_a_flush_also_under_a_launcher_that_came_later() {
     enter_namespace();
     let mut bed = Bed::new();
-    let (root_id, workload) = publish(&mut bed);
+    let (_root_id, workload) = publish(&mut bed);
     let id = workload.plan["workload"].as_str().unwrap().to_string();
     let before = shell("nft list ruleset | grep -v packets");
     assert!(before.contains(&id) && before.contains("tcp . 8099") && before.contains("udp . 8099"), "{before}");
