@@ -1,12 +1,13 @@
 /** Brings the policy its facts: which workload a request would make or strengthen, behind which boundary, with what of the host. */
 
-import { realpathSync } from "node:fs";
+import { readFileSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
 import type { Authorize, Intent } from "../api/index.ts";
 import type { BoundaryIdentity, BoundaryKind } from "../contract/boundary.ts";
 import { type Call, type Log, plainCall } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
 import type { Engine, ExecRequest, WorkloadRequest } from "../engine/index.ts";
+import { MASKED, READ_ONLY } from "../engine/security.ts";
 import type { Images } from "../images/index.ts";
 import { type Identity, judge, OPEN_POLICY, type Policy, type PolicySubject } from "../policy/index.ts";
 
@@ -85,12 +86,16 @@ function describe(request: WorkloadRequest, boundary: BoundaryIdentity, images: 
   return {
     imageNames: [request.image, ...(image === undefined ? [] : [...image.tags, ...image.digests, image.id])],
     imageId: image?.id ?? "",
-    labels: { ...image?.configuration.labels, ...request.labels },
+    labels: allLabels(image?.configuration.labels ?? {}, request.labels),
     boundary,
     network: request.network,
     limits: request.limits,
     hostPaths: request.mounts.flatMap((mount) => (mount.kind === "bind" ? [realPath(mount.source)] : [])),
-    security: request.security,
+    security: {
+      ...request.security,
+      devices: request.security.devices.flatMap(({ hostPath }) => namesOfDevice(hostPath)),
+      unmaskedPaths: unmaskedPaths(request.security),
+    },
   };
 }
 
@@ -101,6 +106,35 @@ function orNothing<T>(look: () => T): T | undefined {
   } catch {
     return undefined;
   }
+}
+
+function allLabels(image: Readonly<Record<string, string>>, asked: Readonly<Record<string, string>>): PolicySubject["labels"] {
+  const names = new Set([...Object.keys(image), ...Object.keys(asked)]);
+  const values = (name: string) => [image, asked].flatMap((labels) => (Object.hasOwn(labels, name) ? [labels[name] ?? ""] : []));
+  return Object.fromEntries([...names].map((name) => [name, values(name)]));
+}
+
+/** Without what is hidden or read-only by default, where the request gives lists of its own. */
+function unmaskedPaths({ privileged, maskedPaths, readOnlyPaths }: WorkloadRequest["security"]): string[] {
+  if (privileged) return [...MASKED, ...READ_ONLY];
+  const hidden = maskedPaths ?? MASKED;
+  const kept = readOnlyPaths ?? READ_ONLY;
+  return [...MASKED.filter((path) => !hidden.includes(path)), ...READ_ONLY.filter((path) => !kept.includes(path) && !hidden.includes(path))];
+}
+
+/** As asked for, with links resolved, and what the kernel calls the device of that number: an alias is the same device. */
+function namesOfDevice(path: string): string[] {
+  const names = [path, realPath(path)];
+  try {
+    const status = statSync(path);
+    const kind = status.isBlockDevice() ? "block" : "char";
+    const [major, minor] = [(status.rdev >> 8) & 0xfff, (status.rdev & 0xff) | ((status.rdev >> 12) & 0xfff00)];
+    const name = /^DEVNAME=(.+)$/m.exec(readFileSync(`/sys/dev/${kind}/${major}:${minor}/uevent`, "utf8"))?.[1];
+    if (name !== undefined) names.push(`/dev/${name}`);
+  } catch {
+    // No device, or one that the kernel has no name for: the driver refuses the first, and the second has no other name.
+  }
+  return names;
 }
 
 /** With links resolved as far as the path exists; what is made later is made below that. */

@@ -188,6 +188,7 @@ function registriesOf(configuration: Configuration) {
   return {
     ...(configuration.insecureRegistries === undefined ? {} : { insecure: configuration.insecureRegistries }),
     ...(configuration.registryCertificates === undefined ? {} : { certificateDirectories: configuration.registryCertificates }),
+    ...(configuration.registryCredentials === undefined ? {} : { credentialsFile: configuration.registryCredentials }),
   };
 }
 

@@ -41,6 +41,9 @@ export const CONFIGURATION_SCHEMA = Type.Object(
     registryCertificates: Type.Optional(
       Type.Array(path("A directory with HOST[:PORT]/ca.crt"), { description: "Certificates of registries, as Docker keeps them" }),
     ),
+    registryCredentials: Type.Optional(
+      path("A file of auths, as Docker's client keeps them, for pulls by callers without credentials of their own; none are lent unless it is named"),
+    ),
     subnets: Type.Optional(Type.Array(Type.String(), { description: "Ranges to take networks from, in CIDR form, in this order" })),
     templates: Type.Optional(Type.Boolean({ description: "Whether machines begin from saved ones where they can; true by default" })),
     images: Type.Optional(

@@ -21,7 +21,7 @@ export interface Demands {
 }
 
 export interface Match {
-  /** Patterns with `*`, of any of the image's names: tags, digests, id. */
+  /** Patterns with `*`, of any of the image's names: tags, digests, id. Tags can be taken away by whoever may tag: see `except`. */
   readonly image?: readonly string[];
   /** Registries that any of the image's names are of. */
   readonly registry?: readonly string[];

@@ -81,7 +81,9 @@ function applies({ match, except }: PolicyRule, identity: Identity, subject: Pol
   return (
     (match.image === undefined || match.image.some((pattern) => subject.imageNames.some((name) => fits(name, pattern)))) &&
     (match.registry === undefined || match.registry.some((pattern) => subject.imageNames.some((name) => fits(registryOf(name), pattern)))) &&
-    Object.entries(match.label ?? {}).every(([label, pattern]) => Object.hasOwn(subject.labels, label) && fits(subject.labels[label] ?? "", pattern)) &&
+    Object.entries(match.label ?? {}).every(
+      ([label, pattern]) => Object.hasOwn(subject.labels, label) && subject.labels[label]?.some((value) => fits(value, pattern)) === true,
+    ) &&
     (match.uid === undefined || match.uid.includes(identity.uid)) &&
     (match.gid === undefined || match.gid.some((gid) => groups.includes(gid))) &&
     (match.socket === undefined || (identity.socket !== undefined && match.socket.includes(identity.socket)))

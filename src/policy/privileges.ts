@@ -39,7 +39,7 @@ const NAMED: readonly Named[] = [
   {
     name: "device",
     takes: "a path",
-    find: ({ security }, wanted) => security.devices.map(({ hostPath }) => hostPath).filter((path) => wanted === undefined || overlaps(path, wanted)),
+    find: ({ security }, wanted) => security.devices.filter((path) => wanted === undefined || overlaps(path, wanted)),
   },
   { name: "host-path", takes: "a path", find: ({ hostPaths }, wanted) => hostPaths.filter((path) => wanted === undefined || overlaps(path, wanted)) },
   {
@@ -52,8 +52,7 @@ const NAMED: readonly Named[] = [
   { name: "apparmor-unconfined", find: ({ security }) => (security.privileged || security.appArmor === "unconfined" ? ["AppArmor unconfined"] : []) },
   {
     name: "unmasked-paths",
-    find: ({ security }) =>
-      security.privileged || security.maskedPaths?.length === 0 || security.readOnlyPaths?.length === 0 ? ["system paths unmasked"] : [],
+    find: ({ security }) => (security.privileged ? ["privileged"] : security.unmaskedPaths.map((path) => `${path} unmasked`)),
   },
 ];
 

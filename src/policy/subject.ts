@@ -7,7 +7,8 @@ export interface PolicySubject {
   /** Every name of the image: the one asked for, all its tags and digests, its id. */
   readonly imageNames: readonly string[];
   readonly imageId: string;
-  readonly labels: Readonly<Record<string, string>>;
+  /** Every value that a label has, the image's and the request's: neither hides the other. */
+  readonly labels: Readonly<Record<string, readonly string[]>>;
   readonly boundary: BoundaryIdentity;
   readonly network: string;
   readonly limits: LimitsSpec;
@@ -20,8 +21,9 @@ export interface PolicySubject {
     readonly seccomp?: "unconfined" | object;
     readonly appArmor?: string;
     readonly hostNamespaces: readonly string[];
-    readonly devices: readonly { readonly hostPath: string }[];
-    readonly maskedPaths?: readonly string[];
-    readonly readOnlyPaths?: readonly string[];
+    /** Every name of each device: as it was asked for, with links resolved, and the kernel's own. */
+    readonly devices: readonly string[];
+    /** System paths that are hidden or read-only by default, and are not for this workload. */
+    readonly unmaskedPaths: readonly string[];
   };
 }

@@ -153,7 +153,10 @@ fn knows_bridge(netfilter: &Socket, table: &str, bridge: &str) -> Result<bool, R
 fn ensure_link(route: &Socket, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
     let explain = |refusal: Refusal| Failure::refused(format!("cannot make the bridge {}", wish.bridge), &refusal);
     let found = match link::find_by_name(route, &wish.bridge).map_err(explain)? {
-        Some(found) => found,
+        Some(found) => {
+            link::stop_link_local_learning(route, found.index).map_err(explain)?;
+            found
+        }
         None => {
             match link::add_bridge(route, &wish.bridge, mac_of(wish.address), wish.mtu) {
                 Err(refusal) if refusal.errno == libc::EEXIST => {}

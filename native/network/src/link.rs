@@ -23,6 +23,11 @@ const IFLA_INFO_DATA: u16 = 2;
 const VETH_INFO_PEER: u16 = 1;
 const IFLA_BR_FORWARD_DELAY: u16 = 1;
 const IFLA_BR_STP_STATE: u16 = 5;
+/// `struct br_boolopt_multi`: values, then which of them are meant.
+const IFLA_BR_MULTI_BOOLOPT: u16 = 46;
+/// `BR_BOOLOPT_NO_LL_LEARN`: from frames to link-local destinations no address is learnt. They go to the host itself, past the guard of who
+/// may send with which address, and would move a neighbour's address to their sender's port.
+const NO_LINK_LOCAL_LEARNING: u32 = 1;
 const IFA_ADDRESS: u16 = 1;
 const IFA_LOCAL: u16 = 2;
 const IFA_BROADCAST: u16 = 4;
@@ -87,7 +92,25 @@ pub(crate) fn add_bridge(host: &Socket, name: &str, mac: [u8; 6], mtu: u32) -> R
             info.nest(IFLA_INFO_DATA, |data| {
                 data.put_u32(IFLA_BR_FORWARD_DELAY, 0);
                 data.put_u32(IFLA_BR_STP_STATE, 0);
+                data.put(IFLA_BR_MULTI_BOOLOPT, &boolean_options(NO_LINK_LOCAL_LEARNING));
             });
+        });
+    });
+    host.transact(&messages).map(drop)
+}
+
+fn boolean_options(on: u32) -> [u8; 8] {
+    let [a, b, c, d] = on.to_ne_bytes();
+    [a, b, c, d, a, b, c, d]
+}
+
+/// For a bridge that stands since before it was made so. Linux 5.0; an earlier one does not know the option, and passes it over.
+pub(crate) fn stop_link_local_learning(host: &Socket, index: u32) -> Result<(), Refusal> {
+    let messages = Messages::one(libc::RTM_NEWLINK, ACKNOWLEDGE, |body| {
+        link_header(body, index, 0);
+        body.nest(IFLA_LINKINFO, |info| {
+            info.put_text(IFLA_INFO_KIND, "bridge");
+            info.nest(IFLA_INFO_DATA, |data| data.put(IFLA_BR_MULTI_BOOLOPT, &boolean_options(NO_LINK_LOCAL_LEARNING)));
         });
     });
     host.transact(&messages).map(drop)

@@ -166,6 +166,32 @@ fn a_neighbours_memory_of_the_gateway_cannot_be_poisoned() {
     assert!(poison(), "the control: without the guard it can");
 }
 
+/// Frames to link-local destinations are for the bridge itself: it takes them in before the guard is asked.
+#[test]
+fn a_neighbours_place_on_the_bridge_cannot_be_taken_by_link_local_frames() {
+    let bed = plain_bridge();
+    let (attacker, victim) = (bed.workload(ATTACKER, vec![]), bed.workload(VICTIM, vec![]));
+    bed.host.run(|| serve_tcp(7001));
+    assert!(victim.run(|| ask_tcp(GATEWAY, 7001)).is_some());
+    let port_of = |station: [u8; 6]| {
+        let name = station.map(|byte| format!("{byte:02x}")).join(":");
+        bed.host.run(move || shell("bridge fdb show")).lines().find(|line| line.starts_with(&name) && line.contains("master")).map(str::to_owned)
+    };
+    let before = port_of(mac(VICTIM)).expect("the victim is known by its port");
+    let attack = || {
+        for last in [0x00, 0x02, 0x03, 0x0e] {
+            let bytes = [&[0x01, 0x80, 0xc2, 0, 0, last][..], &mac(VICTIM), &[0x88, 0xcc], &[0; 46]].concat();
+            attacker.run(move || unsafe { libc::send(raw_socket().as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), 0) });
+        }
+        std::thread::sleep(Duration::from_millis(50));
+        port_of(mac(VICTIM)).unwrap_or_default().split_whitespace().nth(2).map(str::to_owned)
+    };
+    let own = before.split_whitespace().nth(2).map(str::to_owned);
+    assert_eq!(attack(), own);
+    bed.host.run(|| shell(&format!("ip link set {BRIDGE} type bridge no_linklocal_learn 0")));
+    assert_ne!(attack(), own, "the control: a bridge that learns from them moves the victim");
+}
+
 #[test]
 fn what_a_member_may_send_with_is_forgotten_with_it_and_told_anew_after_a_flush() {
     let bed = Bed::with_bridge();

@@ -83,6 +83,20 @@ describe("the policy", () => {
     expect(daemon.engine.list()).toHaveLength(before);
   });
 
+  it("is not talked out of a label that the image has, nor out of masked paths, nor fooled by a device's other name", async () => {
+    policy = parsePolicy(
+      "schemaVersion: 1\nforbid: ['device:/dev/null', unmasked-paths]\nrules: [{ name: low, match: { label: { maker: testkit } }, floor: [own-kernel] }]\n",
+      "p",
+    );
+    const create = (document: object) => client.workloads.create({ Image: "busybox", Cmd: ["sleep"], ...document });
+    await expect(create({ Labels: { maker: "somebody else" } })).rejects.toThrow(/lacks own-kernel.*\[low\]/);
+    policy = parsePolicy("schemaVersion: 1\nforbid: ['device:/dev/null', unmasked-paths]\n", "p");
+    await expect(
+      create({ HostConfig: { Devices: [{ PathOnHost: "/proc/self/root/dev/null", PathInContainer: "/dev/x", CgroupPermissions: "r" }] } }),
+    ).rejects.toThrow(/device:\/dev\/null is forbidden/);
+    await expect(create({ HostConfig: { MaskedPaths: ["/x"], ReadonlyPaths: ["/x"] } })).rejects.toThrow(/unmasked-paths is forbidden/);
+  });
+
   it("tells callers apart by the socket that they came by", async () => {
     const door = `${daemon.socket}.untrusted`;
     await daemon.api.listen(door);

@@ -5,7 +5,6 @@ import { Failure } from "../../contract/failure.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { findStaticProgram } from "../../host/static-program.ts";
 
-
 /** Rejects UNSUPPORTED where this host has none. */
 export function findInit(spec: SandboxSpec, boundary: BoundaryKind, programs: readonly string[]): string {
   const init = findStaticProgram(programs);

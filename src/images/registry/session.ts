@@ -59,12 +59,11 @@ export class Session implements AsyncDisposable {
   ): Promise<Session> {
     const settings = completeSettings(options.settings);
     const given = options.credentials;
-    const credentials =
-      given !== undefined && Object.values(given).some((value) => value !== undefined && value !== "")
-        ? withoutEmpty(given)
-        : await findCredentials(reference.domain, settings.credentialsFile, (what) =>
-            call.log.warn({ registry: reference.domain, what }, "credentials not found"),
-          );
+    const ownCredentials = given !== undefined && Object.values(given).some((value) => value !== undefined && value !== "");
+    // What the operator lends is for reading: nobody writes to a registry in his name.
+    const lent = options.actions === "pull" ? settings.credentialsFile : undefined;
+    const note = (what: string) => call.log.warn({ registry: reference.domain, what }, "credentials not found");
+    const credentials = ownCredentials ? withoutEmpty(given) : lent === undefined ? {} : await findCredentials(reference.domain, lent, note);
     const endpoint = await openEndpoint(reference.domain, settings, call.signal);
     return new Session(reference, { endpoint, settings, scope: `repository:${reference.path}:${options.actions}`, credentials, call });
   }

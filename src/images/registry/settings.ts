@@ -5,8 +5,8 @@ export interface RegistrySettings {
   readonly insecure: readonly string[];
   /** Directories with `HOST[:PORT]/ca.crt` (and `client.cert`, `client.key`), as Docker has them. The first that has the host decides. */
   readonly certificateDirectories: readonly string[];
-  /** Docker's client configuration, for `auths`. */
-  readonly credentialsFile: string;
+  /** A file of `auths`, as Docker's client keeps them, that serves whoever pulls without credentials of his own. Absent: nobody is lent any. */
+  readonly credentialsFile?: string;
   /** Wait before a broken connection's first retry; doubled at each. */
   readonly retryDelayMs: number;
 }
@@ -15,7 +15,6 @@ export function completeSettings(settings: Partial<RegistrySettings>): RegistryS
   return {
     insecure: [],
     certificateDirectories: ["/etc/bulkhead/certs.d", "/etc/docker/certs.d"],
-    credentialsFile: `${process.env["HOME"] ?? "/root"}/.docker/config.json`,
     retryDelayMs: 250,
     ...settings,
   };

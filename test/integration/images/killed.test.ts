@@ -48,7 +48,7 @@ test("whatever is interrupted, the next daemon finds only what is whole and can 
   await using registry = await startRegistry();
   const directory = mkdtempSync("/tmp/bulkhead-killed-");
   try {
-    await using source = await openBench({ registries: { credentialsFile: "/nonexistent" } });
+    await using source = await openBench({ registries: {} });
     const reference = `${registry.host}/app:1`;
     const bytes = archiveOf(LAYERS, reference, source.directory);
     await source.images.load(pieces(bytes), quiet, call());
@@ -63,7 +63,7 @@ test("whatever is interrupted, the next daemon finds only what is whole and can 
       await bench.images.collect(call());
       bench.state.close();
     }
-    const bench = await openBench({ registries: { credentialsFile: "/nonexistent" } }, directory);
+    const bench = await openBench({ registries: {} }, directory);
     expect((await bench.images.pull(reference, quiet, call())).tags).toEqual([reference]);
     await checkWhole(bench);
     await bench.images.remove(reference, { force: true, prune: true });

@@ -12,7 +12,7 @@ import { archiveOf, makeCertificates, serve, startProxy, startRegistry, startTok
 
 beforeAll(buildUnpacker);
 
-const NO_CREDENTIALS = { credentialsFile: "/nonexistent", retryDelayMs: 5 };
+const NO_CREDENTIALS = { retryDelayMs: 5 };
 
 /** Loads an image of random layers and pushes it, by the code under test. */
 async function publish(bench: Bench, reference: string, layers: readonly Buffer[]): Promise<string> {
