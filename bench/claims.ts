@@ -53,6 +53,8 @@ export function judge(claim: Claim, series: readonly Series[], subjects: readonl
   if (claim.low === undefined && claim.high === undefined) return refuse("the claim gives no range");
   if (claim.unit !== undefined && !sameUnit(claim.unit, found.unit)) return refuse(`the claim is in ${claim.unit}, the figure in ${found.unit}`);
 
+  if (found.unit === "bytes" && !(found.summary.p50 > 0)) return refuse("the figure is below nothing, which is the host's noise: measure when it is quieter");
+
   const [low, high] = found.summary.interval;
   const measured = { value: found.summary.p50, n: found.summary.n, interval: found.summary.interval };
   const above = claim.high !== undefined && low > claim.high;

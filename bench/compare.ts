@@ -44,8 +44,9 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
   const gaps: Gap[] = [];
   const closing: (() => Promise<void> | void)[] = [];
   try {
-    const subjects = await findSubjects(context, info.DockerRootDir ?? "/var/lib/bulkhead", gaps, closing);
-    const measures = await listMeasures(subjects, options, gaps, closing);
+    const root = info.DockerRootDir ?? "/var/lib/bulkhead";
+    const subjects = await findSubjects(context, root, gaps, closing);
+    const measures = await listMeasures(subjects, context, { root, gaps, closing });
     const run = await runMeasures(measures, {
       seed: options.seed,
       pauseMs: 75,
@@ -54,7 +55,7 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
       onProgress: (done, all, name) => context.progress.show(done, all, name),
     });
     context.progress.clear();
-    const facts = await readFacts(client, options.image, subjects);
+    const facts = context.signal.aborted ? [] : await readFacts(client, options.image, subjects);
     const descriptions = subjects.map((subject) => subject.description);
     const container = descriptions.find((one) => one.boundary !== undefined)?.id ?? "";
     const series = [...run.series, ...facts, ...deriveOverheads(run.series), ...deriveStartOverContainer(run.series, container)];
@@ -153,16 +154,20 @@ export async function openRawQemu(client: Client, machine: SubjectDescription, i
   }
 }
 
-async function listMeasures(subjects: readonly Subject[], options: CompareOptions, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Measure[]> {
+async function listMeasures(
+  subjects: readonly Subject[],
+  { options, signal }: CompareContext,
+  { root, gaps, closing }: { readonly root: string; readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
+): Promise<Measure[]> {
   const size: MeasureOptions = options.quick
-    ? { command: options.command, starts: 6, execs: 6, gauges: 3, memories: 1, instances: 2 }
-    : { command: options.command, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
+    ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, memories: 3, instances: 2 }
+    : { command: options.command, root, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
   const measures: Measure[] = [];
   for (const subject of subjects) {
     measures.push(...measureGauges(subject, size));
     if (subject.description.id === "raw-host") continue;
     measures.push(measureStart(subject, size), ...measureMemory(subject, size));
-    if (subject.openExec === undefined) continue;
+    if (subject.openExec === undefined || signal.aborted) continue;
     try {
       const target: ExecTarget = await subject.openExec();
       closing.push(() => target.close());

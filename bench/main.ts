@@ -25,7 +25,12 @@ async function main(argv: readonly string[]): Promise<number> {
   if (outcome !== undefined) return outcome;
   const controller = new AbortController();
   // The first Ctrl-C ends the measuring and keeps what there is; a second one ends the program.
-  process.once("SIGINT", () => controller.abort());
+  for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    process.once(name, () => {
+      process.stderr.write("\nbulkhead compare: ending after the sample under way; what was measured is kept\n");
+      controller.abort();
+    });
+  }
   const progress = createProgress(process.stderr);
   const client = new Client(options.host === undefined ? {} : { host: options.host });
   try {
@@ -33,7 +38,7 @@ async function main(argv: readonly string[]): Promise<number> {
     if (options.mode === "check") return await check(context);
     const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
-    if ("claims" in document && document.series.length > 0) await keepForAdvice(client, document);
+    if ("claims" in document && document.complete) await keepForAdvice(client, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours), options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;
   } finally {

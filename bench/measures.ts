@@ -10,6 +10,8 @@ export interface MeasureOptions {
   readonly execs: number;
   readonly gauges: number;
   readonly memories: number;
+  /** The daemon's root directory. */
+  readonly root: string;
   /** Idle instances raised for each memory sample. */
   readonly instances: number;
 }
@@ -67,13 +69,13 @@ export function measureMemory(subject: Subject, options: MeasureOptions): Measur
       name: "memory and disk",
       rounds: options.memories,
       sample: async () => {
-        const before = readOwnPss();
+        const before = readOwnPss(options.root);
         const availableBefore = readMemAvailable();
         const instances = await raise(options.instances);
         try {
           const perInstance = (bytes: number): number => bytes / options.instances;
           const samples: Sample[] = [
-            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss())), unit: "bytes", command },
+            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss(options.root))), unit: "bytes", command },
             { metric: "memory_available_lost", value: perInstance(availableBefore - readMemAvailable()), unit: "bytes", command },
           ];
           const first = instances.ids[0];

@@ -2,14 +2,15 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** PSS in bytes of every process that belongs to Bulkhead, by pid: launcher, supervisors, and whatever descends from them. */
-export function readOwnPss(): Map<number, number> {
+/** PSS in bytes of every process of the daemon with this root directory, by pid: launcher, supervisors, and whatever descends from them. */
+export function readOwnPss(root: string): Map<number, number> {
   const parents = new Map<number, { readonly parent: number; readonly ours: boolean }>();
   for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
     const stat = read(`/proc/${name}/stat`);
     const end = stat.lastIndexOf(")");
     if (end === -1) continue;
-    parents.set(Number(name), { parent: Number(stat.slice(end + 2).split(" ")[1]), ours: stat.slice(stat.indexOf("(") + 1, end).startsWith("bulkhead-") });
+    const named = stat.slice(stat.indexOf("(") + 1, end).startsWith("bulkhead-");
+    parents.set(Number(name), { parent: Number(stat.slice(end + 2).split(" ")[1]), ours: named && hasRoot(read(`/proc/${name}/cmdline`).split("\0"), root) });
   }
   const belongs = (pid: number): boolean => {
     for (let at = parents.get(pid); at !== undefined; at = parents.get(at.parent)) if (at.ours) return true;
@@ -21,6 +22,12 @@ export function readOwnPss(): Map<number, number> {
     if (bytes !== undefined) found.set(pid, bytes);
   }
   return found;
+}
+
+/** Launcher and supervisors carry their root on the command line; other daemons' processes come and go meanwhile. */
+function hasRoot(words: readonly string[], root: string): boolean {
+  const at = words.indexOf("--root");
+  return at !== -1 && words[at + 1] === root;
 }
 
 /** Undefined for a process that is gone or has no memory of its own, as kernel threads. */

@@ -29,7 +29,7 @@ export function insidePrivateNamespaces(needs: { readonly network: boolean }): n
   process.on("SIGINT", ignore); // the run inside hears it as well, and decides
   const script = `set -e\n${hybrid ? HIDE_UNIFIED : ""}${needs.network ? "ip link set lo up\n" : ""}exec "$@"`;
   const flags = ["--mount", ...(needs.network ? ["--net"] : [])];
-  const inside = spawnSync("unshare", [...flags, "sh", "-c", script, "sh", process.execPath, ...process.execArgv, ...process.argv.slice(1)], {
+  const inside = spawnSync("unshare", [...flags, "sh", "-c", script, "sh", process.execPath, ...process.execArgv, "--", ...process.argv.slice(1)], {
     stdio: "inherit",
     env: { ...process.env, [MARK]: "1" },
   });

@@ -92,6 +92,9 @@ const READ: Readonly<Record<Metric, { readonly names: readonly string[]; readonl
   syscall: { names: ["syscall_overhead"], unit: "%", scale: { "%": 1 } },
 };
 
+/** Fewer samples, or a cost below nothing, are noise: the textbooks' figure is better. */
+const LEAST_SAMPLES = 3;
+
 /** Figures of all boundaries, from one set of measurements. */
 export class Figures {
   readonly #measurements: Measurements | undefined;
@@ -122,7 +125,7 @@ export class Figures {
       const found = series.find((one) => one.metric === name && one.subject === subject.id);
       const factor = found === undefined ? undefined : scale[found.unit];
       const middle = found?.summary.p50;
-      if (found === undefined || factor === undefined || typeof middle !== "number" || !Number.isFinite(middle) || found.summary.n < 1) continue;
+      if (found === undefined || factor === undefined || typeof middle !== "number" || !(middle >= 0) || found.summary.n < LEAST_SAMPLES) continue;
       return { metric: name, boundary, value: middle * factor, unit, measuredAt, command: found.command };
     }
     return undefined;

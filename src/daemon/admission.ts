@@ -14,7 +14,7 @@ import { type Identity, judge, OPEN_POLICY, type Policy, type PolicySubject } fr
 export interface AdmissionParts {
   readonly engine: Engine;
   readonly images: Images;
-  readonly policy: { current(): Policy };
+  readonly policy: { current(): Promise<Policy> };
   readonly log: Log;
 }
 
@@ -31,7 +31,7 @@ export function createAuthorize(parts: AdmissionParts): Authorize {
   return async (identity, intent) => {
     const judged = intent.request !== undefined || intent.exec !== undefined || intent.limits !== undefined || STRENGTHENING.has(intent.action);
     if (!judged) return;
-    const policy = parts.policy.current();
+    const policy = await parts.policy.current();
     if (policy === OPEN_POLICY) return;
     const subject = await subjectOf(intent, parts);
     if (subject === undefined) return; // it names nothing: the engine says so

@@ -31,6 +31,7 @@ import { createAdviceSource } from "./advice.ts";
 import { chooseForRequest } from "./auto-isolation.ts";
 import type { Configuration } from "./configuration.ts";
 import { removeLeftovers } from "./leftovers.ts";
+import { giveBackMemory } from "./idle-memory.ts";
 import { createIdentify } from "./peer.ts";
 import { type Places, placesOf } from "./places.ts";
 import { PolicyFile } from "./policy-file.ts";
@@ -135,7 +136,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
     for (const { path, group } of configuration.sockets ?? []) await listen(api, path, group);
     // Known before the first run asks for it. Cut short at the end, so that no trial is left half-way.
     const stopping = new AbortController();
-    const probing = engine.probe(undefined, { fresh: false }, { ...own, signal: stopping.signal }).catch(() => undefined);
+    const probing = engine.probe(undefined, { fresh: false }, { ...own, signal: stopping.signal }).then(giveBackMemory, () => undefined);
     undo.push(async () => {
       stopping.abort();
       await Promise.race([probing, sleep(PROBE_GRACE_MS, undefined, { ref: false })]);

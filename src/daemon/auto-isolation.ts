@@ -14,7 +14,7 @@ import type { Images } from "../images/index.ts";
 export interface AutoParts {
   readonly advice: AdviceSource;
   readonly images: Images;
-  readonly policy: { current(): Policy };
+  readonly policy: { current(): Promise<Policy> };
   readonly subjectOf: (request: WorkloadRequest) => Promise<PolicySubject | undefined>;
 }
 
@@ -24,7 +24,7 @@ export async function chooseForRequest(parts: AutoParts, request: WorkloadReques
   const { configuration } = parts.images.get(request.image);
   const requirements = merge(merge(requirementsOfImage(configuration, host), ofLabel(request)), ofRequest(request));
   const measurements = parts.advice.readMeasurements();
-  const policy = parts.policy.current();
+  const policy = await parts.policy.current();
   const advice = advise({
     requirements,
     host: { ...host, allowEmulated: policy.allowEmulated === true },

@@ -20,35 +20,35 @@ const put = (text: string): void => {
 const open = (): PolicyFile => new PolicyFile(join(directory, "policy.yaml"), log);
 
 describe("the policy file", () => {
-  it("is read again when it changes", () => {
+  it("is read again when it changes", async () => {
     put("schemaVersion: 1\n");
     const file = open();
-    expect(file.current()).toEqual({ schemaVersion: 1 });
+    expect(await file.current()).toEqual({ schemaVersion: 1 });
     put("schemaVersion: 1\nforbid: [privileged]\n");
-    expect(file.current()).toMatchObject({ forbid: ["privileged"] });
+    expect(await file.current()).toMatchObject({ forbid: ["privileged"] });
   });
 
-  it("denies everything new while it is no policy, and says where it is wrong", () => {
+  it("denies everything new while it is no policy, and says where it is wrong", async () => {
     put("schemaVersion: 1\nforbid: [privilegd]\n");
     const file = open();
-    expect(() => file.current()).toThrow(/nothing new is allowed: the policy .*policy\.yaml:2:10: "privilegd" is not known/);
+    await expect(file.current()).rejects.toThrow(/nothing new is allowed: the policy .*policy\.yaml:2:10: "privilegd" is not known/);
     put("schemaVersion: 1\n");
-    expect(file.current()).toEqual({ schemaVersion: 1 });
+    expect(await file.current()).toEqual({ schemaVersion: 1 });
   });
 
-  it("denies when a policy that was in force is broken, and when it is taken away though it was named", () => {
+  it("denies when a policy that was in force is broken, and when it is taken away though it was named", async () => {
     put("schemaVersion: 1\n");
     const file = open();
-    file.current();
+    await file.current();
     put("{");
-    expect(() => file.current()).toThrow(/nothing new is allowed/);
+    await expect(file.current()).rejects.toThrow(/nothing new is allowed/);
     rmSync(join(directory, "policy.yaml"));
-    expect(() => file.current()).toThrow(/nothing new is allowed/);
+    await expect(file.current()).rejects.toThrow(/nothing new is allowed/);
   });
 
-  it("that nobody named and that is not there demands nothing", () => {
+  it("that nobody named and that is not there demands nothing", async () => {
     // The default place is the host's: where this host has a policy, the test says nothing.
-    expect(() => new PolicyFile(join(directory, "absent.yaml"), log).current()).toThrow(/nothing new is allowed/);
+    await expect(new PolicyFile(join(directory, "absent.yaml"), log).current()).rejects.toThrow(/nothing new is allowed/);
     expect(OPEN_POLICY).toEqual({ schemaVersion: 1 });
   });
 });

@@ -16,8 +16,7 @@ export class PolicyFile {
   readonly #required: boolean;
   readonly #log: Log;
   #stamp = "never read";
-  #policy: Policy = OPEN_POLICY;
-  #fault: Failure | undefined;
+  #read: Promise<Policy> = Promise.resolve(OPEN_POLICY);
 
   constructor(path: string | undefined, log: Log) {
     this.path = path ?? DEFAULT_POLICY_FILE;
@@ -25,34 +24,34 @@ export class PolicyFile {
     this.#log = log;
   }
 
-  /** A look at the file's times costs microseconds, so every request sees the policy of its moment. Throws DENIED_BY_POLICY where there is none to go by. */
-  current(): Policy {
+  /** A look at the file's times costs microseconds, so every request sees the policy of its moment. Rejects DENIED_BY_POLICY where there is none to go by. */
+  async current(): Promise<Policy> {
     const stamp = stampOf(this.path);
     if (stamp !== this.#stamp) {
       this.#stamp = stamp;
-      this.#read(stamp);
+      this.#read = this.#take(stamp);
+      this.#read.catch(() => undefined); // told to each who asks
     }
-    if (this.#fault !== undefined) {
-      throw new Failure("DENIED_BY_POLICY", `nothing new is allowed: ${this.#fault.message}`, {
+    try {
+      return await this.#read;
+    } catch (thrown) {
+      const fault = toFailure(thrown);
+      throw new Failure("DENIED_BY_POLICY", `nothing new is allowed: ${fault.message}`, {
         remedy: `mend ${this.path}; it is read again by itself. \`bulkhead policy test ${this.path}\` says whether it is right`,
-        cause: this.#fault,
+        cause: fault,
       });
     }
-    return this.#policy;
   }
 
-  #read(stamp: string): void {
-    this.#fault = undefined;
+  async #take(stamp: string): Promise<Policy> {
+    if (stamp === ABSENT && !this.#required) return OPEN_POLICY;
     try {
-      if (stamp === ABSENT && !this.#required) this.#policy = OPEN_POLICY;
-      else this.#policy = parsePolicy(readFileSync(this.path, "utf8"), this.path);
-      this.#log.info(
-        { file: this.path, rules: this.#policy.rules?.length ?? 0 },
-        stamp === ABSENT ? "no policy: everything is allowed" : "the policy was read",
-      );
+      const policy = await parsePolicy(readFileSync(this.path, "utf8"), this.path);
+      this.#log.info({ file: this.path, rules: policy.rules?.length ?? 0 }, "the policy was read");
+      return policy;
     } catch (thrown) {
-      this.#fault = toFailure(thrown);
-      this.#log.error({ err: this.#fault, file: this.path }, "the policy cannot be read: nothing new is allowed");
+      this.#log.error({ err: toFailure(thrown), file: this.path }, "the policy cannot be read: nothing new is allowed");
+      throw thrown;
     }
   }
 }

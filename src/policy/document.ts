@@ -3,7 +3,6 @@
  * says about itself takes a demand away.
  */
 
-import { LineCounter, parseDocument } from "yaml";
 import { Failure, quote } from "../contract/failure.ts";
 import { parsePrivilege, PRIVILEGE_NAMES } from "./privileges.ts";
 import { FLOOR_NAMES } from "./traits.ts";
@@ -60,7 +59,9 @@ export const OPEN_POLICY: Policy = { schemaVersion: 1 };
 const DEMANDS = ["floor", "forbid", "requireLimits", "minimumVersions"];
 
 /** JSON or YAML. Rejects INVALID_SPEC with line and column. */
-export function parsePolicy(text: string, file: string): Policy {
+export async function parsePolicy(text: string, file: string): Promise<Policy> {
+  // Loaded by who has a policy: it takes megabytes.
+  const { LineCounter, parseDocument } = await import("yaml");
   const lines = new LineCounter();
   const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true, schema: "core" });
   const [error] = document.errors;

@@ -12,6 +12,7 @@ import { describeConformance } from "../../src/contract/testkit/conformance.ts";
 import type { ConformanceHarness, Unavailable } from "../../src/contract/testkit/harness.ts";
 import { busyboxVocabulary } from "../../src/contract/testkit/vocabulary.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
+import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
 
 const runtime = process.env["BULKHEAD_TEST_RUNTIME"];
@@ -26,6 +27,7 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
       launcher: client,
       root: launcher.root,
       sockets: launcher.sockets,
+      initPrograms: [findNativeProgram("bulkhead-init") ?? ""],
       findProgram: (name) => (runtime === undefined || name === runtime ? findProgram(name) : undefined),
     });
   let driver = open(launcher.client);

@@ -8,6 +8,7 @@ import { describeConformance } from "../../src/contract/testkit/conformance.ts";
 import type { ConformanceHarness, Unavailable } from "../../src/contract/testkit/harness.ts";
 import { busyboxVocabulary, type Vocabulary } from "../../src/contract/testkit/vocabulary.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
+import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
 
 /** The host's control group holds the limit on processes, and counts a child once it has run. */
@@ -24,7 +25,7 @@ async function makeHarness(): Promise<ConformanceHarness | Unavailable> {
   // BULKHEAD_RUNSC: another build than the installed one.
   const other = process.env["BULKHEAD_RUNSC"];
   const given = { root: launcher.root, sockets: launcher.sockets, ...(other === undefined ? {} : { findProgram: () => other }) };
-  const open = (client: OwnLauncher["client"]) => createGvisorDriver({ launcher: client, ...given });
+  const open = (client: OwnLauncher["client"]) => createGvisorDriver({ launcher: client, initPrograms: [findNativeProgram("bulkhead-init") ?? ""], ...given });
   let driver = open(launcher.client);
   const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
   return {

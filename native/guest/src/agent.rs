@@ -182,8 +182,9 @@ impl Agent {
                 }
             }
             Kind::End if frame.ended_stream() == Some(Kind::Stdin) => {
-                if let Some(running) = self.processes.get_mut(&process).filter(|running| !running.terminal) {
-                    running.stdin.iter_mut().for_each(|input| input.end());
+                if let Some(running) = self.processes.get_mut(&process) {
+                    let terminal = running.terminal;
+                    running.stdin.iter_mut().for_each(|input| input.end(terminal));
                     self.move_stream(process, 0)?;
                 }
             }

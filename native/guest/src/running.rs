@@ -26,6 +26,8 @@ pub struct Input {
     pub fd: OwnedFd,
     queue: Vec<u8>,
     ending: bool,
+    /// A terminal's end of input is still to be written.
+    end_of_text: bool,
     owed: u32,
 }
 
@@ -43,7 +45,7 @@ impl Running {
             pid: launched.pid,
             pidfd: launched.pidfd,
             terminal: launched.terminal,
-            stdin: launched.stdin.map(|fd| Input { fd, queue: Vec::new(), ending: false, owed: 0 }),
+            stdin: launched.stdin.map(|fd| Input { fd, queue: Vec::new(), ending: false, end_of_text: false, owed: 0 }),
             outputs: [output(stdout), output(stderr)],
             exit: None,
             kills_before,
@@ -75,12 +77,17 @@ impl Input {
         Ok(())
     }
 
-    pub fn end(&mut self) {
-        self.ending = true;
+    /// A pipe is closed once all was taken; a terminal is told what its line discipline takes for the end of input.
+    pub fn end(&mut self, terminal: bool) {
+        if terminal {
+            self.end_of_text = true;
+        } else {
+            self.ending = true;
+        }
     }
 
     pub fn wants_write(&self) -> bool {
-        !self.queue.is_empty()
+        !self.queue.is_empty() || self.end_of_text
     }
 
     /// Gives the process what it takes. True: the input is to be closed. A reader that is gone swallows everything, so that credit flows on.
@@ -93,6 +100,9 @@ impl Input {
             };
             self.queue.drain(..taken);
             self.owed += taken as u32;
+        }
+        if self.end_of_text && self.queue.is_empty() {
+            self.end_of_text = sys::write(self.fd.as_raw_fd(), &[4]) == Some(0);
         }
         self.ending && self.queue.is_empty()
     }
@@ -134,7 +144,7 @@ mod tests {
     fn input() -> (Input, OwnedFd) {
         let (read, write) = sys::pipe().unwrap();
         sys::set_nonblocking(&write);
-        (Input { fd: write, queue: Vec::new(), ending: false, owed: 0 }, read)
+        (Input { fd: write, queue: Vec::new(), ending: false, end_of_text: false, owed: 0 }, read)
     }
 
     #[test]

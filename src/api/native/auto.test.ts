@@ -2,12 +2,12 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../../sdk/src/index.ts";
-import { parsePolicy } from "../../policy/index.ts";
+import { OPEN_POLICY, parsePolicy, type Policy } from "../../policy/index.ts";
 import { type FakeDaemon, startFakeDaemon } from "../testkit/fake-daemon.ts";
 
 let daemon: FakeDaemon;
 let client: Client;
-let policy = parsePolicy("schemaVersion: 1", "p");
+let policy: Policy = OPEN_POLICY;
 
 beforeAll(async () => {
   daemon = await startFakeDaemon({
@@ -55,12 +55,12 @@ describe("isolation auto", () => {
   });
 
   it("never goes below the floor, and says that the policy decided", async () => {
-    policy = parsePolicy("schemaVersion: 1\nfloor: [own-kernel]\n", "p");
+    policy = await parsePolicy("schemaVersion: 1\nfloor: [own-kernel]\n", "p");
     const { Id, Warnings } = await create(undefined);
     expect(await boundaryOf(Id)).toBe("microvm");
     expect(Warnings?.join()).toMatch(/the operator's policy refuses container/);
-    policy = parsePolicy("schemaVersion: 1\nfloor: [no-kernel]\n", "p");
+    policy = await parsePolicy("schemaVersion: 1\nfloor: [no-kernel]\n", "p");
     await expect(create(undefined)).rejects.toThrow(/the operator's policy refuses every boundary that would do/);
-    policy = parsePolicy("schemaVersion: 1", "p");
+    policy = await parsePolicy("schemaVersion: 1", "p");
   });
 });

@@ -2,7 +2,7 @@
 
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Client } from "../../../sdk/src/index.ts";
-import { parsePolicy } from "../../policy/index.ts";
+import { OPEN_POLICY, parsePolicy, type Policy } from "../../policy/index.ts";
 import { type FakeDaemon, startFakeDaemon, TEST_IDENTITY } from "../testkit/fake-daemon.ts";
 
 const text = `
@@ -15,7 +15,7 @@ rules:
 `;
 let daemon: FakeDaemon;
 let client: Client;
-let policy = parsePolicy("schemaVersion: 1", "p");
+let policy: Policy = OPEN_POLICY;
 
 beforeAll(async () => {
   daemon = await startFakeDaemon({
@@ -36,7 +36,7 @@ const limited = { Memory: 64 * 1024 * 1024 };
 
 describe("the policy", () => {
   it("stops a create by whatever spelling", async () => {
-    policy = parsePolicy(text, "p");
+    policy = await parsePolicy(text, "p");
     const create = (HostConfig: object) => client.workloads.create({ Image: "busybox", Cmd: ["sleep"], HostConfig });
     await expect(create({ ...limited, Privileged: true })).rejects.toThrow(/privileged is forbidden .*the floor for all/);
     await expect(create({ ...limited, NetworkMode: "host" })).rejects.toThrow(/host-network is forbidden/);
@@ -50,7 +50,7 @@ describe("the policy", () => {
   });
 
   it("stops the native run, and a privileged exec", async () => {
-    policy = parsePolicy(text, "p");
+    policy = await parsePolicy(text, "p");
     await expect(client.run({ Image: "busybox", Cmd: ["echo"], HostConfig: {} })).rejects.toThrow(/a limit of memory must be set/);
     const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: limited });
     await client.workloads.start(Id);
@@ -60,15 +60,15 @@ describe("the policy", () => {
   });
 
   it("that came later stops the start of what was made before, and lets it be stopped and removed", async () => {
-    policy = parsePolicy("schemaVersion: 1", "p");
+    policy = await parsePolicy("schemaVersion: 1", "p");
     const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: { NetworkMode: "host" } });
-    policy = parsePolicy(text, "p");
+    policy = await parsePolicy(text, "p");
     await expect(client.workloads.start(Id)).rejects.toThrow(/host-network is forbidden/);
     await client.workloads.remove(Id, { force: true });
   });
 
   it("answers what it would say, and makes nothing", async () => {
-    policy = parsePolicy(text, "p");
+    policy = await parsePolicy(text, "p");
     const before = daemon.engine.list().length;
     const answer = await client.policy.check({ create: { Image: "busybox", HostConfig: { Privileged: true } } });
     expect(answer.allowed).toBe(false);
@@ -84,13 +84,13 @@ describe("the policy", () => {
   });
 
   it("is not talked out of a label that the image has, nor out of masked paths, nor fooled by a device's other name", async () => {
-    policy = parsePolicy(
+    policy = await parsePolicy(
       "schemaVersion: 1\nforbid: ['device:/dev/null', unmasked-paths]\nrules: [{ name: low, match: { label: { maker: testkit } }, floor: [own-kernel] }]\n",
       "p",
     );
     const create = (document: object) => client.workloads.create({ Image: "busybox", Cmd: ["sleep"], ...document });
     await expect(create({ Labels: { maker: "somebody else" } })).rejects.toThrow(/lacks own-kernel.*\[low\]/);
-    policy = parsePolicy("schemaVersion: 1\nforbid: ['device:/dev/null', unmasked-paths]\n", "p");
+    policy = await parsePolicy("schemaVersion: 1\nforbid: ['device:/dev/null', unmasked-paths]\n", "p");
     await expect(
       create({ HostConfig: { Devices: [{ PathOnHost: "/proc/self/root/dev/null", PathInContainer: "/dev/x", CgroupPermissions: "r" }] } }),
     ).rejects.toThrow(/device:\/dev\/null is forbidden/);
@@ -100,7 +100,7 @@ describe("the policy", () => {
   it("tells callers apart by the socket that they came by", async () => {
     const door = `${daemon.socket}.untrusted`;
     await daemon.api.listen(door);
-    policy = parsePolicy(`schemaVersion: 1\nrules: [{ name: strangers, match: { socket: ["${door}"] }, forbid: [privileged] }]\n`, "p");
+    policy = await parsePolicy(`schemaVersion: 1\nrules: [{ name: strangers, match: { socket: ["${door}"] }, forbid: [privileged] }]\n`, "p");
     const privileged = { Image: "busybox", Cmd: ["sleep"], HostConfig: { Privileged: true } };
     using stranger = new Client({ host: `unix://${door}` });
     await expect(stranger.workloads.create(privileged)).rejects.toThrow(/privileged is forbidden .*\[strangers\]/);

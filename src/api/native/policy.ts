@@ -12,8 +12,8 @@ import type { DockerParts } from "../docker/parts.ts";
 import type { Route } from "../router.ts";
 
 export interface PolicySource {
-  /** Throws DENIED_BY_POLICY where there is none to go by. */
-  current(): Policy;
+  /** Rejects DENIED_BY_POLICY where there is none to go by. */
+  current(): Promise<Policy>;
   readonly file: string;
   /** What the policy would look at. Undefined where the image is not here. */
   subjectOf(request: WorkloadRequest): Promise<PolicySubject | undefined>;
@@ -39,13 +39,13 @@ const checkShape = shape(
 export function policyRoutes(parts: PolicyParts): readonly Route[] {
   const { policy } = parts;
   return [
-    { method: "GET", path: "/bulkhead/v1/policy", handle: (exchange) => exchange.json(200, { file: policy.file, policy: policy.current() }) },
+    { method: "GET", path: "/bulkhead/v1/policy", handle: async (exchange) => exchange.json(200, { file: policy.file, policy: await policy.current() }) },
     {
       method: "POST",
       path: "/bulkhead/v1/policy/parse",
       async handle(exchange) {
         const { text, file } = await readJson(exchange, textShape);
-        exchange.json(200, { policy: parsePolicy(text, file) });
+        exchange.json(200, { policy: await parsePolicy(text, file) });
       },
     },
     {
@@ -55,7 +55,7 @@ export function policyRoutes(parts: PolicyParts): readonly Route[] {
         const asked = await readJson(exchange, checkShape);
         const reading = readCreateBody(parseJson(Buffer.from(JSON.stringify(asked.create)), createShape), {});
         const { request } = await settleIsolation(parts, reading, exchange);
-        const judged = asked.policy === undefined ? policy.current() : parsePolicy(asked.policy.text, asked.policy.file);
+        const judged = asked.policy === undefined ? await policy.current() : await parsePolicy(asked.policy.text, asked.policy.file);
         const subject = await policy.subjectOf(request);
         if (subject === undefined) throw new Failure("NOT_FOUND", `No such image: ${request.image}`);
         const violations = judge(judged, exchange.identity, subject);

@@ -88,14 +88,15 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     server: { version: "0.1.0", commit: "abcdef0", id: "test-root", rootDirectory: root, cgroup: "v2", insecureRegistries: [] },
     identify: options.identify ?? (async () => TEST_IDENTITY),
     authorize:
-      options.authorize ?? createAuthorize({ engine, images, policy: { current: () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
+      options.authorize ??
+      createAuthorize({ engine, images, policy: { current: async () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
     advice: memoryAdvice(),
     chooseIsolation: (request, identity, call) =>
       chooseForRequest(
         {
           advice: createAdviceSource(engine, state),
           images,
-          policy: { current: () => options.policy ?? OPEN_POLICY },
+          policy: { current: async () => options.policy ?? OPEN_POLICY },
           subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }),
         },
         request,
@@ -103,7 +104,7 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
         call,
       ),
     policy: {
-      current: () => options.policy ?? OPEN_POLICY,
+      current: async () => options.policy ?? OPEN_POLICY,
       file: "/etc/bulkhead/policy.yaml",
       subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }),
     },

@@ -20,7 +20,7 @@ export const command: Command = {
   run: async ({ args }) => {
     const program = builtPath("bench.js");
     if (!existsSync(program)) throw new Failure("UNAVAILABLE", "the measuring program is not built", { remedy: "run `npm run build`" });
-    const child = spawn(process.execPath, [program, ...args], { stdio: "inherit" });
+    const child = spawn(process.execPath, ["--", program, ...args], { stdio: "inherit" });
     // Ctrl-C reaches the child by itself: it keeps what it has measured, and this program waits for it.
     const ignore = (): void => undefined;
     process.on("SIGINT", ignore);

@@ -20,7 +20,7 @@ export const command: Command = {
     const program = builtPath("daemon.js");
     if (!existsSync(program)) throw new Failure("UNAVAILABLE", "the daemon is not built", { remedy: "run `npm run build`" });
     const words = ["root", "socket", "config"].flatMap((name) => (flags.given(name) ? [`--${name}`, flags.text(name) ?? ""] : []));
-    const child = spawn(process.execPath, [program, ...words], { stdio: "inherit" });
+    const child = spawn(process.execPath, ["--", program, ...words], { stdio: "inherit" });
     for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => child.kill(name));
     return new Promise((resolve, reject) => {
       child.on("error", reject);

@@ -143,6 +143,32 @@ export const STDIO_CASES: readonly ConformanceCase[] = [
     },
   },
   {
+    title: "a terminal's reader learns that the only client has ended its input",
+    needsKernel: true,
+    async run(stage) {
+      const { sandbox } = await stage.raise(stage.say.cat(), { terminal: true, stdin: true, stdinOnce: true });
+      const attachment = await sandbox.main.attach(ALL_STREAMS, stage.call);
+      await sandbox.start(stage.call);
+      await attachment.write(Buffer.from("a line\n"));
+      await attachment.endInput();
+      expect((await read(attachment)).stdout.toString()).toContain("a line");
+      expect((await sandbox.ended).status.code).toBe(0);
+    },
+  },
+  {
+    title: "a program behind an init of ours learns the end of its input, and its code is told",
+    needsKernel: true,
+    async run(stage) {
+      const { sandbox } = await stage.raise(stage.say.count(), { stdin: true, stdinOnce: true }, { init: true });
+      const attachment = await sandbox.main.attach(ALL_STREAMS, stage.call);
+      await sandbox.start(stage.call);
+      await attachment.write(Buffer.from("four"));
+      await attachment.endInput();
+      expect((await read(attachment)).stdout.toString().trim()).toBe("4");
+      expect((await sandbox.ended).status.code).toBe(0);
+    },
+  },
+  {
     title: "a terminal has the size that was asked for, and takes another",
     needsKernel: true,
     async run(stage) {
