@@ -267,14 +267,18 @@ test("a layer is unpacked while the one above it is still on its way", async () 
   await publish(source, `${registry.host}/app:1`, [randomBytes(50_000), randomBytes(60_000)]);
   await using bench = await openBench({ registries: { ...NO_CREDENTIALS, retryDelayMs: 300 } });
   const unpacked = () => readdirSync(bench.directory, { recursive: true, encoding: "utf8" }).some((name) => name.endsWith("/tree/file0"));
-  const paths: string[] = [];
-  // Configuration, lower layer, upper layer: the last comes only once the lower one's files are there.
+  const accept = "application/vnd.oci.image.manifest.v1+json, application/vnd.docker.distribution.manifest.v2+json";
+  const answer = await fetch(`http://${registry.host}/v2/app/manifests/1`, { headers: { accept } });
+  const upper = ((await answer.json()) as { layers: { digest: string }[] }).layers[1]?.digest ?? "";
+  let cuts = 0;
+  // The upper layer comes only once the lower one's files are there, whichever is asked for first.
   await using proxy = await startProxy(registry.host, (path) => {
-    if (!paths.includes(path)) paths.push(path);
-    return path === paths[2] && !unpacked() ? { cutAfter: 0 } : {};
+    if (!path.endsWith(upper) || unpacked()) return {};
+    cuts += 1;
+    return { cutAfter: 0 };
   });
   const view = await bench.images.pull(`${proxy.host}/app:1`, quiet, call());
-  expect(paths).toHaveLength(3);
+  expect(cuts).toBeGreaterThan(0);
   expect(view.diffIds).toHaveLength(2);
 });
 
