@@ -195,7 +195,10 @@ function abortWhenGone(exchange: Exchange): void {
  * has read why.
  */
 function takeRest(request: IncomingMessage): void {
-  const patience = setTimeout(() => request.socket.destroy(), REST_MS);
+  const patience = setTimeout(() => {
+    // A request that was whole has given its connection back, and another one may be using it.
+    if (!request.complete) request.socket.destroy();
+  }, REST_MS);
   patience.unref();
   request.once("close", () => clearTimeout(patience));
   request.resume();

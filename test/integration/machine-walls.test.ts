@@ -34,7 +34,8 @@ const HOST_MEMORY_MIB = 64;
 const IDLE = `exec ${BUSYBOX} sleep 100`;
 
 const guest = findNativeProgram("bulkhead-guest");
-const opened = existsSync(BUSYBOX) && guest !== undefined ? await openOwnLauncher("walls") : { unavailable: "busybox-static or bulkhead-guest is not there" };
+const opened =
+  existsSync(BUSYBOX) && guest !== undefined ? await openOwnLauncher("walls", [BUSYBOX]) : { unavailable: "busybox-static or bulkhead-guest is not there" };
 if ("unavailable" in opened) console.log(`machine walls: skipped, because ${opened.unavailable}`);
 
 function frame(kind: number, process: number, payload: Buffer, length = payload.length): Buffer {
@@ -113,7 +114,13 @@ describe.skipIf("unavailable" in opened)("a machine's walls", () => {
     writeFileSync(words, said, { mode: 0o644 });
     const files = [BUSYBOX, words].map((path) => ({ path, writable: false }));
     const script = `${BUSYBOX} cat ${words} >&{agent}; ${then}`;
-    const engine = { ...(plan.engine as MachineEngine), program: BUSYBOX, arguments: ["sh", "-c", script], files, bootDeadlineMs };
+    const engine = {
+      ...(plan.engine as MachineEngine),
+      program: BUSYBOX,
+      arguments: ["sh", "-c", script, "-sandbox", "on,elevateprivileges=deny,spawn=deny"],
+      files,
+      bootDeadlineMs,
+    };
     const lying = { ...plan, engine };
     let peak = 0;
     const watch = setInterval(() => (peak = Math.max(peak, ...supervisorsMib(launcher.root))), 10);

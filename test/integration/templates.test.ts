@@ -1,6 +1,7 @@
 /** Templates as users meet them: through a real daemon, with network and volume, across kills, damage and reset. */
 
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -60,8 +61,7 @@ describe("templates", () => {
 
   it("serve different networks, ports, volumes, limits and disks at once", async (context) => {
     if (lacking !== undefined) return context.skip(lacking);
-    const shared = join(daemon.root, "shared");
-    mkdirSync(shared, { recursive: true });
+    const shared = mkdtempSync(join(tmpdir(), "bulkhead-shared-"));
     const [served, wrote, small, plain] = await Promise.all([
       machine("-h", "alone", "busybox", "sh", "-c", "hostname; ip -4 -o addr show eth0; ip route; cat /sys/class/net/eth0/address"),
       machine("-v", `${shared}:/shared`, "busybox", "sh", "-c", "echo from inside > /shared/word; cat /shared/word"),
@@ -71,6 +71,7 @@ describe("templates", () => {
     expect(served.stdout, served.stderr).toMatch(/^alone\n.*inet 172|^alone\n.*inet 10\./);
     expect(served.stdout).toContain("default via");
     expect([wrote.stdout, readFileSync(join(shared, "word"), "utf8")]).toEqual(["from inside\n", "from inside\n"]);
+    rmSync(shared, { recursive: true });
     expect(small.code, "the disk's limit is this run's own").not.toBe(0);
     expect(Number(small.stdout)).toBeLessThan(20 * 1024);
     const [date = "", bootId, uuid] = plain.stdout.split("\n");

@@ -23,8 +23,8 @@ export interface OwnLauncher {
   close(): Promise<void>;
 }
 
-/** Undefined with the reason where this host cannot have one. */
-export async function openOwnLauncher(area: string): Promise<OwnLauncher | { readonly unavailable: string }> {
+/** Undefined with the reason where this host cannot have one. `allow` are programs of the test's own that the launcher shall lend itself to. */
+export async function openOwnLauncher(area: string, allow: readonly string[] = []): Promise<OwnLauncher | { readonly unavailable: string }> {
   const program = findNativeProgram("bulkhead-launcher");
   if (process.getuid?.() !== 0) return { unavailable: "the launcher needs root" };
   if (program === undefined) return { unavailable: "bulkhead-launcher is not built" };
@@ -37,7 +37,7 @@ export async function openOwnLauncher(area: string): Promise<OwnLauncher | { rea
   copyFileSync(program, copy);
   const start = async () => {
     if (UNIT !== undefined) execFileSync("systemctl", ["start", `${UNIT}@${basename(root)}`]);
-    await startLauncher({ root, run, socket, log: join(root, "log/launcher.log"), programs: [copy], managed: UNIT !== undefined });
+    await startLauncher({ root, run, socket, log: join(root, "log/launcher.log"), programs: [copy], allow, managed: UNIT !== undefined });
   };
   const connect = () => new LauncherClient({ socket, log: plainCall().log, start });
   const client = connect();
