@@ -156,7 +156,10 @@ pub fn mounted(scratch: &Scratch, source: &Path, read_only: bool, work: impl FnO
         assert_eq!(mounted, 0, "{}", std::io::Error::last_os_error());
         pump(device, stream);
         work(&place);
-        unsafe { libc::umount2(target.as_ptr(), 0) };
+        // Whoever still holds something of it a moment longer must not leave the server waiting for ever.
+        if unsafe { libc::umount2(target.as_ptr(), 0) } != 0 {
+            unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) };
+        }
     });
     let ended = thread.join();
     if ended.is_err() {
