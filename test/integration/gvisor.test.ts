@@ -126,7 +126,8 @@ describe.skipIf(why !== undefined)("a workload behind gVisor", () => {
   });
 
   it("ends when it goes beyond its limit of processes, and is told why", async () => {
-    const script = "i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done; sleep 5; echo made";
+    // First a moment, so that it is told apart from one that never came up.
+    const script = "sleep 1; i=0; while [ $i -lt 60 ]; do sleep 20 & i=$((i+1)); done; sleep 5; echo made";
     await daemon.cli("run", "-d", "--name", "many", "--isolation", "gvisor", "--pids-limit", "8", "busybox", "sh", "-c", script);
     await daemon.cli("wait", "many");
     expect((await daemon.cli("logs", "many")).stdout).not.toContain("made");
