@@ -25,6 +25,11 @@ export interface ProcessSpec {
   readonly privileged?: boolean;
 }
 
+/** As root at the root, without an environment, a terminal or input: the least that a process can be. */
+export function plainProcess(command: readonly string[]): ProcessSpec {
+  return { command, environment: [], workingDirectory: "/", user: "", additionalGroups: [], terminal: false, stdin: false, stdinOnce: false };
+}
+
 export interface TerminalSize {
   readonly rows: number;
   readonly columns: number;

@@ -5,23 +5,14 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { type Call, plainCall } from "../contract/call.ts";
 import { FRAME_KIND } from "../contract/frame.ts";
 import type { GuestProcess } from "../contract/launch-plan.ts";
-import type { Attachment, ProcessSpec } from "../contract/process.ts";
+import { plainProcess, type Attachment, type ProcessSpec } from "../contract/process.ts";
 import type { Sandbox } from "../contract/sandbox.ts";
 import { adoptSandbox } from "./raise.ts";
 import { connectSandbox, findSandbox, type SupervisedOptions } from "./supervised-sandbox.ts";
 import { EXIT_AT, exitRecord, FakeSupervisor } from "./testkit/fake-supervisor.ts";
 
 const ALL = { stdin: true, stdout: true, stderr: true };
-const SPEC: ProcessSpec = {
-  command: ["sh"],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: true,
-  stdinOnce: true,
-};
+const SPEC: ProcessSpec = { ...plainProcess(["sh"]), stdin: true, stdinOnce: true };
 let directory: string;
 let supervisor: FakeSupervisor;
 let call: Call;

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Call, plainCall } from "../../src/contract/call.ts";
 import type { BoundaryDriver } from "../../src/contract/driver.ts";
-import type { ProcessSpec } from "../../src/contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../src/contract/spec.ts";
 import { createContainerDriver } from "../../src/drivers/container/driver.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
@@ -42,17 +42,7 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
     const spec = { ...plain, ...change, security: { ...plain.security, ...change.security } };
     const bundle = await driver.prepare(spec, join(launcher.root, "workloads", spec.workload), call);
     try {
-      const process: ProcessSpec = {
-        command: ["sh", "-c", `exec 2>&1; ${script}`],
-        environment: [],
-        workingDirectory: "/",
-        user: "",
-        additionalGroups: [],
-        terminal: false,
-        stdin: false,
-        stdinOnce: false,
-        ...main,
-      };
+      const process: ProcessSpec = { ...plainProcess(["sh", "-c", `exec 2>&1; ${script}`]), ...main };
       const sandbox = await driver.launch(bundle, process, call);
       const attachment = await sandbox.main.attach({ stdin: false, stdout: true, stderr: true }, call);
       await sandbox.start(call);

@@ -12,7 +12,7 @@ import { plainCall } from "../../src/contract/call.ts";
 import type { Failure } from "../../src/contract/failure.ts";
 import { FRAME_KIND } from "../../src/contract/frame.ts";
 import type { LaunchPlan, MachineEngine } from "../../src/contract/launch-plan.ts";
-import type { ProcessSpec } from "../../src/contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
 import { composePlan, readBundle } from "../../src/drivers/microvm/bundle.ts";
 import { createMicrovmDriver } from "../../src/drivers/microvm/driver.ts";
 import { raise } from "../../src/host/raise.ts";
@@ -20,16 +20,7 @@ import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
 import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
 
-const MAIN: ProcessSpec = {
-  command: ["sleep", "1000"],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const MAIN: ProcessSpec = plainProcess(["sleep", "1000"]);
 const HOST_MEMORY_MIB = 64;
 const IDLE = `exec ${BUSYBOX} sleep 100`;
 

@@ -1,5 +1,6 @@
 /** An upgrade while workloads run: a daemon whose protocol has gone on finds the launcher and the supervisors of the release before. */
 
+import { plainProcess } from "../../src/contract/process.ts";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test, vi } from "vitest";
@@ -25,16 +26,7 @@ test("a daemon of the next version adopts a running workload, speaks to it, ends
   const call = plainCall();
   const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
   const layer = makeBusyboxLayer(launcher.root);
-  const main = {
-    command: ["sh", "-c", "echo ready; exec sleep 100"],
-    environment: [],
-    workingDirectory: "/",
-    user: "",
-    additionalGroups: [],
-    terminal: false,
-    stdin: false,
-    stdinOnce: false,
-  };
+  const main = plainProcess(["sh", "-c", "echo ready; exec sleep 100"]);
   const open = (client: OwnLauncher["client"]) => createContainerDriver({ launcher: client, root: launcher.root, sockets: launcher.sockets });
   const raise = async (driver: ReturnType<typeof open>): Promise<Bundle> => {
     const spec = specOf(randomBytes(32).toString("hex"), layer, directoryOf);

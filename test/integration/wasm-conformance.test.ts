@@ -1,5 +1,6 @@
 /** The conformance suite on real wasm instances. */
 
+import { plainProcess } from "../../src/contract/process.ts";
 import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -66,16 +67,7 @@ async function warm(
 ) {
   const call = plainCall();
   const directory = directoryOf(spec.workload);
-  const main = {
-    command: wasmVocabulary.exit(0),
-    environment: [],
-    workingDirectory: "/",
-    user: "",
-    additionalGroups: [],
-    terminal: false,
-    stdin: false,
-    stdinOnce: false,
-  };
+  const main = plainProcess(wasmVocabulary.exit(0));
   const sandbox = await driver.launch(await driver.prepare(spec, directory, call), main, call);
   await sandbox.start(call);
   await sandbox.ended;

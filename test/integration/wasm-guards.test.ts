@@ -7,7 +7,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainCall } from "../../src/contract/call.ts";
 import { toFailure } from "../../src/contract/failure.ts";
-import type { ProcessSpec } from "../../src/contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
 import type { Sandbox } from "../../src/contract/sandbox.ts";
 import type { SandboxSpec } from "../../src/contract/spec.ts";
 import { createWasmDriver } from "../../src/drivers/wasm/driver.ts";
@@ -50,16 +50,7 @@ afterAll(async () => {
   await launcher.close();
 });
 
-const main = (words: readonly string[]): ProcessSpec => ({
-  command: ["/vocabulary.wasm", ...words],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-});
+const main = (words: readonly string[]): ProcessSpec => plainProcess(["/vocabulary.wasm", ...words]);
 
 const directoryOf = (workload: string) => join(launcher.root, "workloads", workload);
 

@@ -3,7 +3,7 @@
 import { plainCall } from "../call.ts";
 import type { BoundaryDriver, Bundle } from "../driver.ts";
 import { Failure } from "../failure.ts";
-import type { AttachOptions, Attachment, ExitStatus, ProcessSpec } from "../process.ts";
+import { plainProcess, type AttachOptions, type Attachment, type ExitStatus, type ProcessSpec } from "../process.ts";
 import type { Sandbox } from "../sandbox.ts";
 import type { SandboxSpec } from "../spec.ts";
 import type { ConformanceHarness } from "./harness.ts";
@@ -42,17 +42,7 @@ export class Stage {
   }
 
   process(command: readonly string[], changes: Partial<ProcessSpec> = {}): ProcessSpec {
-    return {
-      command,
-      environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"],
-      workingDirectory: "/",
-      user: "",
-      additionalGroups: [],
-      terminal: false,
-      stdin: false,
-      stdinOnce: false,
-      ...changes,
-    };
+    return { ...plainProcess(command), environment: ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], ...changes };
   }
 
   async prepare(changes: Partial<SandboxSpec> = {}): Promise<{ readonly spec: SandboxSpec; readonly bundle: Bundle }> {

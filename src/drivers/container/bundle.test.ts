@@ -1,8 +1,9 @@
 import { expect, test } from "vitest";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../contract/spec.ts";
 import { parseAccounts } from "../oci/accounts.ts";
-import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf } from "./bundle.ts";
+import { placesOf } from "../oci/bundle.ts";
+import { type ContainerBundle, composeConfig, composePlan, composeSeccomp } from "./bundle.ts";
 import type { OciConfig, OciMount } from "../oci/oci-config.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
 import { composeExec, guardsOf } from "../oci/process.ts";
@@ -35,16 +36,7 @@ const SPEC: SandboxSpec = {
   init: false,
   log: { kind: "none" },
 };
-const MAIN: ProcessSpec = {
-  command: ["echo", "hi"],
-  environment: [],
-  workingDirectory: "",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const MAIN: ProcessSpec = { ...plainProcess(["echo", "hi"]), workingDirectory: "" };
 const ACCOUNTS = parseAccounts("root:x:0:0::/root:\napp:x:1000:1000::/home/app:", "wheel:x:10:root");
 const ALL_CAPABILITIES = namesOf((1n << 41n) - 1n);
 const DIRECTORY = "/var/lib/b/workloads/a";

@@ -1,12 +1,13 @@
 /** SandboxSpec and ProcessSpec to an OCI bundle and a launch plan. Pure: what touches the host was found out before and is handed in. */
 
-import type { BoundaryIdentity } from "../../contract/boundary.ts";
 import type { Bundle } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
-import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
+import type { LaunchPlan } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
+import { readHeld } from "../../host/held-bundle.ts";
 import type { Accounts } from "../oci/accounts.ts";
+import { composeOciPlan, type OciBundle } from "../oci/bundle.ts";
 import { kernelMounts } from "./kernel-mounts.ts";
 import { type BundleFiles, composeMounts, rootPropagation } from "../oci/mounts.ts";
 import type { OciConfig, OciDevice, OciNamespace, OciSeccomp } from "../oci/oci-config.ts";
@@ -14,46 +15,13 @@ import { composeExecDefaults, composeProcess, guardsOf } from "../oci/process.ts
 import { parseProfile, resolveDefaultProfile, type SeccompHost, seccompKey } from "./seccomp.ts";
 
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
-export interface ContainerBundle {
-  readonly version: 1;
-  readonly spec: SandboxSpec;
-  readonly identity: BoundaryIdentity;
-  readonly runtime: OciEngine["runtime"];
-  readonly socket: string;
+export interface ContainerBundle extends OciBundle {
   readonly devices: readonly OciDevice[];
   /** All capabilities that the host has. */
   readonly hostCapabilities: readonly string[];
-  /** Sources of binds that are no directories. */
-  readonly fileSources: readonly string[];
-  /** A static init program on the host, where the spec asks for one. */
-  readonly init?: string;
 }
 
-/** Places below the workload's directory. */
-export function placesOf(directory: string) {
-  return {
-    bundle: `${directory}/bundle`,
-    config: `${directory}/bundle/config.json`,
-    rootfs: `${directory}/bundle/rootfs`,
-    written: `${directory}/written`,
-    upper: `${directory}/written/upper`,
-    work: `${directory}/written/work`,
-    hosts: `${directory}/hosts`,
-    hostname: `${directory}/hostname`,
-    resolvConf: `${directory}/resolv.conf`,
-    exitRecord: `${directory}/exit.json`,
-    startMark: `${directory}/start-asked`,
-  } as const;
-}
-
-/** The driver's part of a bundle. Rejects INVALID_SPEC for one that this program cannot read. */
-export function readBundle(bundle: Bundle): ContainerBundle {
-  const held = bundle.driver as ContainerBundle | undefined;
-  if (bundle.version !== 1 || held?.version !== 1) {
-    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
-  }
-  return held;
-}
+export const readBundle = (bundle: Bundle): ContainerBundle => readHeld<ContainerBundle>(bundle);
 
 /** The profile depends on nothing of the main process, so that it can be judged at prepare. */
 export function composeSeccomp(spec: SandboxSpec, host: SeccompHost): OciSeccomp | undefined {
@@ -130,33 +98,15 @@ function sysctlArea(name: string): "network" | "ipc" | "uts" | undefined {
 
 export function composePlan(bundle: Bundle, held: ContainerBundle, main: ProcessSpec, seccomp: OciSeccomp | undefined): LaunchPlan {
   const { spec } = held;
-  const places = placesOf(bundle.directory);
   if (spec.root.form !== "directories") throw new Failure("INTERNAL", "A container was given a root that is no list of directories");
   const key = seccomp === undefined ? undefined : seccompKey(seccomp);
   return {
-    version: 1,
-    workload: bundle.workload,
-    directory: bundle.directory,
-    socket: held.socket,
-    exitRecord: places.exitRecord,
-    log: spec.log,
-    limits: spec.limits,
-    devices: spec.security.devices,
-    allDevices: spec.security.privileged,
-    network: spec.network,
-    main: {
-      terminal: main.terminal,
-      ...(main.terminalSize === undefined ? {} : { terminalSize: main.terminalSize }),
-      stdin: main.stdin,
-      stdinOnce: main.stdinOnce,
-    },
-    engine: {
-      kind: "oci",
-      runtime: held.runtime,
-      bundle: places.bundle,
-      root: { lower: spec.root.layers, upper: places.upper, work: places.work, readOnly: spec.security.readOnlyRoot },
+    ...composeOciPlan(bundle, held, main, {
+      lower: spec.root.layers,
       ...(key === undefined ? {} : { seccompKey: key }),
       execProcess: composeExecDefaults(guardsOf(spec, held.hostCapabilities)),
-    },
+    }),
+    devices: spec.security.devices,
+    allDevices: spec.security.privileged,
   };
 }

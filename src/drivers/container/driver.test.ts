@@ -5,23 +5,14 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Call, plainCall } from "../../contract/call.ts";
 import type { BoundaryDriver, Bundle } from "../../contract/driver.ts";
 import type { LaunchPlan } from "../../contract/launch-plan.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { LauncherClient } from "../../host/launcher-client.ts";
 import { type Asked, exitRecord, FakeSupervisor, type Reply } from "../../host/testkit/fake-supervisor.ts";
 import { createContainerDriver } from "./driver.ts";
 
 const WORKLOAD = "c".repeat(64);
-const MAIN: ProcessSpec = {
-  command: ["true"],
-  environment: [],
-  workingDirectory: "/",
-  user: "app",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const MAIN: ProcessSpec = { ...plainProcess(["true"]), user: "app" };
 let root: string;
 let launcher: FakeSupervisor;
 let client: LauncherClient;

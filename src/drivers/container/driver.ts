@@ -11,25 +11,25 @@
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
 import { Failure, quote, toFailure } from "../../contract/failure.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { readAppArmor } from "../../host/apparmor.ts";
 import { findDevice, listDevices } from "../../host/device-node.ts";
 import { findProgram, type HostFacts, readHostFacts } from "../../host/host-facts.ts";
+import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
-import { adoptSandbox, raise } from "../../host/raise.ts";
 import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts";
-import { connectSandbox } from "../../host/supervised-sandbox.ts";
-import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
+import { ensureSocketDirectory } from "../../host/workload-files.ts";
 import { chooseProfile } from "./apparmor.ts";
-import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, placesOf, readBundle } from "./bundle.ts";
+import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
+import { findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
 import type { OciDevice } from "../oci/oci-config.ts";
 import { type FoundRuntime, type Probed, probeContainers } from "./probe.ts";
-import { sandboxOptions } from "./sandbox.ts";
+import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAITS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 export interface ContainerDriverOptions {
@@ -71,35 +71,22 @@ class ContainerDriver implements BoundaryDriver {
     refuseDiskLimit(spec);
     if (this.#probed === undefined) await this.probe(call);
     const { runtime, report } = (await this.#probed) as Probed;
-    if (runtime === undefined) {
-      const missing = report.findings.find((finding) => finding.level === "missing");
-      throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run containers", {
-        workload: spec.workload,
-        boundary: this.kind,
-        ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
-      });
-    }
+    if (runtime === undefined) throw unusable(report, spec.workload, "containers");
     return this.#bundle(runtime, spec, directory);
   }
 
   async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
     const held = readBundle(bundle);
+    const { launcher } = this.#options;
+    await clearEarlier(launcher, bundle);
     const places = placesOf(bundle.directory);
-    // The supervisor of an earlier launch may still be unmaking what nobody waits for.
-    if (isThere(places.config)) await this.#options.launcher.request("remove", { workload: bundle.workload, directory: bundle.directory, keepDirectory: true });
-    removeFile(places.exitRecord);
-    removeFile(places.startMark);
     const seccomp = composeSeccomp(held.spec, this.#host);
     const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper), seccomp });
-    writeWhole(places.config, JSON.stringify(config), 0o600);
-    call.reached("bundle-written");
     try {
-      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main, seccomp), call);
-      call.reached("boundary-raised");
-      return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
+      const given = { held, config, plan: composePlan(bundle, held, main, seccomp), capabilities: held.hostCapabilities };
+      return await launchSandbox(launcher, bundle, given, call);
     } catch (thrown) {
-      removeFile(places.config); // the trace of a launch: this one left nothing
       const failure = toFailure(thrown);
       if (!isAboutCommand(failure)) throw failure;
       return createStillborn({ workload: bundle.workload, program: main.command[0] ?? "", identity: held.identity, failure, facets: CONTAINER_FACETS });
@@ -108,13 +95,11 @@ class ContainerDriver implements BoundaryDriver {
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    const places = placesOf(bundle.directory);
-    const options = sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: false, mainPid: undefined });
-    return adoptSandbox(options, { launched: isThere(places.config), startAsked: isThere(places.startMark) });
+    return adoptOciSandbox(this.#options.launcher, bundle, { held, capabilities: held.hostCapabilities }, call);
   }
 
-  async remove(place: BundlePlace): Promise<void> {
-    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+  remove(place: BundlePlace): Promise<void> {
+    return removeSandbox(this.#options.launcher, place);
   }
 
   #bundle(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle {
@@ -130,9 +115,9 @@ class ContainerDriver implements BoundaryDriver {
       hostCapabilities,
       identity: { kind: this.kind, engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
       runtime: { name: runtime.name, path: runtime.path, arguments: [] },
-      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      socket: socketOf(this.#options.sockets, spec.workload),
       devices: findDevices(spec),
-      fileSources: spec.mounts.flatMap((mount) => (mount.kind === "bind" && !isDirectory(mount.source) ? [mount.source] : [])),
+      fileSources: findFileSources(spec),
       ...(init === undefined ? {} : { init }),
     };
     checkEarly(held, this.#host, directory);
@@ -144,32 +129,9 @@ class ContainerDriver implements BoundaryDriver {
 
 /** What of a spec can be judged before there is a process: a bad profile, sysctl or mount is told at create, not at start. */
 function checkEarly(held: ContainerBundle, host: HostFacts, directory: string): void {
-  const nothing: ProcessSpec = {
-    command: ["/"],
-    environment: [],
-    workingDirectory: "/",
-    user: "0",
-    additionalGroups: [],
-    terminal: false,
-    stdin: false,
-    stdinOnce: false,
-  };
+  const nothing = { ...plainProcess(["/"]), user: "0" };
   const seccomp = composeSeccomp(held.spec, host);
   composeConfig(held, nothing, { files: placesOf(directory), accounts: { users: [], groups: [] }, seccomp });
-}
-
-function writeFiles(spec: SandboxSpec, directory: string): void {
-  const places = placesOf(directory);
-  ensureDirectory(directory, 0o711);
-  ensureDirectory(places.rootfs, 0o755);
-  // What a workload writes may be set-uid: nobody of the host passes through here to it.
-  ensureDirectory(places.written, 0o700);
-  // Its attributes become those of the container's own /.
-  ensureDirectory(places.upper, 0o755);
-  ensureDirectory(places.work, 0o700);
-  writeInPlace(places.hosts, spec.hosts);
-  writeInPlace(places.hostname, `${spec.hostname}\n`);
-  writeInPlace(places.resolvConf, spec.resolvConf);
 }
 
 function findDevices(spec: SandboxSpec): OciDevice[] {

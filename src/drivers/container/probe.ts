@@ -5,7 +5,7 @@ import type { Call } from "../../contract/call.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { toFailure } from "../../contract/failure.ts";
 import type { LauncherHello, LauncherVerbs } from "../../contract/launcher-protocol.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
@@ -132,16 +132,7 @@ async function runTrial(context: ProbeContext, given: { runtime: FoundRuntime; p
   copyProgram(given.program, `${layer}/probe`);
   const bundle = context.bundleFor(given.runtime, createTrialSpec({ workload, root: { form: "directories", layers: [layer] } }), directory);
   try {
-    const main: ProcessSpec = {
-      command: ["/probe"],
-      environment: [],
-      workingDirectory: "/",
-      user: "",
-      additionalGroups: [],
-      terminal: false,
-      stdin: false,
-      stdinOnce: false,
-    };
+    const main: ProcessSpec = plainProcess(["/probe"]);
     const sandbox = await context.driver.launch(bundle, main, call);
     await sandbox.start(call);
     const reason = await sandbox.ended;

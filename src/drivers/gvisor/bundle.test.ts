@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../contract/spec.ts";
-import { composeConfig, composePlan, type GvisorBundle, placesOf, readBundle } from "./bundle.ts";
+import { placesOf } from "../oci/bundle.ts";
+import { composeConfig, composePlan, type GvisorBundle, readBundle } from "./bundle.ts";
 import { checkSpec } from "./spec.ts";
 
 const SECURITY: SecuritySpec = {
@@ -31,16 +32,7 @@ const SPEC: SandboxSpec = {
   init: false,
   log: { kind: "none" },
 };
-const MAIN: ProcessSpec = {
-  command: ["echo", "hi"],
-  environment: [],
-  workingDirectory: "",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const MAIN: ProcessSpec = { ...plainProcess(["echo", "hi"]), workingDirectory: "" };
 const DIRECTORY = "/var/lib/b/workloads/a";
 
 function heldOf(spec: SandboxSpec): GvisorBundle {

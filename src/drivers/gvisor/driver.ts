@@ -10,20 +10,19 @@
 
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
-import { Failure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { findProgram } from "../../host/host-facts.ts";
+import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
-import { adoptSandbox, raise } from "../../host/raise.ts";
-import { connectSandbox } from "../../host/supervised-sandbox.ts";
-import { ensureDirectory, ensureSocketDirectory, isDirectory, isThere, removeFile, writeInPlace, writeWhole } from "../../host/workload-files.ts";
+import { ensureSocketDirectory } from "../../host/workload-files.ts";
+import { findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
-import { composeConfig, composePlan, type GvisorBundle, placesOf, readBundle } from "./bundle.ts";
+import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
+import { composeConfig, composePlan, type GvisorBundle, readBundle } from "./bundle.ts";
 import { type FoundRunsc, type Probed, probeGvisor } from "./probe.ts";
-import { sandboxOptions } from "./sandbox.ts";
 import { checkSpec } from "./spec.ts";
 import { GVISOR_TRAITS, gvisorTraitNames, type Platform } from "./traits.ts";
 
@@ -67,47 +66,28 @@ class GvisorDriver implements BoundaryDriver {
     checkSpec(spec);
     if (this.#probed === undefined) await this.probe(call);
     const { runsc, report } = (await this.#probed) as Probed;
-    if (runsc === undefined) {
-      const missing = report.findings.find((finding) => finding.level === "missing");
-      throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run gVisor", {
-        workload: spec.workload,
-        boundary: this.kind,
-        ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
-      });
-    }
+    if (runsc === undefined) throw unusable(report, spec.workload, "gVisor");
     return this.#bundle(runsc, spec, directory);
   }
 
   async launch(bundle: Bundle, main: ProcessSpec, call: Call): Promise<Sandbox> {
     const held = readBundle(bundle);
+    const { launcher } = this.#options;
+    await clearEarlier(launcher, bundle);
     const places = placesOf(bundle.directory);
-    // The supervisor of an earlier launch may still be unmaking what nobody waits for.
-    if (isThere(places.config)) await this.#options.launcher.request("remove", { workload: bundle.workload, directory: bundle.directory, keepDirectory: true });
-    removeFile(places.exitRecord);
-    removeFile(places.startMark);
     const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper) });
-    writeWhole(places.config, JSON.stringify(config), 0o600);
-    call.reached("bundle-written");
-    try {
-      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main), call);
-      call.reached("boundary-raised");
-      return connectSandbox(sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }));
-    } catch (thrown) {
-      removeFile(places.config); // the trace of a launch: this one left nothing
-      throw thrown;
-    }
+    const { capabilities } = held.spec.security;
+    return launchSandbox(launcher, bundle, { held, config, plan: composePlan(bundle, held, main), capabilities }, call);
   }
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    const places = placesOf(bundle.directory);
-    const options = sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: false, mainPid: undefined });
-    return adoptSandbox(options, { launched: isThere(places.config), startAsked: isThere(places.startMark) });
+    return adoptOciSandbox(this.#options.launcher, bundle, { held, capabilities: held.spec.security.capabilities }, call);
   }
 
-  async remove(place: BundlePlace): Promise<void> {
-    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+  remove(place: BundlePlace): Promise<void> {
+    return removeSandbox(this.#options.launcher, place);
   }
 
   #bundle(runsc: FoundRunsc, spec: SandboxSpec, directory: string): Bundle {
@@ -118,26 +98,12 @@ class GvisorDriver implements BoundaryDriver {
       spec,
       identity: { kind: this.kind, engine: "runsc", version: runsc.version, emulated: false, traits: gvisorTraitNames(runsc.platform) },
       runtime: { name: "runsc", path: runsc.path, arguments: runsc.arguments },
-      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
-      fileSources: spec.mounts.flatMap((mount) => (mount.kind === "bind" && !isDirectory(mount.source) ? [mount.source] : [])),
+      socket: socketOf(this.#options.sockets, spec.workload),
+      fileSources: findFileSources(spec),
       ...(init === undefined ? {} : { init }),
     };
     writeFiles(spec, directory);
     ensureSocketDirectory(held.socket);
     return { version: 1, kind: this.kind, workload: spec.workload, directory, driver: held };
   }
-}
-
-function writeFiles(spec: SandboxSpec, directory: string): void {
-  const places = placesOf(directory);
-  ensureDirectory(directory, 0o711);
-  ensureDirectory(places.rootfs, 0o755);
-  // What a workload writes may be set-uid: nobody of the host passes through here to it.
-  ensureDirectory(places.written, 0o700);
-  // Its attributes become those of the workload's own /.
-  ensureDirectory(places.upper, 0o755);
-  ensureDirectory(places.work, 0o700);
-  writeInPlace(places.hosts, spec.hosts);
-  writeInPlace(places.hostname, `${spec.hostname}\n`);
-  writeInPlace(places.resolvConf, spec.resolvConf);
 }

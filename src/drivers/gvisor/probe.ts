@@ -8,7 +8,7 @@ import { randomBytes } from "node:crypto";
 import type { Call } from "../../contract/call.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { Failure, toFailure } from "../../contract/failure.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
@@ -116,6 +116,8 @@ async function runTrial(context: ProbeContext, runsc: FoundRunsc, call: Call): P
   copyProgram(`/proc/${pid}/exe`, `${layer}/probe`);
   const bundle = context.bundleFor(runsc, createTrialSpec({ workload, root: { form: "directories", layers: [layer] } }), directory);
   const aborted = Promise.withResolvers<never>();
+  // Nobody may be waiting for it when it comes.
+  aborted.promise.catch(() => undefined);
   call.signal.addEventListener("abort", () => aborted.reject(new Failure("CANCELLED", "The trial was given up")), { once: true });
   try {
     const sandbox = await context.driver.launch(bundle, trialProcess, call);
@@ -124,18 +126,8 @@ async function runTrial(context: ProbeContext, runsc: FoundRunsc, call: Call): P
     if (reason.kind === "boundary-lost") throw new Failure("UNAVAILABLE", reason.what);
     return reason.status.code;
   } finally {
-    aborted.promise.catch(() => undefined);
     await context.driver.remove(bundle, call);
   }
 }
 
-const trialProcess: ProcessSpec = {
-  command: ["/probe"],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const trialProcess: ProcessSpec = plainProcess(["/probe"]);

@@ -1,3 +1,4 @@
+import { plainProcess } from "../../contract/process.ts";
 import { expect, test } from "vitest";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { checkSpec, composePlan, type MicrovmBundle } from "./bundle.ts";
@@ -48,16 +49,7 @@ const held: MicrovmBundle = {
   socket: "/s",
   fileBinds: [2],
 };
-const main = {
-  command: ["/secret-command"],
-  environment: ["TOKEN=secret"],
-  workingDirectory: "",
-  user: "web",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const main = { ...plainProcess(["/secret-command"]), environment: ["TOKEN=secret"], workingDirectory: "", user: "web" };
 const engineOf = () => {
   const { engine } = composePlan({ version: 1, kind: "microvm", workload, directory: "/w", driver: held }, held, main);
   if (engine.kind !== "machine") throw new Error("a machine was asked for");

@@ -1,21 +1,18 @@
 /** SandboxSpec and ProcessSpec to a machine and a launch plan. Pure: what touches the host was found out before and is handed in. */
 
-import type { BoundaryIdentity } from "../../contract/boundary.ts";
 import type { Bundle } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
 import type { GuestConfiguration, GuestMount, LaunchPlan, MachineEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { MountSpec, RootSource, SandboxSpec } from "../../contract/spec.ts";
+import { composePlanFrame, type HeldBundle, readHeld } from "../../host/held-bundle.ts";
 import type { GuestKernel } from "./kernels.ts";
 import { machineArguments } from "./machine.ts";
 import { composeProcess } from "./process.ts";
 import type { MachineSize } from "./size.ts";
 
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
-export interface MicrovmBundle {
-  readonly version: 1;
-  readonly spec: SandboxSpec;
-  readonly identity: BoundaryIdentity;
+export interface MicrovmBundle extends HeldBundle {
   readonly program: string;
   /** What the monitor needs of the host's system: libraries, modules, firmware. */
   readonly systemFiles: readonly string[];
@@ -23,7 +20,6 @@ export interface MicrovmBundle {
   readonly kvm: boolean;
   readonly size: MachineSize;
   readonly bootDeadlineMs: number;
-  readonly socket: string;
   /** Which binds show a single file, by their position in the spec's mounts. */
   readonly fileBinds: readonly number[];
   /** Everything of the host that a saved machine depends on; absent in bundles that cannot be launched from templates. */
@@ -52,14 +48,7 @@ export function templatePlaces(directory: string) {
   return { memory: `${directory}/memory`, state: `${directory}/state`, description: `${directory}/template.json` } as const;
 }
 
-/** The driver's part of a bundle. Rejects UNSUPPORTED for one that this program cannot read. */
-export function readBundle(bundle: Bundle): MicrovmBundle {
-  const held = bundle.driver as MicrovmBundle | undefined;
-  if (bundle.version !== 1 || held?.version !== 1) {
-    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
-  }
-  return held;
-}
+export const readBundle = (bundle: Bundle): MicrovmBundle => readHeld<MicrovmBundle>(bundle);
 
 /** The root as a machine takes it; rejects UNSUPPORTED, by name, what a machine can never carry. Called at `prepare`. */
 export function checkSpec(spec: SandboxSpec): Extract<RootSource, { form: "block-image" }> {
@@ -85,24 +74,9 @@ export function checkSpec(spec: SandboxSpec): Extract<RootSource, { form: "block
 }
 
 export function composePlan(bundle: Bundle, held: MicrovmBundle, main: ProcessSpec, template?: TemplateUse): LaunchPlan {
-  const { spec } = held;
   return {
-    version: 1,
-    workload: bundle.workload,
-    directory: bundle.directory,
-    socket: held.socket,
-    exitRecord: placesOf(bundle.directory).exitRecord,
-    log: spec.log,
+    ...composePlanFrame(bundle, held, placesOf(bundle.directory).exitRecord, main),
     limits: held.size.outer,
-    devices: [],
-    allDevices: false,
-    network: spec.network,
-    main: {
-      terminal: main.terminal,
-      ...(main.terminalSize === undefined ? {} : { terminalSize: main.terminalSize }),
-      stdin: main.stdin,
-      stdinOnce: main.stdinOnce,
-    },
     engine: composeEngine(bundle, held, main, template),
   };
 }

@@ -12,10 +12,10 @@ import { statSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport, TemplateFacet } from "../../contract/driver.ts";
-import { Failure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
+import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
@@ -75,14 +75,7 @@ class MicrovmDriver implements BoundaryDriver {
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
     checkSpec(spec);
     const { machines, report } = await this.#whatIsThere(call);
-    if (machines === undefined) {
-      const missing = report.findings.find((finding) => finding.level === "missing");
-      throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run machines", {
-        workload: spec.workload,
-        boundary: this.kind,
-        ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
-      });
-    }
+    if (machines === undefined) throw unusable(report, spec.workload, "machines");
     return this.#bundle(machines, spec, directory);
   }
 
@@ -125,7 +118,7 @@ class MicrovmDriver implements BoundaryDriver {
   }
 
   async remove(place: BundlePlace): Promise<void> {
-    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+    await removeSandbox(this.#options.launcher, place);
   }
 
   #bundle(machines: UsableMachines, spec: SandboxSpec, directory: string): Bundle {
@@ -141,7 +134,7 @@ class MicrovmDriver implements BoundaryDriver {
       kvm,
       size,
       bootDeadlineMs: machines.bootDeadlineMs,
-      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      socket: socketOf(this.#options.sockets, spec.workload),
       ...(machines.fingerprint === undefined ? {} : { fingerprint: machines.fingerprint }),
       fileBinds: spec.mounts.flatMap((mount, at) => (mount.kind === "bind" && !statSync(mount.source).isDirectory() ? [at] : [])),
     };

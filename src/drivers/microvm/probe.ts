@@ -14,7 +14,7 @@ import { readHostFacts, findProgram } from "../../host/host-facts.ts";
 import type { Call } from "../../contract/call.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { toFailure } from "../../contract/failure.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyWhole, ensureDirectory, writeWhole } from "../../host/workload-files.ts";
@@ -217,16 +217,7 @@ async function trialImage(context: ProbeContext): Promise<{ path: string; bytes:
   return { path: image.path, bytes: (JSON.parse(readFileSync(image.record, "utf8")) as { bytes: number }).bytes };
 }
 
-const trialProcess: ProcessSpec = {
-  command: ["/probe"],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const trialProcess: ProcessSpec = plainProcess(["/probe"]);
 
 function trialSpec(workload: string, image: { path: string; bytes: number }): SandboxSpec {
   return createTrialSpec({

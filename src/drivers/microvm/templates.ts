@@ -14,7 +14,7 @@ import type { Call } from "../../contract/call.ts";
 import type { Bundle, BundlePlace, Template, TemplateFacet } from "../../contract/driver.ts";
 import { Failure } from "../../contract/failure.ts";
 import type { LaunchPlan } from "../../contract/launch-plan.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { raise } from "../../host/raise.ts";
@@ -40,16 +40,7 @@ export interface TemplateContext {
   launch(bundle: Bundle, main: ProcessSpec, template: TemplateUse, call: Call): Promise<Sandbox>;
 }
 
-const nothing: ProcessSpec = {
-  command: [],
-  environment: [],
-  workingDirectory: "/",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: false,
-  stdinOnce: false,
-};
+const nothing: ProcessSpec = plainProcess([]);
 
 export function createTemplates(context: TemplateContext): TemplateFacet {
   return {

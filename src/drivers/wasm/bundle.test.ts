@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import type { Bundle } from "../../contract/driver.ts";
 import { Failure } from "../../contract/failure.ts";
-import type { ProcessSpec } from "../../contract/process.ts";
+import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
 import { checkSpec, composePlan, domainOf, type WasmBundle } from "./bundle.ts";
@@ -12,16 +12,7 @@ const spec = (changes: Partial<SandboxSpec> = {}): SandboxSpec => ({
   ...changes,
 });
 
-const main: ProcessSpec = {
-  command: ["/tool.wasm", "one"],
-  environment: ["A=1", "TAKEN_AWAY"],
-  workingDirectory: "",
-  user: "",
-  additionalGroups: [],
-  terminal: false,
-  stdin: true,
-  stdinOnce: true,
-};
+const main: ProcessSpec = { ...plainProcess(["/tool.wasm", "one"]), environment: ["A=1", "TAKEN_AWAY"], workingDirectory: "", stdin: true, stdinOnce: true };
 
 function engineOf(wanted: SandboxSpec) {
   const held: WasmBundle = {

@@ -1,20 +1,15 @@
 /** From a spec to what the launcher is told: pure, but for where things lie. */
 
 import { createHash } from "node:crypto";
-import type { BoundaryIdentity } from "../../contract/boundary.ts";
 import type { Bundle } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
 import type { LaunchPlan, WasmEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
+import { composePlanFrame, type HeldBundle, readHeld } from "../../host/held-bundle.ts";
 
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
-export interface WasmBundle {
-  readonly version: 1;
-  readonly spec: SandboxSpec;
-  readonly identity: BoundaryIdentity;
-  readonly socket: string;
-}
+export type WasmBundle = HeldBundle;
 
 /** Places below the workload's directory. */
 export function placesOf(directory: string) {
@@ -28,14 +23,7 @@ export function placesOf(directory: string) {
   } as const;
 }
 
-/** The driver's part of a bundle. Rejects UNSUPPORTED for one that this program cannot read. */
-export function readBundle(bundle: Bundle): WasmBundle {
-  const held = bundle.driver as WasmBundle | undefined;
-  if (bundle.version !== 1 || held?.version !== 1) {
-    throw new Failure("UNSUPPORTED", `The bundle of ${bundle.workload} was written by a newer Bulkhead`, { workload: bundle.workload, boundary: bundle.kind });
-  }
-  return held;
-}
+export const readBundle = (bundle: Bundle): WasmBundle => readHeld<WasmBundle>(bundle);
 
 /** What an instance can never carry is refused here, by name. Users, host names and kernel settings mean nothing to it and are left alone. */
 export function checkSpec(spec: SandboxSpec): Extract<SandboxSpec["root"], { form: "module" }> {
@@ -70,16 +58,7 @@ export function compiledPath(cache: string, key: string, digest: string): string
 
 export function composePlan(bundle: Bundle, held: WasmBundle, main: ProcessSpec, module: string): LaunchPlan {
   return {
-    version: 1,
-    workload: bundle.workload,
-    directory: bundle.directory,
-    socket: held.socket,
-    exitRecord: placesOf(bundle.directory).exitRecord,
-    log: held.spec.log,
-    limits: held.spec.limits,
-    devices: [],
-    allDevices: false,
-    network: held.spec.network,
+    ...composePlanFrame(bundle, held, placesOf(bundle.directory).exitRecord, main),
     main: { terminal: false, stdin: main.stdin, stdinOnce: main.stdinOnce },
     engine: composeEngine(bundle, held, main, module),
   };

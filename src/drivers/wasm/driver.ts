@@ -15,6 +15,7 @@ import { Failure, toFailure } from "../../contract/failure.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
+import { clearSandbox, removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { createStillborn, isAboutCommand } from "../../host/stillborn-sandbox.ts";
@@ -71,7 +72,7 @@ class WasmDriver implements BoundaryDriver {
       version: 1,
       spec,
       identity: { kind: this.kind, engine: "wasmtime", version, emulated: false, traits: WASM_TRAIT_NAMES },
-      socket: `${this.#options.sockets}/${spec.workload.slice(0, 32)}.sock`,
+      socket: socketOf(this.#options.sockets, spec.workload),
     };
     ensureDirectory(directory, 0o711);
     if (root.layers.length > 0) {
@@ -91,8 +92,7 @@ class WasmDriver implements BoundaryDriver {
       throw new Failure("UNSUPPORTED", "A wasm instance has no terminal", { workload: bundle.workload, boundary: this.kind, remedy: "Run it without --tty" });
     const { key } = await this.#getEngine(bundle.workload);
     // An earlier instance may still be unmade by its runner, for clients that read slowly.
-    if (isThere(places.launchMark))
-      await this.#options.launcher.request("remove", { workload: bundle.workload, directory: bundle.directory, keepDirectory: true });
+    if (isThere(places.launchMark)) await clearSandbox(this.#options.launcher, bundle);
     removeFile(places.exitRecord);
     removeFile(places.startMark);
     try {
@@ -118,7 +118,7 @@ class WasmDriver implements BoundaryDriver {
   }
 
   async remove(place: BundlePlace): Promise<void> {
-    await this.#options.launcher.request("remove", { workload: place.workload, directory: place.directory, keepDirectory: false });
+    await removeSandbox(this.#options.launcher, place);
   }
 
   /** The engine that is here. */
@@ -127,11 +127,6 @@ class WasmDriver implements BoundaryDriver {
     if (this.#probed === undefined) await this.probe();
     const { engine, report } = (await this.#probed) as Probed;
     if (engine !== undefined) return engine;
-    const missing = report.findings.find((finding) => finding.level === "missing");
-    throw new Failure("UNAVAILABLE", missing?.what ?? "This host cannot run wasm", {
-      workload,
-      boundary: this.kind,
-      ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
-    });
+    throw unusable(report, workload, "wasm");
   }
 }

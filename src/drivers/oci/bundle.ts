@@ -1,0 +1,73 @@
+/** What the bundles of OCI runtimes hold alike, where their files lie, and what is made of them. */
+
+import type { Bundle } from "../../contract/driver.ts";
+import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
+import type { SandboxSpec } from "../../contract/spec.ts";
+import { composePlanFrame, type HeldBundle } from "../../host/held-bundle.ts";
+import { ensureDirectory, isDirectory, writeInPlace } from "../../host/workload-files.ts";
+
+export interface OciBundle extends HeldBundle {
+  readonly runtime: OciEngine["runtime"];
+  /** Sources of binds that are no directories. */
+  readonly fileSources: readonly string[];
+  /** A static init program on the host, where the spec asks for one. */
+  readonly init?: string;
+}
+
+/** Places below the workload's directory. */
+export function placesOf(directory: string) {
+  return {
+    bundle: `${directory}/bundle`,
+    config: `${directory}/bundle/config.json`,
+    rootfs: `${directory}/bundle/rootfs`,
+    written: `${directory}/written`,
+    upper: `${directory}/written/upper`,
+    work: `${directory}/written/work`,
+    hosts: `${directory}/hosts`,
+    hostname: `${directory}/hostname`,
+    resolvConf: `${directory}/resolv.conf`,
+    exitRecord: `${directory}/exit.json`,
+    startMark: `${directory}/start-asked`,
+  } as const;
+}
+
+export function findFileSources({ mounts }: SandboxSpec): string[] {
+  return mounts.flatMap((mount) => (mount.kind === "bind" && !isDirectory(mount.source) ? [mount.source] : []));
+}
+
+/** The directories of the bundle and of what the workload writes, and the files of its names. */
+export function writeFiles(spec: SandboxSpec, directory: string): void {
+  const places = placesOf(directory);
+  ensureDirectory(directory, 0o711);
+  ensureDirectory(places.rootfs, 0o755);
+  // What a workload writes may be set-uid: nobody of the host passes through here to it.
+  ensureDirectory(places.written, 0o700);
+  // Its attributes become those of the workload's own /.
+  ensureDirectory(places.upper, 0o755);
+  ensureDirectory(places.work, 0o700);
+  writeInPlace(places.hosts, spec.hosts);
+  writeInPlace(places.hostname, `${spec.hostname}\n`);
+  writeInPlace(places.resolvConf, spec.resolvConf);
+}
+
+/** `lower`: the image's layers. `engine` is what the boundary adds. */
+export function composeOciPlan(
+  bundle: Bundle,
+  held: OciBundle,
+  main: ProcessSpec,
+  engine: { readonly lower: readonly string[] } & Pick<OciEngine, "execProcess" | "seccompKey">,
+): LaunchPlan {
+  const places = placesOf(bundle.directory);
+  const { lower, ...rest } = engine;
+  return {
+    ...composePlanFrame(bundle, held, places.exitRecord, main),
+    engine: {
+      kind: "oci",
+      runtime: held.runtime,
+      bundle: places.bundle,
+      root: { lower, upper: places.upper, work: places.work, readOnly: held.spec.security.readOnlyRoot },
+      ...rest,
+    },
+  };
+}
