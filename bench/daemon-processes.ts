@@ -2,14 +2,17 @@
 
 import { readdirSync, readFileSync } from "node:fs";
 
-/** The daemon that listens on this socket, and its launcher. Throws where none is found. */
+/** Names as the kernel cuts them. */
+const LAUNCHERS = new Set(["bulkhead-launch", "bulkhead-zygote"]);
+
+/** The daemon that listens on this socket, and its launcher with the process that supervisors are forked from. Throws where none is found. */
 export function findDaemon(socket: string): number[] {
   const processes = listProcesses();
   const daemons = processes.filter(
     ({ words }) => words.some((word) => word.endsWith("/daemon.js")) && (valueOf(words, "--socket") ?? "/run/bulkhead/bulkhead.sock") === socket,
   );
   const roots = new Set(daemons.map(({ words }) => valueOf(words, "--root") ?? "/var/lib/bulkhead"));
-  const launchers = processes.filter(({ name, words }) => name.startsWith("bulkhead-launch") && roots.has(valueOf(words, "--root") ?? ""));
+  const launchers = processes.filter(({ name, words }) => LAUNCHERS.has(name) && roots.has(valueOf(words, "--root") ?? ""));
   if (daemons.length === 0) throw new Error(`no daemon was found for ${socket}`);
   return [...daemons, ...launchers].map(({ pid }) => pid);
 }

@@ -122,6 +122,28 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
 }
 
 impl Launch {
+    /// From a plan that has been checked, and what was found for it.
+    pub fn of(plan: LaunchPlan, program: Option<(OwnedFd, String)>, memory: Option<OwnedFd>, predecessors: Vec<OwnedFd>) -> Result<Launch, Failure> {
+        let runtime = match (&plan.engine, program) {
+            (Engine::Oci(oci), Some((program, stamp))) => Some((Runtime::named(&oci.runtime.name)?, program, stamp)),
+            _ => None,
+        };
+        Ok(Launch { plan, runtime, memory, predecessors })
+    }
+
+    /// The runtime's program and its stamp.
+    pub fn program(&self) -> Option<(&OwnedFd, &str)> {
+        self.runtime.as_ref().map(|(_, program, stamp)| (program, stamp.as_str()))
+    }
+
+    pub fn memory(&self) -> Option<&OwnedFd> {
+        self.memory.as_ref()
+    }
+
+    pub fn predecessors(&self) -> &[OwnedFd] {
+        &self.predecessors
+    }
+
     /// Nothing is made before these have ended: they kill and remove by the workload's name.
     pub fn wait_for(&mut self, tasks: Vec<OwnedFd>) {
         self.predecessors.extend(tasks);

@@ -4,7 +4,7 @@
 //! main ─▶ instance (lock, identity) ─▶ mounts (private namespace) ─▶ server (one epoll)
 //!                                                                     ├─ quick verbs: answered at once
 //!                                                                     ├─ task: a forked child answers
-//!                                                                     └─ launch: a fork becomes supervise + oci | machine, or a task asks a wasm runner
+//!                                                                     └─ launch: a fork of the zygote becomes supervise + oci | machine, or a task asks a wasm runner
 //! ```
 
 mod apparmor;
@@ -33,6 +33,7 @@ mod teardown;
 mod upkeep;
 mod verbs;
 mod wasm;
+mod zygote;
 
 use options::Order;
 

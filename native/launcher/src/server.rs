@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::supervisors;
 use crate::task::{Offspring, Word};
 use crate::upkeep::Upkeep;
+use crate::zygote::Zygote;
 use crate::{peer, removal};
 use bulkhead_wire::frame::Kind;
 use bulkhead_wire::message::{Request, append_answer, append_progress};
@@ -89,6 +90,7 @@ pub struct Server {
     pub programs: Programs,
     pub memories: Memories,
     pub upkeep: Upkeep,
+    pub zygote: Zygote,
     pub ending: bool,
 }
 
@@ -105,12 +107,13 @@ impl Server {
         poller.add(listener.as_raw_fd(), LISTENER, Interest::READ)?;
         poller.add(signals.as_raw_fd(), CHILDREN, Interest::READ)?;
         poller.add(terminations.as_raw_fd(), TERMINATION, Interest::READ)?;
+        let zygote = Zygote::fork(&place)?;
         let (clients, children, fosters) = (Vec::new(), Vec::new(), Vec::new());
         let (programs, memories) = (Programs::default(), Memories::default());
         let upkeep = Upkeep::open(&place.run)?;
         poller.add(upkeep.descriptor(), UPKEEP, Interest::READ)?;
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, memories, upkeep, ending: false })
+        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, memories, upkeep, zygote, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.

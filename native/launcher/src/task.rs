@@ -14,6 +14,10 @@ pub struct Teller {
 }
 
 impl Teller {
+    pub fn new(pipe: File) -> Teller {
+        Teller { pipe: Some(pipe) }
+    }
+
     pub fn progress(&mut self, progress: &Value) {
         self.line(&json!({ "progress": progress }));
     }
@@ -60,40 +64,36 @@ pub enum Word {
 }
 
 impl Offspring {
-    /// Forks. The child runs `work` with its own end and never returns.
-    pub fn fork(work: impl FnOnce(Teller)) -> io::Result<Offspring> {
+    /// Of whatever process `bear` starts and names; it gets the child's end.
+    pub fn born(bear: impl FnOnce(File) -> io::Result<i32>) -> io::Result<Offspring> {
         let mut ends = [0; 2];
         if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
             return Err(io::Error::last_os_error());
         }
         let (ours, theirs) = unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) };
-        match unsafe { libc::fork() } {
-            -1 => Err(io::Error::last_os_error()),
-            0 => {
-                drop(ours);
-                work(Teller { pipe: Some(theirs) });
-                unsafe { libc::_exit(0) }
-            }
-            pid => {
-                unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
-                Ok(Offspring { pid, pipe: Some(ours), text: Vec::new() })
-            }
-        }
+        let pid = bear(theirs)?;
+        unsafe { libc::fcntl(ours.as_raw_fd(), libc::F_SETFL, libc::O_NONBLOCK) };
+        Ok(Offspring { pid, pipe: Some(ours), text: Vec::new() })
     }
 
     /// A child for one verb: confined to its own descriptors, answers, and is gone.
     pub fn task(keep: &[RawFd], work: impl FnOnce(&mut Teller) -> Result<Value, Failure>) -> io::Result<Offspring> {
-        let keep = keep.to_vec();
-        Offspring::fork(move |mut teller| {
-            let mut kept = keep;
-            kept.push(teller.descriptor());
-            close_others(&kept);
-            unblock_signals();
-            set_name(c"bulkhead-task");
-            match work(&mut teller) {
-                Ok(ok) => teller.ok(ok),
-                Err(failure) => teller.failure(&failure),
+        Offspring::born(|pipe| match unsafe { libc::fork() } {
+            -1 => Err(io::Error::last_os_error()),
+            0 => {
+                let mut teller = Teller::new(pipe);
+                let mut kept = keep.to_vec();
+                kept.push(teller.descriptor());
+                close_others(&kept);
+                unblock_signals();
+                set_name(c"bulkhead-task");
+                match work(&mut teller) {
+                    Ok(ok) => teller.ok(ok),
+                    Err(failure) => teller.failure(&failure),
+                }
+                unsafe { libc::_exit(0) }
             }
+            pid => Ok(pid),
         })
     }
 
@@ -117,6 +117,10 @@ impl Offspring {
         while let Some(end) = self.text.iter().position(|byte| *byte == b'\n') {
             let line: Vec<u8> = self.text.drain(..=end).collect();
             words.extend(read_word(&line));
+        }
+        if self.text.is_empty() {
+            // Kept as long as the child lives, which for a supervisor may be for ever.
+            self.text = Vec::new();
         }
         words
     }

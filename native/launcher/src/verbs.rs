@@ -154,6 +154,7 @@ impl Server {
 
     fn launch(&mut self, asker: Asker, request: Request) -> Answer {
         let plan = request.arguments::<Launch>()?.plan;
+        let text = plan.to_string();
         let mut launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
         let workload = launch.plan.workload.clone();
         if self.launching(&workload) {
@@ -163,15 +164,13 @@ impl Server {
         self.reap();
         self.mourn(&workload);
         launch.wait_for(self.clearing(&workload));
-        let place = self.place.clone();
         if matches!(launch.plan.engine, Engine::Wasm(_)) {
+            let place = self.place.clone();
             let forked = Offspring::task(&[], move |_| launch::carry(&launch, &place));
             return self.keep(forked, Purpose::Carried(workload), Some(asker)).map(|()| None);
         }
         self.upkeep.expect_ports(&launch.plan);
-        // What is free here would otherwise live on as a private copy in every supervisor.
-        unsafe { libc::malloc_trim(0) };
-        let forked = Offspring::fork(move |teller| launch::supervise(launch, place, teller));
+        let forked = Offspring::born(|teller| self.zygote.launch(&launch, &text, &teller));
         self.keep(forked, Purpose::Supervisor(workload), Some(asker)).map(|()| None)
     }
 

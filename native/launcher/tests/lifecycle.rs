@@ -229,3 +229,55 @@ fn a_second_launcher_on_the_same_root_is_refused() {
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("another launcher"));
 }
+
+/// Pid of the process that supervisors are forked from.
+fn zygote_of(launcher: &str) -> Option<i32> {
+    let own = |pid: &i32| {
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+        status.starts_with("Name:\tbulkhead-zygote\n") && status.contains(&format!("\nPPid:\t{launcher}\n")) && !status.contains("\nState:\tZ")
+    };
+    std::fs::read_dir("/proc").unwrap().flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).find(own)
+}
+
+fn launcher_of(supervisor: i32) -> String {
+    let status = std::fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
+    status.lines().find_map(|line| line.strip_prefix("PPid:\t")).unwrap().to_owned()
+}
+
+#[test]
+fn workloads_are_launched_when_the_zygote_has_been_killed_and_it_ends_with_the_launcher() {
+    let mut bed = Bed::new();
+    let first = bed.run(&["sleep", "100"], |_, _| {});
+    let launcher = launcher_of(first.supervisor);
+    let zygote = zygote_of(&launcher).unwrap();
+    unsafe { libc::kill(zygote, libc::SIGKILL) };
+    let second = bed.run(&["sleep", "100"], |_, _| {});
+    assert_eq!(launcher_of(second.supervisor), launcher);
+    let next = zygote_of(&launcher).unwrap();
+    assert_ne!(next, zygote);
+    bed.kill_launcher();
+    for _ in 0..500 {
+        if !runs(next) {
+            break;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    assert!(!runs(next), "the zygote outlives its launcher");
+    assert!(runs(first.main) && runs(second.main));
+    bed.restart_launcher();
+}
+
+#[test]
+fn a_supervisor_carries_nothing_of_the_workloads_before_it() {
+    let heap = |pid: i32| {
+        let maps = std::fs::read_to_string(format!("/proc/{pid}/maps")).unwrap();
+        let range = maps.lines().find(|line| line.ends_with("[heap]")).unwrap().split(' ').next().unwrap();
+        let (from, to) = range.split_once('-').unwrap();
+        usize::from_str_radix(to, 16).unwrap() - usize::from_str_radix(from, 16).unwrap()
+    };
+    let mut bed = Bed::new();
+    let workloads: Vec<_> = (0..40).map(|_| bed.run(&["sleep", "100"], |_, _| {})).collect();
+    let launcher: i32 = launcher_of(workloads[0].supervisor).parse().unwrap();
+    let (first, last) = (heap(workloads[0].supervisor), heap(workloads[39].supervisor));
+    assert!(last <= first + 16 * 1024, "{first} bytes grew to {last}; the launcher has {}", heap(launcher));
+}

@@ -94,13 +94,14 @@ function list(directory: string): string[] {
   return existsSync(directory) ? readdirSync(directory).toSorted() : [];
 }
 
-/** Names, because a number that comes again would look like the same process. */
+/** Names, because a number that comes again would look like the same process. The process that supervisors are forked from always stands. */
 function childrenOf(parent: number): string[] {
   const found: string[] = [];
   for (const entry of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {
       const status = readFileSync(`/proc/${entry}/status`, "utf8");
-      if (new RegExp(`^PPid:\\s+${parent}$`, "m").test(status)) found.push(`${entry} ${/^Name:\s+(.*)$/m.exec(status)?.[1]}`);
+      const name = /^Name:\s+(.*)$/m.exec(status)?.[1];
+      if (new RegExp(`^PPid:\\s+${parent}$`, "m").test(status) && name !== "bulkhead-zygote") found.push(`${entry} ${name}`);
     } catch {
       // gone meanwhile
     }

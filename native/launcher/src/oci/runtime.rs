@@ -16,6 +16,17 @@ pub enum Runtime {
     Runsc,
 }
 
+impl Runtime {
+    pub fn named(name: &str) -> Result<Runtime, Failure> {
+        match name {
+            "crun" => Ok(Runtime::Crun),
+            "runc" => Ok(Runtime::Runc),
+            "runsc" => Ok(Runtime::Runsc),
+            other => Err(Failure::new(Code::Unsupported, format!("this launcher cannot drive the runtime {}", quote(other)))),
+        }
+    }
+}
+
 struct Program {
     path: String,
     stamp: String,
@@ -31,12 +42,7 @@ pub struct Programs {
 impl Programs {
     /// The runtime, its sealed copy, and a stamp that changes with the file.
     pub fn find(&mut self, runtime: &OciRuntime) -> Result<(Runtime, OwnedFd, String), Failure> {
-        let kind = match runtime.name.as_str() {
-            "crun" => Runtime::Crun,
-            "runc" => Runtime::Runc,
-            "runsc" => Runtime::Runsc,
-            other => return Err(Failure::new(Code::Unsupported, format!("this launcher cannot drive the runtime {}", quote(other)))),
-        };
+        let kind = Runtime::named(&runtime.name)?;
         let path = &runtime.path;
         let fault = |error: std::io::Error| {
             let mut failure = Failure::from_io(&format!("read the runtime {}", quote(path)), &error);
