@@ -3,7 +3,7 @@
 set -eu
 cd "$(dirname "$0")/.."
 PATH="$PWD/node_modules/.bin:$PATH"
-export PATH
+export PATH NO_COLOR=1
 failed=$(mktemp)
 trap 'rm -f "$failed"' EXIT
 

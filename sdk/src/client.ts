@@ -2,6 +2,7 @@
 
 import { findSocketPath } from "./address.ts";
 import { Advisor } from "./advice.ts";
+import { Auditor } from "./audit.ts";
 import type { CreateDocument } from "./documents.ts";
 import { Execs } from "./execs.ts";
 import { ServerIdentity } from "./identity.ts";
@@ -28,6 +29,7 @@ export class Client {
   readonly volumes: Volumes;
   readonly system: System;
   readonly advisor: Advisor;
+  readonly auditor: Auditor;
   readonly policy: PolicyClient;
   private readonly transport: Transport;
 
@@ -41,6 +43,7 @@ export class Client {
     this.volumes = new Volumes(this.transport, identity);
     this.system = new System(this.transport, identity);
     this.advisor = new Advisor(this.transport);
+    this.auditor = new Auditor(this.transport);
     this.policy = new PolicyClient(this.transport);
   }
 

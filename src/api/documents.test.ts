@@ -6,6 +6,7 @@ import { plainCall } from "../contract/call.ts";
 import { aliases } from "./docker/isolation.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { adviceRoutes, type AdviceParts } from "./native/advice.ts";
+import { auditRoutes } from "./native/audit.ts";
 import { hostRoutes, type NativeParts } from "./native/host.ts";
 import { policyRoutes, type PolicyParts } from "./native/policy.ts";
 import { runRoutes } from "./native/run.ts";
@@ -32,9 +33,14 @@ const parts: NativeParts & AdviceParts & PolicyParts = {
 describe("docs/docker-api.md", () => {
   it("lists every route, and no other", () => {
     const documented = [...text.matchAll(/^\| `((?:GET|HEAD|POST|PUT|DELETE) [^`]+)` \|/gm)].map(([, endpoint]) => endpoint ?? "");
-    const served = [...dockerRoutes(parts), ...hostRoutes(parts), ...adviceRoutes(parts), ...policyRoutes(parts), ...runRoutes(parts)].map(
-      ({ method, path }) => `${method} ${path}`,
-    );
+    const served = [
+      ...dockerRoutes(parts),
+      ...hostRoutes(parts),
+      ...adviceRoutes(parts),
+      ...auditRoutes(parts),
+      ...policyRoutes(parts),
+      ...runRoutes(parts),
+    ].map(({ method, path }) => `${method} ${path}`);
     expect(documented.toSorted()).toEqual(served.toSorted());
   });
 

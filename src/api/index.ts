@@ -14,6 +14,7 @@ import type { Identify } from "./connections.ts";
 import { API_VERSION, readVersion } from "./docker/api-version.ts";
 import type { DockerParts, ServerFacts } from "./docker/parts.ts";
 import { dockerRoutes } from "./docker/routes.ts";
+import { auditRoutes } from "./native/audit.ts";
 import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
 import { hostRoutes } from "./native/host.ts";
 import { policyRoutes, type PolicySource } from "./native/policy.ts";
@@ -59,7 +60,14 @@ export interface Api {
 export function createApi(parts: ApiParts): Api {
   const adapted = { ...parts, now: parts.now ?? Date.now };
   return new ApiServer({
-    routes: [...dockerRoutes(adapted), ...hostRoutes(adapted), ...adviceRoutes(adapted), ...policyRoutes(adapted), ...runRoutes(adapted)],
+    routes: [
+      ...dockerRoutes(adapted),
+      ...hostRoutes(adapted),
+      ...adviceRoutes(adapted),
+      ...auditRoutes(adapted),
+      ...policyRoutes(adapted),
+      ...runRoutes(adapted),
+    ],
     identify: parts.identify,
     authorize: parts.authorize,
     log: parts.log,

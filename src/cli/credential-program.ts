@@ -43,6 +43,8 @@ function runProgram(name: string, verb: "get" | "store" | "erase", input: string
     });
   } catch (thrown) {
     const { code, stdout, stderr, status } = thrown as NodeJS.ErrnoException & { stdout?: string; stderr?: string; status?: number | null };
+    // It answered without reading the question, and was gone before it was written.
+    if (code === "EPIPE" && status === 0) return stdout;
     if (code === "ENOENT") throw new UsageError(`docker-credential-${name}, which keeps the registries' passwords, is not installed`, remedyFor(name));
     if (code === "ETIMEDOUT") throw new UsageError(`docker-credential-${name} did not answer within ${DEADLINE_MS / 1000} s`, remedyFor(name));
     const said = `${stdout ?? ""}${stderr ?? ""}`.trim();

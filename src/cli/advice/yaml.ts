@@ -1,3 +1,3 @@
 /** YAML, in a bundle of its own: half as large as the rest of the program together, and hardly ever needed. */
 
-export { parse } from "yaml";
+export { parse, stringify } from "yaml";
