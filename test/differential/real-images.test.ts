@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { CHECKOUT, run, TestDaemon } from "../harness/daemon.ts";
 import { runBehind } from "./behind.ts";
 import { PlainHostRoot } from "./plain-host.ts";
-import { DEBIAN_CASES, NODE_CASES, PYTHON_CASES, type RealCase } from "./real-cases.ts";
+import { DEBIAN_CASES, NODE_CASES, PYTHON_CASES, type RealCase, STATX_PROBE } from "./real-cases.ts";
 
 const FULL = process.env.BULKHEAD_FULL === "1";
 const IMAGES: readonly { readonly image: string; readonly layers: readonly string[]; readonly cases: readonly RealCase[] }[] = [
@@ -55,6 +55,11 @@ afterAll(async () => {
   rmSync(work, { recursive: true, force: true });
 }, 120_000);
 
+/** What keeps coreutils from looking at files; empty where nothing does. Number 332 is statx on this processor alone. */
+async function statxFault(boundary: string, image: string): Promise<string> {
+  return process.arch === "x64" ? (await runBehind(daemon, boundary, image, STATX_PROBE)).stdout : "";
+}
+
 for (const { image, cases } of IMAGES) {
   for (const boundary of FULL ? ["container", "gvisor", "microvm"] : ["container", "microvm"]) {
     describe(`${image} behind ${boundary} as on the plain host`, () => {
@@ -64,6 +69,7 @@ for (const { image, cases } of IMAGES) {
         test(one.title, async (context) => {
           const why = missing ?? unusable.get(boundary);
           if (why !== undefined) context.skip(why);
+          if (one.statx === true && (await statxFault(boundary, image)) !== "") context.skip(await statxFault(boundary, image));
           const inside = await runBehind(daemon, boundary, image, one);
           expect(inside).toEqual(await roots.get(image)?.run(one));
         }, 120_000);
