@@ -13,6 +13,14 @@ pub fn listen(directory: &OwnedFd, name: &str) -> io::Result<UnixListener> {
     UnixListener::bind(Path::new(&path))
 }
 
+/// The socket itself, for the runtime to connect to. Never its directory: a runtime enters the workload's working directory with its descriptors
+/// still open, and `/proc/self/fd/N` of a directory of ours would be a way onto the host (CVE-2024-21626).
+pub fn place(directory: &OwnedFd, name: &str) -> io::Result<OwnedFd> {
+    let name = std::ffi::CString::new(name)?;
+    let fd = unsafe { libc::openat(directory.as_raw_fd(), name.as_ptr(), libc::O_PATH | libc::O_NOFOLLOW | libc::O_CLOEXEC) };
+    if fd < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(fd) }) }
+}
+
 /// After the runtime has ended well, the descriptor waits in the socket.
 pub fn receive(listener: &UnixListener) -> io::Result<OwnedFd> {
     listener.set_nonblocking(true)?;

@@ -42,6 +42,7 @@ impl Oci {
         let (started, started_inner) = pipe().map_err(doing("make a pipe"))?;
         let socket = format!("c{number}");
         let listener = if spec.terminal { Some(console::listen(&directory, &socket).map_err(doing("listen for the terminal"))?) } else { None };
+        let place = listener.as_ref().map(|_| console::place(&directory, &socket)).transpose().map_err(doing("find the terminal's socket"))?;
         let (stdio, inner) = Stdio::pipes(number, spec.stdin && !spec.terminal).map_err(doing("make pipes"))?;
         inner.give_to(owner.uid, owner.gid);
         let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
@@ -52,10 +53,10 @@ impl Oci {
         arguments.extend(["exec".into(), "--detach".into(), "--pid-file".into(), pid_file.display().to_string()]);
         arguments.extend(["--process".into(), format!("/proc/self/fd/{}", FIRST_KEPT + 1)]);
         if listener.is_some() {
-            arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/{socket}")]);
+            arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}")]);
         }
         arguments.push(CONTAINER.into());
-        let kept = [directory.as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
+        let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
         let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &|| self.step_outside() };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
         self.poller.add(started.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;

@@ -77,6 +77,7 @@ impl Oci {
         let directory = open_directory(state).map_err(doing("open the workload's state directory"))?;
         let (started, started_inner) = pipe().map_err(doing("make a pipe"))?;
         let listener = if self.order.main.terminal { Some(console::listen(&directory, "c").map_err(doing("listen for the terminal"))?) } else { None };
+        let place = listener.as_ref().map(|_| console::place(&directory, "c")).transpose().map_err(doing("find the terminal's socket"))?;
         let (stdio, inner) = Stdio::pipes(0, self.order.main.stdin && !self.order.main.terminal).map_err(doing("make pipes"))?;
         let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
         let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
@@ -93,13 +94,13 @@ impl Oci {
         let tells = self.order.runtime == Runtime::Crun;
         arguments.extend(["--pid-file".into(), if tells { format!("/proc/self/fd/{}", FIRST_KEPT + 4) } else { pid_file.clone() }]);
         if listener.is_some() {
-            arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}/c")]);
+            arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}")]);
         }
         arguments.push(CONTAINER.into());
         let network = format!("/proc/{}/ns/net", std::process::id());
         let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
         let prepare = || self.write_config(&bundle, (filter.as_deref(), network), &config, &log);
-        let kept = [directory.as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd(), told_inner.as_raw_fd()];
+        let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd(), told_inner.as_raw_fd()];
         let kept = if tells { &kept[..] } else { &kept[..4] };
         let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept, attach: attach.as_ref(), prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;

@@ -12,7 +12,7 @@ pub struct Spawn<'a> {
     pub program: RawFd,
     pub arguments: Vec<CString>,
     pub stdio: [RawFd; 3],
-    /// Descriptors that the child keeps, at fixed numbers from FIRST_KEPT on, in this order.
+    /// Descriptors that the child keeps, at fixed numbers from FIRST_KEPT on, in this order. No directory may be among them: see `console::place`.
     pub kept: &'a [RawFd],
     pub attach: Option<&'a Attach>,
     /// Done in the child before it becomes the program: what it dirties of the heap goes with it, and the supervisor stays small.
