@@ -21,6 +21,15 @@ test("a claim is confirmed where the interval overlaps its range, also one that 
   expect(judge(claim({ low: 0.001, high: 0.03 }), measured, [container]).verdict).toBe("confirmed");
 });
 
+test("what varies is not judged by fewer than three samples, and what does not is judged by one", () => {
+  expect(judge(claim({ low: 0.1 }), [series("container", "startup_to_ready", [0.02, 0.02])], [container])).toMatchObject({
+    verdict: "not-measurable",
+    because: expect.stringContaining("2 samples"),
+  });
+  const image = claim({ metric: "image_size", low: 1e6, unit: "bytes" });
+  expect(judge(image, [series("container", "image_size", [2e6], "bytes")], [container]).verdict).toBe("confirmed");
+});
+
 test("a shorter start than claimed is better, a longer one worse", () => {
   const measured = [series("container", "startup_to_ready", [0.02, 0.03, 0.04])];
   expect(judge(claim({ low: 0.1, high: 2 }), measured, [container]).verdict).toBe("refuted-better");

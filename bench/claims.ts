@@ -38,6 +38,10 @@ const MORE_IS_BETTER = new Set([
   "virtio_over_emulated_device",
 ]);
 
+/** What varies from sample to sample, and has no interval to judge by below so many of them. */
+const TIMED_UNITS = new Set(["s", "%"]);
+const LEAST_SAMPLES = 3;
+
 /** Claims that are sentences are compared with what was seen. */
 const SENTENCES: Readonly<Record<string, (said: string, seen: string) => boolean>> = {
   kernel_identity: (said, seen) => said === seen,
@@ -54,6 +58,8 @@ export function judge(claim: Claim, series: readonly Series[], subjects: readonl
   if (claim.unit !== undefined && !sameUnit(claim.unit, found.unit)) return refuse(`the claim is in ${claim.unit}, the figure in ${found.unit}`);
 
   if (found.unit === "bytes" && !(found.summary.p50 > 0)) return refuse("the figure is below nothing, which is the host's noise: measure when it is quieter");
+
+  if (TIMED_UNITS.has(found.unit) && found.summary.n < LEAST_SAMPLES) return refuse(`the figure rests on ${found.summary.n} samples: measure for longer`);
 
   const [low, high] = found.summary.interval;
   const measured = { value: found.summary.p50, n: found.summary.n, interval: found.summary.interval };

@@ -39,7 +39,7 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
   const info = (await client.system.info()) as { DockerRootDir?: string };
   await client.images.inspect(options.image);
   if (!existsSync(context.gaugePath)) throw new Error(`the gauge is not built (${context.gaugePath}); run: npm run build`);
-  await loadGaugeImage(client, context.gaugePath, process.arch === "x64" ? "amd64" : process.arch);
+  if (!options.brief) await loadGaugeImage(client, context.gaugePath, process.arch === "x64" ? "amd64" : process.arch);
 
   const gaps: Gap[] = [];
   const closing: (() => Promise<void> | void)[] = [];
@@ -51,7 +51,8 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
       seed: options.seed,
       pauseMs: 75,
       signal: context.signal,
-      budgetMs: options.quick ? 50_000 : 20 * 60_000,
+      budgetMs: options.brief ? 12_000 : options.quick ? 50_000 : 20 * 60_000,
+      warmUp: !options.brief,
       onProgress: (done, all, name) => context.progress.show(done, all, name),
     });
     context.progress.clear();
@@ -159,9 +160,11 @@ async function listMeasures(
   { options, signal }: CompareContext,
   { root, gaps, closing }: { readonly root: string; readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
 ): Promise<Measure[]> {
-  const size: MeasureOptions = options.quick
-    ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, memories: 3, instances: 2 }
-    : { command: options.command, root, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
+  const size: MeasureOptions = options.brief
+    ? { command: options.command, root, starts: 3, execs: 3, gauges: 0, memories: 1, instances: 1 }
+    : options.quick
+      ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, memories: 3, instances: 2 }
+      : { command: options.command, root, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
   const measures: Measure[] = [];
   for (const subject of subjects) {
     measures.push(...measureGauges(subject, size));
@@ -188,7 +191,7 @@ async function readFacts(client: Client, image: string, subjects: readonly Subje
     const base = { subject: subject.description.id, command: subject.command("kernel_identity", ["/gauge", "kernel"]) };
     if (Size !== undefined)
       facts.push({ ...base, metric: "image_size", unit: "bytes", samples: [Size], summary: summarize([Size]), command: `bulkhead images ${image}` });
-    const seen = await subject.gauge?.("kernel");
+    const seen = host === undefined ? undefined : await subject.gauge?.("kernel");
     if (host === undefined || seen === undefined) continue;
     facts.push({
       ...base,
@@ -203,7 +206,8 @@ async function readFacts(client: Client, image: string, subjects: readonly Subje
 }
 
 function commandLine(options: CompareOptions): string {
-  const flags = [...(options.quick ? ["--quick"] : []), ...(options.boundariesOnly ? ["--boundaries-only"] : []), `--seed ${options.seed}`];
+  const only = options.brief ? ["--brief"] : options.boundariesOnly ? ["--boundaries-only"] : [];
+  const flags = [...(options.quick ? ["--quick"] : []), ...only, `--seed ${options.seed}`];
   return `bulkhead compare ${flags.join(" ")} ${options.image} -- ${options.command.join(" ")}`;
 }
 

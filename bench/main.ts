@@ -38,7 +38,8 @@ async function main(argv: readonly string[]): Promise<number> {
     if (options.mode === "check") return await check(context);
     const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
-    if ("claims" in document && document.complete) await keepForAdvice(client, document);
+    // A glance is no ground for advice.
+    if ("claims" in document && document.complete && !options.brief) await keepForAdvice(client, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours), options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;
   } finally {

@@ -49,7 +49,7 @@ export function measureExec(subject: Subject, target: ExecTarget, options: Measu
 }
 
 export function measureGauges(subject: Subject, options: MeasureOptions): Measure[] {
-  if (subject.gauge === undefined) return [];
+  if (subject.gauge === undefined || options.gauges === 0) return [];
   const read = subject.gauge.bind(subject);
   return GAUGES.map(({ gauge: name, metric }) => ({
     subject: subject.description.id,

@@ -8,6 +8,8 @@ export interface CompareOptions {
   readonly image: string;
   readonly command: readonly string[];
   readonly quick: boolean;
+  /** Starts, execs and memory of the boundaries alone, a few of each: seconds. */
+  readonly brief: boolean;
   /** `-` is standard output; absent: a table. */
   readonly json: string | undefined;
   readonly seed: number;
@@ -22,6 +24,7 @@ export const USAGE = `Usage: bulkhead compare [OPTIONS] [IMAGE] [-- COMMAND...]
 Runs one workload behind every boundary that this host has, and the raw mechanisms beneath, interleaved, and prints what each costs here.
 
   --quick              fewer samples, about a minute
+  --brief              starts, execs and memory alone, a few samples, without the raw mechanisms: some ten seconds
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
   --seed N             order of the samples (default 1)
   --boundaries-only    leave plain crun, runsc and QEMU and the plain host out
@@ -47,6 +50,7 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
       allowPositionals: true,
       options: {
         quick: { type: "boolean", default: false },
+        brief: { type: "boolean", default: false },
         json: { type: "string" },
         seed: { type: "string", default: "1" },
         host: { type: "string" },
@@ -70,10 +74,11 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
     image: parsed.positionals[0] ?? "busybox",
     command,
     quick: parsed.values.quick,
+    brief: parsed.values.brief,
     json: parsed.values.json,
     seed,
     host: parsed.values.host,
-    boundariesOnly: parsed.values["boundaries-only"],
+    boundariesOnly: parsed.values["boundaries-only"] || parsed.values.brief,
     help: parsed.values.help,
   };
 }

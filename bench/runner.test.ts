@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { type Measure, runMeasures } from "./runner.ts";
 
-const options = { seed: 1, pauseMs: 0, signal: new AbortController().signal, budgetMs: 60_000, onProgress: () => {} };
+const options = { seed: 1, pauseMs: 0, signal: new AbortController().signal, budgetMs: 60_000, warmUp: true, onProgress: () => {} };
 
 function counting(subject: string, rounds: number, order: string[]): Measure {
   let count = 0;

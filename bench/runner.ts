@@ -33,6 +33,8 @@ export interface RunOptions {
   readonly signal: AbortSignal;
   /** Measuring ends after the round in which this time is over. */
   readonly budgetMs: number;
+  /** A round before the first, whose figures are dropped. */
+  readonly warmUp: boolean;
   readonly onProgress: (done: number, all: number, name: string) => void;
 }
 
@@ -54,8 +56,8 @@ export async function runMeasures(measures: readonly Measure[], options: RunOpti
   let done = 0;
   let complete = true;
 
-  // Round -1 warms up: caches, pools and translated code. Its figures are dropped.
-  for (let round = -1; round < rounds && complete; round++) {
+  // Round -1 warms up: caches, pools and translated code.
+  for (let round = options.warmUp ? -1 : 0; round < rounds && complete; round++) {
     const due = measures.filter((measure) => round < measure.rounds && !failed.has(measure));
     for (const measure of shuffle(due, random)) {
       if (options.signal.aborted || (round > 0 && performance.now() > deadline)) {

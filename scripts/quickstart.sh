@@ -19,12 +19,13 @@ bin/bulkhead run --rm busybox uname -r
 printf '$ bulkhead run --rm --isolation microvm busybox uname -r\n'
 bin/bulkhead run --rm --isolation microvm busybox uname -r || warn "no machine on this host: see the doctor's findings above"
 
-step "What each boundary costs on this host (bulkhead compare --quick)"
-bin/bulkhead compare --quick busybox
+step "What each boundary costs on this host (bulkhead compare --brief)"
+bin/bulkhead compare --brief busybox
 
 cat <<END
 
 The daemon goes on running. Try:
+  bin/bulkhead compare                 more samples, processor and system calls, and the raw mechanisms beneath
   bin/bulkhead run --rm -it busybox sh
   bin/bulkhead run --rm --isolation microvm -it busybox sh
   docker -H unix:///run/bulkhead/bulkhead.sock run --rm --runtime microvm busybox uname -r

@@ -73,6 +73,7 @@ export async function comparePeers(context: CompareContext): Promise<PeersDocume
       pauseMs: 75,
       signal: context.signal,
       budgetMs: 20 * 60_000,
+      warmUp: true,
       onProgress: (done, all, name) => context.progress.show(done, all, name),
     });
     return {
