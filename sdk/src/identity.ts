@@ -32,7 +32,13 @@ export class ServerIdentity {
     const answer = await this.transport.send({ method: "HEAD", path: "/_ping", signal });
     answer.resume();
     if (String(answer.headers.server ?? "").startsWith("Bulkhead/")) return true;
-    const version = await this.transport.json<VersionDocument>({ method: "GET", path: "/version", signal });
-    return version.Platform?.Name === "Bulkhead";
+    try {
+      const version = await this.transport.json<VersionDocument>({ method: "GET", path: "/version", signal });
+      return version.Platform?.Name === "Bulkhead";
+    } catch (thrown) {
+      // A server that has no version is somebody's, and not ours. One that does not answer at all may be.
+      if (thrown instanceof Failure && thrown.code === "NOT_FOUND") return false;
+      throw thrown;
+    }
   }
 }

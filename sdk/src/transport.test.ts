@@ -113,6 +113,13 @@ describe("destructive requests", () => {
     expect(server.conversation.filter((line) => !line.endsWith("/_ping") && !line.endsWith("/version"))).toEqual([]);
   });
 
+  it("are refused as well on a server that tells no version, where a removal by force would take its 404 for success", async () => {
+    await using server = await ScriptedServer.start({ "HEAD /_ping": { text: "" } }, { serverHeader: "Other/1" });
+    const client = new Client(server);
+    expect((await failureOf(client.workloads.remove("x", { force: true }))).code).toBe("DENIED_BY_POLICY");
+    expect(server.conversation).toEqual(["HEAD /_ping", "GET /version"]);
+  });
+
   it("ask who is there once, and go through where it is Bulkhead", async () => {
     await using server = await ScriptedServer.start({ "HEAD /_ping": { text: "" }, "DELETE /containers/*": { status: 204, text: "" } });
     const client = new Client(server);
