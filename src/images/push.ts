@@ -6,7 +6,7 @@ import type { RegistryCredentials } from "./index.ts";
 import { type Progress, readManifest, type Store, shortId } from "./intake.ts";
 import { LeaseBundle } from "./leases.ts";
 import type { Descriptor } from "./manifest.ts";
-import { familiar, parseReference, withDefaultTag } from "./reference.ts";
+import { parseReference, withDefaultTag } from "./reference.ts";
 import { Session } from "./registry/session.ts";
 import type { RegistrySettings } from "./registry/settings.ts";
 
@@ -27,7 +27,6 @@ export async function pushImage(
   using leases = new LeaseBundle(store.leases);
   for (const digest of [image.id, image.manifest, ...image.layers.map((layer) => layer.digest)]) leases.add(digest);
   await using session = await Session.open(reference, { settings: options.settings, credentials: options.credentials, actions: "pull,push" }, call);
-  options.progress({ status: `The push refers to repository [${session.repository}]` });
   const manifest = await readManifest(store.blobs, image.manifest);
   if (manifest.kind !== "image") throw new Failure("INTERNAL", `the manifest of ${text.slice(0, 200)} is an index`);
   for (const part of [...manifest.layers, manifest.configuration]) await pushBlob(store, session, part, options.progress);
@@ -36,7 +35,6 @@ export async function pushImage(
   const headers = { "content-type": manifest.mediaType, "content-length": String(bytes.length) };
   const { body } = await session.request({ method: "PUT", path: `manifests/${name}`, headers, body: () => bytes }, [201, 202]);
   await body.dump();
-  options.progress({ status: `${familiar(reference)}: digest: ${image.manifest} size: ${bytes.length}` });
   return { digest: image.manifest, sizeBytes: bytes.length };
 }
 
