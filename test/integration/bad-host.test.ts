@@ -1,4 +1,4 @@
-/** What a bad host gets: a full disk, a monitor that is not there. */
+/** What a bad host gets: a full disk, a kernel that does not boot, a monitor that is not there. */
 
 import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -40,6 +40,29 @@ it("a full disk is said to be full, and what was begun is taken away", async () 
     rmSync(place, { recursive: true });
   }
 });
+
+it("a kernel that does not boot makes machines unavailable, says why and where to mend it, and containers go on", async () => {
+  const place = mkdtempSync("/tmp/bulkhead-kernel-");
+  const [kernel, initrd] = [join(place, "vmlinux"), join(place, "initrd")];
+  for (const file of [kernel, initrd]) writeFileSync(file, Buffer.alloc(100_000, "this boots nothing "));
+  const daemon = await TestDaemon.open({ configuration: { machine: { kernel, initrd } } });
+  try {
+    const outcome = await daemon.cli("run", "--rm", "--isolation", "microvm", "busybox", "true");
+    expect(outcome.code, outcome.stderr).toBe(125);
+    expect(outcome.stderr).toMatch(/does not boot here: .*monitor/);
+    expect(outcome.stderr).toMatch(/^Remedy: Mend machine\.kernel and machine\.initrd/m);
+    await expect(daemon.client.workloads.create({ Image: "busybox", HostConfig: { Isolation: "microvm" } })).rejects.toMatchObject({
+      code: "UNAVAILABLE",
+      status: 503,
+    });
+    expect((await daemon.cli("run", "--rm", "busybox", "echo", "hi")).stdout).toBe("hi\n");
+    expect(await daemon.client.workloads.list({ all: true })).toEqual([]);
+    await readBaseline(daemon);
+  } finally {
+    await daemon.close();
+    rmSync(place, { recursive: true });
+  }
+}, 200_000);
 
 it("a monitor that is not there makes machines unavailable, with the finding and its remedy, and containers go on", async () => {
   const daemon = await TestDaemon.open({ configuration: { machine: { qemu: "/no/such/qemu" } } });

@@ -8,7 +8,7 @@
 
 import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { readHostFacts, findProgram } from "../../host/host-facts.ts";
 import type { Call } from "../../contract/call.ts";
@@ -92,13 +92,19 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
   };
   const trial = await tryBoot(context, emulated, call);
   if ("failure" in trial)
-    return lacking("machine-boots", `An emulated machine does not boot here: ${trial.failure.message}`, trial.failure.remedy ?? "See the launcher's log");
+    return lacking("machine-boots", `An emulated machine does not boot here: ${trial.failure.message}`, bootRemedy(context, search.kernel));
   const { tookMs } = trial;
   findings.push({ id: "machine-boots", level: "ok", what: `qemu ${version} booted ${search.kernel.vmlinux}, emulated, and ran a program in ${tookMs} ms` });
   const hardware = await tryHardware(context, { ...emulated, kvm: true, bootDeadlineMs: tookMs }, call);
   findings.push(hardware);
   const usable = { ...emulated, kvm: hardware.level === "ok", bootDeadlineMs: Math.max(LEAST_DEADLINE_MS, tookMs * 20) };
   return conclude(findings, { ...usable, fingerprint: await fingerprint(usable) });
+}
+
+/** Where the kernel came from is where it is mended. */
+function bootRemedy({ kernel }: ProbeContext, { vmlinux }: GuestKernel): string {
+  if (kernel !== undefined) return "Mend machine.kernel and machine.initrd in the configuration, or leave both out, and start the daemon anew";
+  return `Remove ${dirname(vmlinux)}, make it again with: sh scripts/kernel/prepare.sh, and start the daemon anew`;
 }
 
 /** Whether a probe could say something else now, at no cost: what it needs was not there and may be, or was there and is gone. */
