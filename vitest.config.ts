@@ -14,6 +14,7 @@ export default defineConfig({
         test: {
           name: "integration",
           include: ["test/**/*.test.ts"],
+          setupFiles: ["test/harness/after-each.ts"],
           // Real engines on two cores: files one after another, so that leak checks see only their own traces.
           fileParallelism: false,
           testTimeout: 120_000,

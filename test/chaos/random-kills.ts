@@ -10,6 +10,7 @@ import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { parseArgs } from "node:util";
 import { TestDaemon } from "../harness/daemon.ts";
+import { NO_TRACES } from "../harness/host-traces.ts";
 import { checkWorkloads, LASTING } from "./checks.ts";
 import { Load, randomOf } from "./load.ts";
 
@@ -23,7 +24,7 @@ const { values } = parseArgs({
 });
 const kills = Number(values.kills);
 const random = randomOf(Number(values.seed));
-const NOTHING = JSON.stringify({ processes: [], mounts: [], cgroups: [], interfaces: [], firewall: [], files: [] });
+const NOTHING = JSON.stringify(NO_TRACES);
 
 interface Round {
   readonly lifeMs: number;

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Client } from "@bulkhead/sdk";
-import { type HostTraces, readTraces } from "./host-traces.ts";
+import { findStrays, type HostTraces, readTraces } from "./host-traces.ts";
+import { findRemains, watchRoot } from "./open-roots.ts";
 
 export const CHECKOUT = resolve(import.meta.dirname, "../..");
 
@@ -23,6 +24,7 @@ export class TestDaemon {
   private readonly configuration: object;
   private process: ChildProcess | undefined;
   private log = "";
+  private unwatch = (): void => {};
 
   private constructor(root: string, configuration: object) {
     this.root = root;
@@ -38,6 +40,8 @@ export class TestDaemon {
   static async open(options: { readonly image?: boolean; readonly configuration?: object; readonly below?: string } = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(options.below ?? tmpdir(), "bulkhead-test-")), { templates: false, ...options.configuration });
     await daemon.start();
+    // Templates are no workloads, and stand for as long as the daemon likes.
+    if (options.configuration === undefined || !("templates" in options.configuration)) daemon.unwatch = watchRoot(daemon);
     if (options.image !== false) await daemon.loadBusybox();
     return daemon;
   }
@@ -150,8 +154,21 @@ export class TestDaemon {
     return this.traces();
   }
 
+  /** What still stands after five seconds and belongs to no workload that is listed. Of a daemon that a test killed, nothing is said. */
+  async findStrays(): Promise<readonly string[]> {
+    for (let tries = 0; ; tries++) {
+      if (this.process?.exitCode !== null || this.process.signalCode !== null) return [];
+      const workloads = (await this.client.workloads.list({ all: true })).map(({ Id }) => Id);
+      const strays = findStrays(this.traces(), workloads);
+      if (strays.length === 0 || tries === 100) return strays;
+      await sleep(50);
+    }
+  }
+
   /** Removes every workload, ends daemon and launcher, and takes the root away. */
   async close(): Promise<void> {
+    this.unwatch();
+    const { rootId } = this;
     // A test may have stopped it by its own means.
     if (this.process?.exitCode === null) {
       for (const { Id } of await this.client.workloads.list({ all: true }))
@@ -163,7 +180,9 @@ export class TestDaemon {
     // Whatever was killed in the test: no bridge, table or control group may be left for the next one.
     const torn = await run(join(CHECKOUT, "dist/native/bulkhead-launcher"), ["--teardown", "--root", this.root]);
     if (torn.code !== 0) throw new Error(`the root could not be torn down: ${torn.stderr}`);
+    const remains = findRemains(this.root, rootId);
     rmSync(this.root, { recursive: true, force: true });
+    if (remains.length > 0) throw new Error(`the root left on the host: ${remains.join("; ")}`);
   }
 }
 

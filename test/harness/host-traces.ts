@@ -14,8 +14,13 @@ export interface HostTraces {
   readonly cgroups: readonly string[];
   readonly interfaces: readonly string[];
   readonly firewall: readonly string[];
+  /** That are held by a descriptor of the launcher: nothing else would keep them once their last process is gone. */
+  readonly namespaces: readonly string[];
   readonly files: readonly string[];
 }
+
+/** What a daemon without workloads has. */
+export const NO_TRACES: HostTraces = { processes: [], mounts: [], cgroups: [], interfaces: [], firewall: [], namespaces: [], files: [] };
 
 export interface Place {
   /** The daemon's root directory. */
@@ -27,12 +32,40 @@ export interface Place {
 export function readTraces(place: Place): HostTraces {
   return {
     processes: findProcesses(place),
-    mounts: readLines("/proc/self/mountinfo").filter((line) => line.includes(`${place.root}/`)),
+    mounts: findMounts(place),
     cgroups: findCgroups(place.rootId),
     interfaces: readdirSync("/sys/class/net").filter((name) => name.includes(place.rootId) && !isBridge(name)),
     firewall: findPortRules(place.rootId),
+    namespaces: findHeldNamespaces(place),
     files: ["workloads", "run/s", "run/supervisors"].flatMap((folder) => list(join(place.root, folder))),
   };
+}
+
+/** What belongs to none of these workloads, and to no wasm runner that lives: those stay for their domain's next module. Interfaces and ports carry no workload's id: they are strays where there is no workload at all. */
+export function findStrays(traces: HostTraces, workloads: readonly string[]): string[] {
+  const runners = traces.processes.flatMap((trace) => / of (wasm-\S+):/.exec(trace)?.[1] ?? []);
+  const owned = (trace: string) => workloads.some((id) => trace.includes(id.slice(0, 12))) || runners.some((name) => trace.includes(name));
+  const named = [...traces.processes, ...traces.mounts, ...traces.cgroups, ...traces.files];
+  const unnamed = [...traces.interfaces, ...traces.firewall, ...traces.namespaces];
+  return [...named.filter((trace) => !owned(trace)), ...(workloads.length === 0 ? unnamed : [])];
+}
+
+/** In the tests' own namespace, and in the launcher's, which alone sees what it mounts for workloads. */
+function findMounts({ root }: Place): string[] {
+  const seen = readLines("/proc/self/mountinfo").filter((line) => line.includes(`${root}/`));
+  return [...seen, ...readLines(`/proc/${findLauncher(root)}/mountinfo`).filter((line) => line.includes(`${root}/workloads/`))];
+}
+
+function findHeldNamespaces({ root }: Place): string[] {
+  const descriptors = `/proc/${findLauncher(root)}/fd`;
+  return list(descriptors).flatMap((name) => {
+    const target = readTarget(join(descriptors, name));
+    return /^(mnt|net|pid|user|ipc|uts|cgroup):\[|^net$|\/ns\//.test(target) ? [target] : [];
+  });
+}
+
+function findLauncher(root: string): string {
+  return read(join(root, "launcher.lock")).trim();
 }
 
 /** Supervisors, monitors and workloads: whatever has the root's directory or a cgroup of its identity. Daemon and launcher are left out. */
@@ -46,9 +79,22 @@ function findProcesses({ root, rootId }: Place): string[] {
       cgroup.includes(`bulkhead-${rootId}`) ||
       (comm.startsWith("bulkhead-super") && command.includes(root)) ||
       workingDirectory(pid).startsWith(`${root}/workloads`);
-    if (ours) found.push(`${comm} ${pid}: ${command.slice(0, 120)}`);
+    if (ours) found.push(`${comm} ${pid} of ${findOwner(pid, cgroup)}: ${command.slice(0, 120)}`);
   }
   return found;
+}
+
+/** The workload or wasm runner of a process: by its control group, or, of a supervisor, by the files that it keeps open. */
+function findOwner(pid: string, cgroup: string): string {
+  const descriptors = `/proc/${pid}/fd`;
+  const inGroup = /\/([0-9a-f]{64}|wasm-[0-9a-f-]+)/.exec(cgroup)?.[1];
+  const byFile = () =>
+    /\/workloads\/([0-9a-f]{64})/.exec(
+      list(descriptors)
+        .map((name) => readTarget(join(descriptors, name)))
+        .join("\n"),
+    )?.[1];
+  return inGroup ?? byFile() ?? "nobody";
 }
 
 function findCgroups(rootId: string): string[] {
@@ -101,8 +147,12 @@ function readLines(path: string): string[] {
 }
 
 function workingDirectory(pid: string): string {
+  return readTarget(`/proc/${pid}/cwd`);
+}
+
+function readTarget(link: string): string {
   try {
-    return readlinkSync(`/proc/${pid}/cwd`);
+    return readlinkSync(link);
   } catch {
     return "";
   }

@@ -7,7 +7,7 @@ import type { CreateDocument, EventDocument, HostConfig } from "@bulkhead/sdk";
 import { Failure } from "@bulkhead/sdk";
 import { expect } from "vitest";
 import type { TestDaemon } from "../../harness/daemon.ts";
-import type { HostTraces } from "../../harness/host-traces.ts";
+import { type HostTraces, NO_TRACES } from "../../harness/host-traces.ts";
 
 /** Counts for ever, one numbered line after the other. */
 export const COUNTING = ["sh", "-c", "i=0; while :; do i=$((i+1)); echo line $i; sleep 0.02; done"];
@@ -24,9 +24,8 @@ export async function findUnusable(daemon: TestDaemon): Promise<ReadonlyMap<stri
 
 /** What stands before any workload does: the trials of the probes have gone by then. */
 export async function readBaseline(daemon: TestDaemon): Promise<HostTraces> {
-  const nothing: HostTraces = { processes: [], mounts: [], cgroups: [], interfaces: [], firewall: [], files: [] };
-  expect(await daemon.settledTraces(nothing), "a fresh daemon has nothing").toEqual(nothing);
-  return nothing;
+  expect(await daemon.settledTraces(NO_TRACES), "a fresh daemon has nothing").toEqual(NO_TRACES);
+  return NO_TRACES;
 }
 
 export class Inhabitants {

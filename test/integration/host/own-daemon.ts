@@ -4,6 +4,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { copyFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { request } from "node:http";
 import { join } from "node:path";
+import { findStrays, readTraces } from "../../harness/host-traces.ts";
+import { findRemains, watchRoot } from "../../harness/open-roots.ts";
 import { findNativeProgram } from "./native-program.ts";
 import { removeGroups } from "./own-launcher.ts";
 
@@ -24,6 +26,7 @@ export class OwnDaemon {
   readonly root: string;
   readonly socket: string;
   readonly #config: string;
+  readonly #unwatch: () => void;
   #child: ChildProcess | undefined;
 
   constructor(area: string) {
@@ -35,6 +38,22 @@ export class OwnDaemon {
     const launcher = join(this.root, "bulkhead-launcher");
     copyFileSync(program, launcher);
     writeFileSync(this.#config, JSON.stringify({ launcher }));
+    this.#unwatch = watchRoot({ findStrays: () => this.#findStrays() });
+  }
+
+  get #rootId(): string {
+    return (JSON.parse(readFileSync(join(this.root, "identity.json"), "utf8")) as { rootId: string }).rootId;
+  }
+
+  async #findStrays(): Promise<readonly string[]> {
+    for (let tries = 0; ; tries++) {
+      const listed = this.#child === undefined ? undefined : await this.call("GET", "/containers/json?all=1").catch(() => undefined);
+      if (listed === undefined) return [];
+      const workloads = (listed.body as unknown as { Id: string }[]).map(({ Id }) => Id);
+      const strays = findStrays(readTraces({ root: this.root, rootId: this.#rootId }), workloads);
+      if (strays.length === 0 || tries === 100) return strays;
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
   }
 
   /** Resolves when it says that it listens; rejects with its words where it ends first. */
@@ -87,6 +106,7 @@ export class OwnDaemon {
 
   /** Ends daemon and launcher and everything that they raised, and removes the root. */
   async close(): Promise<void> {
+    this.#unwatch();
     if (this.#child === undefined) await this.start().catch(() => undefined);
     const listed = await this.call("GET", "/containers/json?all=1").catch(() => undefined);
     for (const { Id } of (listed?.body ?? []) as unknown as { Id: string }[]) await this.call("DELETE", `/containers/${Id}?force=1`);
@@ -99,9 +119,11 @@ export class OwnDaemon {
     } catch {
       // it is gone already
     }
-    const { rootId } = JSON.parse(readFileSync(join(this.root, "identity.json"), "utf8")) as { rootId: string };
+    const rootId = this.#rootId;
     removeGroups(rootId);
+    const remains = findRemains(this.root, rootId);
     rmSync(this.root, { recursive: true, force: true });
+    if (remains.length > 0) throw new Error(`the root left on the host: ${remains.join("; ")}`);
   }
 
   #spawn(argv: readonly string[]): { child: ChildProcess; ready: Promise<RunResult | undefined> } {

@@ -6,6 +6,7 @@ import { basename, join } from "node:path";
 import { plainCall } from "../../../src/contract/call.ts";
 import { LauncherClient } from "../../../src/host/launcher-client.ts";
 import { startLauncher } from "../../../src/host/launcher-start.ts";
+import { findRemains, watchRoot } from "../../harness/open-roots.ts";
 import { findNativeProgram } from "./native-program.ts";
 
 /** A template of systemd units that starts the launcher of a root below /tmp, by the root's name; set where suites run under our unit (test/full). */
@@ -42,19 +43,22 @@ export async function openOwnLauncher(area: string, allow: readonly string[] = [
   const connect = () => new LauncherClient({ socket, log: plainCall().log, start });
   const client = connect();
   const { rootId, pid } = await client.hello();
+  const traces = async () => {
+    const { pid: launcher } = await client.hello();
+    // A task that has answered, and a supervisor that took its own note away, may take a moment to be gone: its mounts wait for the
+    // disk. Only one that stays is a trace.
+    for (let waited = 0; isLeaving(root, launcher) && waited < 150; waited++) await pause(20);
+    return findTraces(root, rootId, launcher);
+  };
+  const unwatch = watchRoot({ findStrays: async () => withoutWorkloads(await traces()) });
   return {
     root,
     sockets: join(run, "s"),
     client,
     connect,
-    traces: async () => {
-      const { pid: launcher } = await client.hello();
-      // A task that has answered, and a supervisor that took its own note away, may take a moment to be gone: its mounts wait for the
-      // disk. Only one that stays is a trace.
-      for (let waited = 0; isLeaving(root, launcher) && waited < 150; waited++) await pause(20);
-      return findTraces(root, rootId, launcher);
-    },
+    traces,
     close: async () => {
+      unwatch();
       // Its bridge and table, where a test had workloads on them.
       await client.request("teardown", {}).catch(() => undefined);
       if (UNIT === undefined) await client.request("shutdown", {}).catch(() => undefined);
@@ -62,7 +66,9 @@ export async function openOwnLauncher(area: string, allow: readonly string[] = [
       client.close();
       for (let waited = 0; existsSync(`/proc/${pid}`) && waited < 50; waited++) await pause(20);
       removeGroups(rootId);
+      const remains = findRemains(root, rootId);
       rmSync(root, { recursive: true, force: true });
+      if (remains.length > 0) throw new Error(`the root left on the host: ${remains.join("; ")}`);
     },
   };
 }
@@ -88,6 +94,26 @@ function findTraces(root: string, rootId: string, launcher: number): Record<stri
     sockets: list(join(root, "run/s")),
     notes: [...list(join(root, "run/supervisors")), ...list(`/proc/${launcher}/root${root}/run/state`)],
   };
+}
+
+/** Whatever has no workload's directory to belong to any more, and no wasm runner that lives. Interfaces name no workload: they are judged where there is none. */
+function withoutWorkloads(traces: Record<string, readonly string[]>): string[] {
+  const { workloads = [], interfaces = [], supervisors: _, ...named } = traces;
+  const runners = (named["groups"] ?? []).filter((group) => basename(group).startsWith("wasm-") && hasProcesses(group)).map((group) => basename(group));
+  const strays = Object.values(named)
+    .flat()
+    .filter((trace) => ![...workloads.map((id) => id.slice(0, 32)), ...runners].some((id) => trace.includes(id)));
+  // A bridge stays for the next workload.
+  const plugged = interfaces.filter((name) => !existsSync(`/sys/class/net/${name}/bridge`));
+  return workloads.length === 0 ? [...strays, ...plugged] : strays;
+}
+
+function hasProcesses(group: string): boolean {
+  try {
+    return readFileSync(join(group, "cgroup.procs"), "utf8") !== "";
+  } catch {
+    return false; // gone in between
+  }
 }
 
 function list(directory: string): string[] {
