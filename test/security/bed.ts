@@ -134,7 +134,7 @@ export class Bed {
 
   private attachDisk(): Bed["disk"] {
     const file = join(this.root, "disk");
-    writeFileSync(file, Buffer.concat([readFileSync(this.secretFile), Buffer.alloc(64 * 1024)]));
+    writeFileSync(file, Buffer.concat([readFileSync(this.secretFile), Buffer.alloc(64 * 1024)]).subarray(0, 64 * 1024));
     try {
       const path = execFileSync("losetup", ["--find", "--show", file], { encoding: "utf8" }).trim();
       const number = statSync(path).rdev;

@@ -95,7 +95,7 @@ function watch(bed: Bed, effect: Effect, target: Target | undefined): (said: str
   if (effect === "program") return async (said) => bed.programsOfTheHost().some((file) => said.includes(`opened ${file}\n`));
   if (effect === "signal") return () => bed.victimEnded();
   // What was asked of a daemon takes a moment.
-  if (effect === "mark") return async () => settles(async () => readdirSync(bed.marks).length > 0);
+  if (effect === "mark") return () => settles(target?.name === "control" ? 200 : 6, () => readdirSync(bed.marks).length > 0);
   if ("seen" in effect) return async () => target !== undefined && (await effect.seen(bed, target));
   const before = readFileSync(effect.setting, "utf8");
   return async () => {
@@ -105,7 +105,7 @@ function watch(bed: Bed, effect: Effect, target: Target | undefined): (said: str
   };
 }
 
-async function settles(happened: () => Promise<boolean>): Promise<boolean> {
-  for (let tries = 0; tries < 20 && !(await happened()); tries++) await new Promise((resolve) => setTimeout(resolve, 50));
+async function settles(tries: number, happened: () => boolean): Promise<boolean> {
+  for (let tried = 0; tried < tries && !happened(); tried++) await new Promise((resolve) => setTimeout(resolve, 50));
   return happened();
 }
