@@ -59,7 +59,7 @@ describe.skipIf(!root)("a workload cannot", () => {
 
 /** gVisor keeps empty processes for address spaces that it may want again. */
 function withoutStubs(traces: HostTraces): HostTraces {
-  return { ...traces, processes: traces.processes.filter((line) => !/^exe \d+: $/.test(line)) };
+  return { ...traces, processes: traces.processes.filter((line) => !/^exe \d+ of [0-9a-f]{64}: $/.test(line)) };
 }
 
 interface Outcome {
