@@ -3,6 +3,7 @@
 import { randomBytes } from "node:crypto";
 import { execFileSync } from "node:child_process";
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { totalmem } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { plainCall } from "../../src/contract/call.ts";
@@ -134,6 +135,50 @@ describe("ends of wasm instances", () => {
     await sandbox.end(call);
   });
 });
+
+describe("what one instance may take of its runner", () => {
+  it("opens no more than 1024 files, is told EMFILE, and neighbours open theirs as before", async ({ skip }) => {
+    if (unavailable !== "") return skip(unavailable);
+    const volume = mkdtempSync(join(launcher.root, "volume-"));
+    writeFileSync(join(volume, "file"), "beside");
+    const mounts = [{ kind: "bind", source: volume, target: "/data", readOnly: true } as const];
+    const hoarders = await Promise.all([1, 2, 3].map(() => raise(["hoard", "/data/file"], { mounts })));
+    for (const { sandbox } of hoarders) {
+      const attachment = await sandbox.main.attach({ stdin: false, stdout: true, stderr: true }, call);
+      await sandbox.start(call);
+      let text = "";
+      for await (const { bytes } of attachment.output) if ((text += Buffer.from(bytes).toString()).split("\n").length > 2) break;
+      expect(text).toMatch(/^\d+ EMFILE\none back, one more\n$/);
+      expect(Number(text.split(" ")[0])).toBeGreaterThan(100);
+      expect(Number(text.split(" ")[0])).toBeLessThan(1024);
+    }
+    expect(await run(["read", "/data/file"], { mounts })).toMatchObject({ code: 0, text: "beside" });
+    for (const { sandbox } of hoarders) await sandbox.end(call);
+  });
+
+  it("a domain has a bound of tasks and of memory, whatever its instances have", async ({ skip }) => {
+    if (unavailable !== "") return skip(unavailable);
+    const { sandbox } = await raise(["sleep", "600"], { domain: "bounded" });
+    await sandbox.start(call);
+    const bounds = boundsOf(runners()[0] as number);
+    if (bounds.tasks === undefined && bounds.memory === undefined) return skip("this host has neither a pids nor a memory controller");
+    if (bounds.tasks !== undefined) expect(bounds.tasks).toBe(8192);
+    if (bounds.memory !== undefined) expect(bounds.memory / totalmem()).toBeCloseTo(0.75, 2);
+    await sandbox.end(call);
+  });
+});
+
+/** Limits of the control groups that a process is in; undefined where the host has no such controller. */
+function boundsOf(pid: number): { readonly tasks: number | undefined; readonly memory: number | undefined } {
+  const lines = readFileSync(`/proc/${pid}/cgroup`, "utf8").trim().split("\n");
+  const places = new Map(lines.map((line) => line.split(":").slice(1) as [string, string]));
+  const read = (path: string) => (existsSync(path) ? Number(readFileSync(path, "utf8")) : undefined);
+  const at = (controller: string, file: string, unified: string) => {
+    const own = places.get(controller);
+    return own === undefined ? read(`/sys/fs/cgroup${places.get("")}/${unified}`) : read(`/sys/fs/cgroup/${controller}${own}/${file}`);
+  };
+  return { tasks: at("pids", "pids.max", "pids.max"), memory: at("memory", "memory.limit_in_bytes", "memory.max") };
+}
 
 describe("walls of wasm instances", () => {
   it("the runner has no privilege: a user of its own, no capability, no new one, a system call filter, and namespaces of its own", async ({ skip }) => {

@@ -91,8 +91,9 @@ pub fn send_signal(pidfd: &OwnedFd, signal: i32) {
 
 /// When a process began, in clock ticks since boot: with its pid it names one process for ever.
 pub fn start_time(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    stat.rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
+    // Its name may be any bytes.
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    String::from_utf8_lossy(&stat).rsplit_once(')')?.1.split_whitespace().nth(19)?.parse().ok()
 }
 
 pub fn set_name(name: &std::ffi::CStr) {

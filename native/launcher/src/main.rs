@@ -12,6 +12,7 @@ mod beneath;
 mod detached;
 mod foreign;
 mod instance;
+mod kin;
 mod launch;
 mod layers;
 mod memories;

@@ -3,7 +3,7 @@
 //! A root lives while a launcher or supervisor of it runs, a control group of it holds a process, something is plugged into its bridge, or its
 //! directory stands. Only where none of that is so is it an orphan; in doubt it lives.
 
-use crate::instance;
+use crate::{instance, kin};
 use bulkhead_cgroup::files;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -59,12 +59,13 @@ pub fn describe(orphans: &Orphans) -> Option<String> {
 fn running() -> Option<BTreeSet<String>> {
     let mut found = BTreeSet::new();
     for process in fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path()) {
-        let Ok(line) = fs::read(process.join("cmdline")) else { continue };
-        let Some(root) = root_served(&line) else { continue };
+        let pid = process.file_name().and_then(|name| name.to_str()?.parse().ok());
+        let Some(root) = pid.and_then(kin::command_line).and_then(|line| root_served(&line)) else { continue };
         // As that process sees it: it may live in a container.
         match identity_of(&process.join("root").join(root.strip_prefix("/").unwrap_or(&root))) {
             Some(id) => found.insert(id),
-            None if process.join("exe").read_link().is_ok() => return None,
+            // Of a supervisor the root may be gone and its workload live: the control group holds that.
+            None if kin::read(&process.join("comm")).is_some_and(|name| kin::is_launcher(&name)) => return None,
             None => continue,
         };
     }
@@ -74,13 +75,12 @@ fn running() -> Option<BTreeSet<String>> {
 /// The root of a launcher's or supervisor's command line.
 fn root_served(command_line: &[u8]) -> Option<PathBuf> {
     let arguments: Vec<&[u8]> = command_line.split(|byte| *byte == 0).collect();
-    let program = arguments.first()?.rsplit(|byte| *byte == b'/').next();
     let root = arguments.windows(2).find(|pair| pair[0] == b"--root")?[1];
-    (program == Some(b"bulkhead-launcher")).then(|| PathBuf::from(std::ffi::OsStr::from_bytes(root)))
+    Some(PathBuf::from(std::ffi::OsStr::from_bytes(root)))
 }
 
 fn identity_of(root: &Path) -> Option<String> {
-    instance::read_identity(&fs::read_to_string(root.join("identity.json")).ok()?)
+    instance::read_identity(&String::from_utf8(kin::read(&root.join("identity.json"))?).ok()?)
 }
 
 /// Bases of every root, in every hierarchy, by identity.
@@ -111,7 +111,7 @@ mod tests {
     #[test]
     fn a_root_is_told_from_the_command_line_of_whoever_serves_it() {
         assert_eq!(root_served(b"/opt/bulkhead-launcher\0--root\0/r\0--run\0/r/run\0"), Some(PathBuf::from("/r")));
-        assert_eq!(root_served(b"vi\0bulkhead-launcher\0--root\0/r\0"), None);
+        assert_eq!(root_served(b"bulkhead-launcher\0--root\0"), Some(PathBuf::new()));
         assert_eq!(root_served(b"bulkhead-launcher\0--orphans\0"), None);
     }
 

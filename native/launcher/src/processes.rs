@@ -13,12 +13,14 @@ pub fn table(pids: &[i32]) -> ProcessTable {
 }
 
 fn row(pid: i32, boot: u64) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // A process's name may be any bytes.
+    let text = |file: &str| Some(String::from_utf8_lossy(&std::fs::read(format!("/proc/{pid}/{file}")).ok()?).into_owned());
+    let stat = text("stat")?;
     // The name may hold spaces and parentheses: fields count from behind the last one.
     let (head, tail) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = tail.split_whitespace().collect();
     let number = |at: usize| fields.get(at).and_then(|field| field.parse::<u64>().ok()).unwrap_or(0);
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let status = text("status")?;
     let uid = status.lines().find_map(|line| line.strip_prefix("Uid:")?.split_whitespace().nth(1).map(String::from))?;
     let seconds = (number(11) + number(12)) / TICKS;
     let started = boot + number(19) / TICKS;

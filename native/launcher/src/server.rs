@@ -1,6 +1,8 @@
 //! The launcher's loop: connections, children, supervisors' ends.
 
+use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::connection::Connection;
+use bulkhead_wire::door::Door;
 use crate::detached::{pidfd_open, signal_descriptor};
 use crate::launch::Place;
 use crate::layers::Unfinished;
@@ -78,7 +80,7 @@ struct Foster {
 
 pub struct Server {
     poller: Poller,
-    listener: UnixListener,
+    door: Door,
     signals: OwnedFd,
     terminations: OwnedFd,
     owner: u32,
@@ -101,10 +103,9 @@ impl Server {
         let listener = UnixListener::bind(&options.socket)?;
         std::fs::set_permissions(&options.socket, std::fs::Permissions::from_mode(0o600))?;
         std::os::unix::fs::chown(&options.socket, Some(options.owner), None)?;
-        listener.set_nonblocking(true)?;
         let signals = signal_descriptor(libc::SIGCHLD)?;
         let terminations = signal_descriptor(libc::SIGTERM)?;
-        poller.add(listener.as_raw_fd(), LISTENER, Interest::READ)?;
+        let door = Door::open(listener, LISTENER, &poller)?;
         poller.add(signals.as_raw_fd(), CHILDREN, Interest::READ)?;
         poller.add(terminations.as_raw_fd(), TERMINATION, Interest::READ)?;
         let zygote = Zygote::fork(&place)?;
@@ -113,7 +114,7 @@ impl Server {
         let upkeep = Upkeep::open(&place.run)?;
         poller.add(upkeep.descriptor(), UPKEEP, Interest::READ)?;
         let owner = options.owner;
-        Ok(Server { poller, listener, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, memories, upkeep, zygote, ending: false })
+        Ok(Server { poller, door, signals, terminations, owner, clients, children, fosters, next_token: FIRST_TOKEN, place, programs, memories, upkeep, zygote, ending: false })
     }
 
     /// Finds the supervisors that an earlier launcher left: the living are watched, for the dead the end is told.
@@ -154,7 +155,9 @@ impl Server {
     pub fn serve(&mut self) {
         let mut ready = [Ready::EMPTY; 32];
         while !(self.ending && self.children.iter().all(|child| child.asker.is_none())) {
-            let Ok(count) = self.poller.wait(&mut ready, None) else { return };
+            let patience = self.door.deadline().map(|at| at.saturating_sub(monotonic_ns()).div_ceil(1_000_000));
+            let Ok(count) = self.poller.wait(&mut ready, patience) else { return };
+            self.door.look(&self.poller);
             for event in &ready[..count] {
                 match event.token {
                     LISTENER => self.welcome(),
@@ -181,7 +184,7 @@ impl Server {
     }
 
     fn welcome(&mut self) {
-        while let Ok((stream, _)) = self.listener.accept() {
+        while let Some(stream) = self.door.welcome(&self.poller) {
             let Some(credentials) = peer::of_socket(stream.as_raw_fd()).ok().filter(|peer| peer.uid == 0 || peer.uid == self.owner) else { continue };
             let token = self.token();
             if let Ok(connection) = Connection::new(stream, token, &self.poller) {

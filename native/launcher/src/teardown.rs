@@ -5,7 +5,7 @@
 use crate::detached::{pidfd_open, send_signal, wait_ended};
 use crate::launch::Place;
 use crate::options::Options;
-use crate::{instance, removal, upkeep};
+use crate::{instance, kin, removal, upkeep};
 use bulkhead_wire::Failure;
 use serde_json::{Value, json};
 use std::fs;
@@ -32,7 +32,7 @@ pub fn clear(place: &Place) -> Result<Value, Failure> {
 
 /// Ends the launcher that serves the root, then does its work. A root that never had one is no failure.
 pub fn from_outside(options: &Options) -> Result<(), String> {
-    end_processes(&options.root, is_launcher);
+    end_processes(&options.root, |name| kin::is_launcher(name.as_bytes()));
     if options.root.join("identity.json").exists() {
         let _lock = instance::lock(&options.root)?;
         let root_id = instance::identity(&options.root)?;
@@ -48,11 +48,6 @@ pub fn from_outside(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-/// The name of a process that serves as launcher; its forks go by others.
-fn is_launcher(name: &str) -> bool {
-    name == "bulkhead-launch"
-}
-
 /// SIGTERM, patience, SIGKILL, for every process that runs this program for the root and whose short name is wanted.
 fn end_processes(root: &Path, wanted: impl Fn(&str) -> bool) {
     let processes = fs::read_dir("/proc").into_iter().flatten().flatten();
@@ -61,7 +56,7 @@ fn end_processes(root: &Path, wanted: impl Fn(&str) -> bool) {
         // Opened before it is looked at: a number that comes again is not mistaken.
         let Ok(pidfd) = pidfd_open(pid) else { continue };
         let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
-        if !serves(&fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default(), root) || !wanted(name.trim()) {
+        if !kin::command_line(pid).is_some_and(|line| serves(&line, root)) || !wanted(name.trim()) {
             continue;
         }
         send_signal(&pidfd, libc::SIGTERM);
@@ -75,10 +70,8 @@ fn end_processes(root: &Path, wanted: impl Fn(&str) -> bool) {
 /// Whether these arguments are a launcher's for this root. One that tears down serves nobody.
 fn serves(command_line: &[u8], root: &Path) -> bool {
     let arguments: Vec<&[u8]> = command_line.split(|byte| *byte == 0).collect();
-    let program = arguments.first().and_then(|path| path.rsplit(|byte| *byte == b'/').next());
     let trimmed = |path: &[u8]| path.strip_suffix(b"/").unwrap_or(path).to_vec();
-    program == Some(b"bulkhead-launcher")
-        && arguments.windows(2).any(|pair| pair[0] == b"--root" && trimmed(pair[1]) == root.as_os_str().as_bytes())
+    arguments.windows(2).any(|pair| pair[0] == b"--root" && trimmed(pair[1]) == root.as_os_str().as_bytes())
         && !arguments.contains(&b"--teardown".as_slice())
 }
 
@@ -94,7 +87,6 @@ mod tests {
         for other in [
             &b"bulkhead-launcher\0--root\0/r2\0"[..],
             b"bulkhead-launcher\0--run\0/r\0",
-            b"vi\0bulkhead-launcher\0--root\0/r\0",
             b"bulkhead-launcher\0--teardown\0--root\0/r\0",
             b"",
         ] {

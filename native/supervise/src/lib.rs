@@ -16,6 +16,7 @@ mod thrift;
 use bulkhead_wire::connection::Connection;
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::clock::monotonic_ns;
+use bulkhead_wire::door::Door;
 use bulkhead_wire::frame::Kind;
 use bulkhead_wire::message::Request;
 use bulkhead_wire::plan::{LogSpec, MainStdio};
@@ -46,7 +47,7 @@ pub struct Supervisor {
     poller: Rc<Poller>,
     boundary: Box<dyn Boundary>,
     hub: Hub,
-    listener: Option<UnixListener>,
+    door: Option<Door>,
     socket: String,
     terminations: OwnedFd,
     start_mark: PathBuf,
@@ -78,8 +79,7 @@ impl Supervisor {
     pub fn new(setting: Setting, listener: UnixListener, boundary: Box<dyn Boundary>, poller: Rc<Poller>) -> std::io::Result<Supervisor> {
         let main = Process::new(0, setting.main.terminal, setting.main.stdin, setting.main.stdin_once);
         let log = log::Log::open(setting.log)?;
-        listener.set_nonblocking(true)?;
-        poller.add(listener.as_raw_fd(), LISTENER, Interest::READ)?;
+        let door = Door::open(listener, LISTENER, &poller)?;
         poller.add(setting.terminations.as_raw_fd(), SIGNALS, Interest::READ)?;
         Ok(Supervisor {
             workload: setting.workload.to_string(),
@@ -88,7 +88,7 @@ impl Supervisor {
             poller,
             boundary,
             hub: Hub::new(log, main),
-            listener: Some(listener),
+            door: Some(door),
             terminations: setting.terminations,
             start_mark: setting.start_mark,
             unmade: Some(setting.unmade),
@@ -139,13 +139,14 @@ impl Supervisor {
         if self.boundary.deadline().is_some_and(|at| at <= monotonic_ns()) {
             self.boundary.tick(&mut self.hub);
         }
+        self.door.iter_mut().for_each(|door| door.look(&self.poller));
         self.settle();
     }
 
     fn patience_ms(&self) -> Option<u64> {
         let now = monotonic_ns();
         let clients = self.hub.clients.iter().filter_map(Client::deadline).min();
-        let deadline = [self.boundary.deadline(), clients].into_iter().flatten().min();
+        let deadline = [self.boundary.deadline(), clients, self.door.as_ref().and_then(Door::deadline)].into_iter().flatten().min();
         let until = deadline.map(|at| at.saturating_sub(now).div_ceil(1_000_000));
         if self.tidy { until } else { Some(until.unwrap_or(IDLE_MS).min(IDLE_MS)) }
     }
@@ -160,7 +161,7 @@ impl Supervisor {
     }
 
     fn welcome(&mut self) {
-        while let Some(Ok((stream, _))) = self.listener.as_ref().map(UnixListener::accept) {
+        while let Some(stream) = self.door.as_mut().and_then(|door| door.welcome(&self.poller)) {
             if self.hub.clients.len() >= MOST_CLIENTS {
                 continue;
             }
@@ -182,7 +183,7 @@ impl Supervisor {
     fn end(&mut self) {
         self.hub.end_asked |= self.hub.processes[0].status.is_none();
         self.hub.state = State::Ending;
-        if self.listener.is_some() {
+        if self.door.is_some() {
             self.boundary.end(&mut self.hub);
         }
     }
@@ -346,7 +347,7 @@ impl Supervisor {
             client.flush(&self.poller);
         }
         self.boundary.tear_down();
-        self.listener = None;
+        self.door = None;
         self.answer_late();
         let _ = std::fs::remove_file(&self.socket);
         // Nothing stands any more: whoever removes the workload need not wait for slow readers.

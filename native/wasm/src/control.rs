@@ -5,7 +5,7 @@
 
 use crate::launch::{self, House, Order};
 use crate::module::Library;
-use crate::{engine, sandbox, ticker};
+use crate::{engine, files, sandbox, ticker};
 use bulkhead_wire::descriptors;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::frame::{Decoder, Kind};
@@ -23,6 +23,7 @@ const LISTENER: i32 = 3;
 /// A runner in which nothing has run for so long ends; the next launch starts another.
 const IDLE: Duration = Duration::from_secs(120);
 const LOOK_MS: i32 = 5_000;
+const REST: Duration = Duration::from_millis(100);
 /// Longest that the launcher may take to send a request that it has begun.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -45,7 +46,8 @@ fn open() -> Result<i32, String> {
     let fault = |doing: &'static str| move |error: std::io::Error| format!("cannot {doing}: {error}");
     // As process 1 of its namespace it would not hear what has no handler.
     unsafe { libc::signal(libc::SIGTERM, stop as *const () as libc::sighandler_t) };
-    let most = most_instances();
+    let descriptors = descriptor_limit();
+    let most = most_instances(descriptors);
     let listener = UnixListener::from(unsafe { OwnedFd::from_raw_fd(LISTENER) });
     sandbox::enter(sandbox::Purpose::Serve).map_err(fault("confine itself"))?;
     let engine = engine::open().map_err(|error| format!("the wasm engine does not start: {error}"))?;
@@ -53,7 +55,7 @@ fn open() -> Result<i32, String> {
     let workers = std::thread::available_parallelism().map_or(2, usize::from).min(8);
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     let runtime = builder.worker_threads(workers).max_blocking_threads(16).thread_name("wasm").enable_time().build().map_err(fault("start its workers"))?;
-    let house = Arc::new(House::new(Library::new(engine.clone()), engine, runtime.handle().clone(), most));
+    let house = Arc::new(House::new(Library::new(engine.clone()), engine, runtime.handle().clone(), most, files::most(descriptors)));
     let mut idle_since = Instant::now();
     loop {
         let mut set = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
@@ -61,8 +63,12 @@ fn open() -> Result<i32, String> {
         if house.standing() > 0 || ready > 0 {
             idle_since = Instant::now();
         }
-        if ready > 0 && let Ok((stream, _)) = listener.accept() {
-            answer(stream, &house);
+        if ready > 0 {
+            match listener.accept() {
+                Ok((stream, _)) => answer(stream, &house),
+                // Without a descriptor to spare; whoever waits would be told of without end.
+                Err(_) => std::thread::sleep(REST),
+            }
         }
         if idle_since.elapsed() > IDLE {
             return Ok(0);
@@ -79,11 +85,13 @@ const EACH: u64 = 10;
 /// What the runner itself takes.
 const OWN: u64 = 500;
 
+/// Each has a thread, and the launcher lets a runner have a few more: see `runner.rs` there.
+const MOST: u64 = 8_000;
+
 /// As many instances as descriptors and pieces of memory are there for. Beyond that the launcher starts another runner of the domain.
-fn most_instances() -> usize {
+fn most_instances(descriptors: u64) -> usize {
     let pieces = std::fs::read_to_string("/proc/sys/vm/max_map_count").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(65_530);
-    let most = descriptor_limit().min(pieces);
-    (most.saturating_sub(OWN) / EACH) as usize
+    (descriptors.min(pieces).saturating_sub(OWN) / EACH).min(MOST) as usize
 }
 
 fn descriptor_limit() -> u64 {

@@ -1,5 +1,6 @@
 //! One instance: a store with what it was granted and nothing else, run to its end.
 
+use crate::files;
 use crate::limits::{Limiter, Memory};
 use crate::meter::{Gate, Meter, Metered};
 use crate::module::{Loaded, cause};
@@ -17,6 +18,7 @@ use wasmtime_wasi::{FsPerms, I32Exit, ResourceTable, WasiCtx, WasiCtxBuilder, Wa
 
 pub struct ModuleState {
     pub wasi: WasiP1Ctx,
+    pub most_files: usize,
     limiter: Limiter,
 }
 
@@ -39,6 +41,8 @@ pub struct Grant {
     pub working_directory: String,
     /// A tree of its own, seen as `/`.
     pub root: Option<OwnedFd>,
+    /// Open at once.
+    pub most_files: usize,
 }
 
 /// What the task and the supervisor's thread share.
@@ -91,10 +95,12 @@ pub async fn run(engine: Engine, loaded: Arc<Loaded>, grant: Grant, shared: Arc<
 /// Until the program's end. What it leaves is dropped with the store.
 async fn enter(engine: Engine, loaded: Arc<Loaded>, grant: Grant, shared: Arc<Shared>, begun: impl FnOnce()) -> wasmtime::Result<i32> {
     let limiter = Limiter(Arc::clone(&shared.memory));
+    let most_files = grant.most_files;
     let mut builder = authority(grant, &shared.stdio)?;
     match &*loaded {
         Loaded::Module(ready) => {
-            let mut store = Store::new(&engine, ModuleState { wasi: builder.build_p1(), limiter });
+            let mut store = Store::new(&engine, ModuleState { wasi: builder.build_p1(), most_files, limiter });
+            files::bound_module(&mut store.data_mut().wasi, most_files);
             store.limiter(|state| &mut state.limiter);
             store.set_epoch_deadline(1);
             store.epoch_deadline_async_yield_and_update(1);
@@ -104,7 +110,9 @@ async fn enter(engine: Engine, loaded: Arc<Loaded>, grant: Grant, shared: Arc<Sh
             start.call_async(&mut store, ()).await.map(|()| 0)
         }
         Loaded::Component(ready) => {
-            let mut store = Store::new(&engine, ComponentState { wasi: builder.build(), table: ResourceTable::new(), limiter });
+            let mut table = ResourceTable::new();
+            files::bound_component(&mut table, most_files);
+            let mut store = Store::new(&engine, ComponentState { wasi: builder.build(), table, limiter });
             store.limiter(|state| &mut state.limiter);
             store.set_epoch_deadline(1);
             store.epoch_deadline_async_yield_and_update(1);

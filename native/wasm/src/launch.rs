@@ -48,11 +48,13 @@ pub struct House {
     runtime: tokio::runtime::Handle,
     standing: Mutex<HashSet<String>>,
     most: usize,
+    /// That one instance may hold open.
+    most_files: usize,
 }
 
 impl House {
-    pub fn new(library: Library, engine: Engine, runtime: tokio::runtime::Handle, most: usize) -> House {
-        House { library, engine, runtime, standing: Mutex::default(), most }
+    pub fn new(library: Library, engine: Engine, runtime: tokio::runtime::Handle, most: usize, most_files: usize) -> House {
+        House { library, engine, runtime, standing: Mutex::default(), most, most_files }
     }
 
     pub fn standing(&self) -> usize {
@@ -165,6 +167,7 @@ fn open(
         environment: order.environment.iter().map(|entry| entry.split_once('=').map_or((entry.clone(), String::new()), |(name, value)| (name.into(), value.into()))).collect(),
         working_directory: order.working_directory.clone(),
         root,
+        most_files: house.most_files,
     };
     let instance = Instance {
         engine: house.engine.clone(),

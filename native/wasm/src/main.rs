@@ -13,6 +13,7 @@ mod boundary;
 mod compile;
 mod control;
 mod engine;
+mod files;
 mod instance;
 mod launch;
 mod limits;

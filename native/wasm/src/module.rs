@@ -1,5 +1,6 @@
 //! Modules as they are loaded: linked against WASI once, instantiated many times.
 
+use crate::files;
 use crate::instance::{ComponentState, ModuleState};
 use bulkhead_wire::{Code, Failure};
 use std::collections::VecDeque;
@@ -35,6 +36,7 @@ pub fn link_module(engine: &Engine, module: &Module) -> Result<Loaded, Failure> 
     linker.allow_shadowing(true);
     let exit = |code: i32| -> wasmtime::Result<()> { Err(I32Exit(code & 0xff).into()) };
     linker.func_wrap("wasi_snapshot_preview1", "proc_exit", exit).map_err(|error| internal(&error))?;
+    files::guard(&mut linker).map_err(|error| internal(&error))?;
     linker.instantiate_pre(module).map(Loaded::Module).map_err(|error| refuse(format!("the module does not fit WASI preview 1: {}", cause(&error))))
 }
 

@@ -8,6 +8,7 @@ pub mod boundary;
 pub mod clock;
 pub mod connection;
 pub mod descriptors;
+pub mod door;
 pub mod failure;
 pub mod frame;
 pub mod greeting;

@@ -10,6 +10,7 @@ use super::spawn::{Spawn, memory_file};
 use super::stdio::Stdio;
 use super::verbs::Answer;
 use super::{Child, Oci, console, report};
+use crate::kin;
 use bulkhead_cgroup::Group;
 use bulkhead_wire::boundary::{Reply, Sink, Ticket};
 use bulkhead_wire::clock::monotonic_ns;
@@ -88,7 +89,7 @@ impl Oci {
             if let Some(failure) = report::read_failure(&fault) {
                 return Err(failure);
             }
-            let said = std::fs::read(state.join(LOG)).ok().and_then(|bytes| report::read_words(&bytes));
+            let said = kin::read_head(&state.join(LOG)).and_then(|bytes| report::read_words(&bytes));
             return Err(report::failure(self.runtime_name(), "create the sandbox", said.or_else(|| exit_text(status))));
         }
         let pid = read_pid(&state.join("pid"))?;
@@ -245,7 +246,7 @@ impl Oci {
         if libc::WIFSIGNALED(status) {
             return (self.memory_kills == 0).then(|| format!("gVisor's kernel was ended by {}", bulkhead_wire::signal::name(libc::WTERMSIG(status))));
         }
-        let text = std::fs::read(self.state_directory().join(PANIC_LOG)).ok()?;
+        let text = kin::read_head(&self.state_directory().join(PANIC_LOG))?;
         let text = String::from_utf8_lossy(&text[..text.len().min(4096)]).into_owned();
         let first = text.lines().find(|line| line.starts_with("panic:") || line.starts_with("fatal error:"))?;
         let starved = STARVED.iter().any(|words| text.contains(words));

@@ -122,7 +122,25 @@ fn make_group(place: &Place, name: &str) -> Result<Group, Failure> {
         }
         std::thread::sleep(std::time::Duration::from_millis(10));
     }
-    Group::make(place.layout.clone(), name, &LimitsSpec::default(), &[], false)
+    let make = |limits: LimitsSpec| Group::make(place.layout.clone(), name, &limits, &[], false);
+    let unless_lacking = |failure: Failure, less: LimitsSpec| if failure.code == Code::Unsupported { make(less) } else { Err(failure) };
+    // A host that lacks a controller bounds nobody by it.
+    let (all, tasks) = (bounds(), LimitsSpec { pids: Some(MOST_TASKS), ..LimitsSpec::default() });
+    make(all).or_else(|failure| unless_lacking(failure, tasks)).or_else(|failure| unless_lacking(failure, LimitsSpec::default()))
+}
+
+/// The threads of as many instances as a runner carries (8,000), and its own.
+const MOST_TASKS: u64 = 8_192;
+
+/// What one domain may take of the host, whatever its instances have as limits of their own: a runner that reaches it is ended with them.
+fn bounds() -> LimitsSpec {
+    LimitsSpec { pids: Some(MOST_TASKS), memory_bytes: total_memory().map(|bytes| bytes / 4 * 3), ..LimitsSpec::default() }
+}
+
+fn total_memory() -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let kilobytes: u64 = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?.trim().strip_suffix(" kB")?.parse().ok()?;
+    Some(kilobytes * 1024)
 }
 
 fn confined(engine: &WasmEngine, wanted: &Wanted, group: &Group) -> Result<(i32, UnixListener), Failure> {
