@@ -8,6 +8,7 @@ import { Execs } from "./execs.ts";
 import { ServerIdentity } from "./identity.ts";
 import { Images } from "./images.ts";
 import { Networks } from "./networks.ts";
+import { Planner } from "./plan.ts";
 import { PolicyClient } from "./policy.ts";
 import { beginRun, type Run } from "./run.ts";
 import { System } from "./system.ts";
@@ -30,6 +31,7 @@ export class Client {
   readonly system: System;
   readonly advisor: Advisor;
   readonly auditor: Auditor;
+  readonly planner: Planner;
   readonly policy: PolicyClient;
   private readonly transport: Transport;
 
@@ -43,6 +45,7 @@ export class Client {
     this.volumes = new Volumes(this.transport, identity);
     this.system = new System(this.transport, identity);
     this.advisor = new Advisor(this.transport);
+    this.planner = new Planner(this.transport);
     this.auditor = new Auditor(this.transport);
     this.policy = new PolicyClient(this.transport);
   }

@@ -1,6 +1,7 @@
 /** The advisor's face: requirements, host and measurements in, a recommendation with its reasons out. Pure: no files, no clock. */
 
 export { advise } from "./advice.ts";
+export { type Choice, choicesFor } from "./choices.ts";
 export type { Measurements } from "./figures.ts";
 export { assume, type Architecture, type Host, type HostBoundary } from "./host.ts";
 export { merge, REQUIREMENTS_LABEL, requirementsOfImage } from "./image.ts";

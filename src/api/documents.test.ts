@@ -8,6 +8,7 @@ import { dockerRoutes } from "./docker/routes.ts";
 import { adviceRoutes, type AdviceParts } from "./native/advice.ts";
 import { auditRoutes } from "./native/audit.ts";
 import { hostRoutes, type NativeParts } from "./native/host.ts";
+import { planRoutes, type PlanParts } from "./native/plan.ts";
 import { policyRoutes, type PolicyParts } from "./native/policy.ts";
 import { runRoutes } from "./native/run.ts";
 import { HTTP_STATUS } from "./status.ts";
@@ -16,7 +17,7 @@ import { handled, ignored, refused, warned } from "./docker/unsupported.ts";
 const text = readFileSync(new URL("../../docs/docker-api.md", import.meta.url), "utf8");
 
 /** Routes are only listed here, never served: their parts are not looked at. */
-const parts: NativeParts & AdviceParts & PolicyParts = {
+const parts: NativeParts & AdviceParts & PolicyParts & PlanParts = {
   engine: {} as NativeParts["engine"],
   images: {} as NativeParts["images"],
   networks: {} as NativeParts["networks"],
@@ -25,6 +26,7 @@ const parts: NativeParts & AdviceParts & PolicyParts = {
   log: plainCall().log,
   now: () => 0,
   diagnose: async () => [],
+  diskBytes: () => 0,
   advice: {} as AdviceParts["advice"],
   policy: {} as PolicyParts["policy"],
   chooseIsolation: async () => ({ isolation: "container", because: "" }),
@@ -38,6 +40,7 @@ describe("docs/docker-api.md", () => {
       ...hostRoutes(parts),
       ...adviceRoutes(parts),
       ...auditRoutes(parts),
+      ...planRoutes(parts),
       ...policyRoutes(parts),
       ...runRoutes(parts),
     ].map(({ method, path }) => `${method} ${path}`);

@@ -17,6 +17,7 @@ import { dockerRoutes } from "./docker/routes.ts";
 import { auditRoutes } from "./native/audit.ts";
 import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
 import { hostRoutes } from "./native/host.ts";
+import { planRoutes, type PlanParts } from "./native/plan.ts";
 import { policyRoutes, type PolicySource } from "./native/policy.ts";
 import { runRoutes } from "./native/run.ts";
 import { ApiServer } from "./server.ts";
@@ -44,6 +45,8 @@ export interface ApiParts {
   readonly policy: PolicySource;
   /** What the advisor knows of this host. */
   readonly advice: AdviceSource;
+  /** Bytes of the disk that workloads lie on. */
+  readonly diskBytes: PlanParts["diskBytes"];
   /** Lets the daemon end as a SIGTERM would: workloads go on, unless all that the daemon has on the host shall be taken away. */
   readonly stopDaemon?: (options: { readonly teardown: boolean }) => void;
   readonly log: Log;
@@ -65,6 +68,7 @@ export function createApi(parts: ApiParts): Api {
       ...hostRoutes(adapted),
       ...adviceRoutes(adapted),
       ...auditRoutes(adapted),
+      ...planRoutes(adapted),
       ...policyRoutes(adapted),
       ...runRoutes(adapted),
     ],

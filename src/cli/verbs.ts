@@ -87,6 +87,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   compare: verb("host", "What each boundary costs on this host", () => import("./commands/compare.ts").then((file) => file.command)),
   advise: verb("host", "Which boundary a workload needs, and why", () => import("./commands/advise.ts").then((file) => file.command)),
   audit: verb("host", "What is wrong with a workload, and the fix", () => import("./commands/audit.ts").then((file) => file.command)),
+  plan: verb("host", "How many hosts so many workloads need", () => import("./commands/plan.ts").then((file) => file.command)),
   daemon: verb("host", "Serve workloads", () => import("./commands/daemon.ts").then((file) => file.command)),
   events: verb("host", "What happens, as it happens", one.events),
   info: verb("host", "The daemon and its host", one.info),

@@ -18,6 +18,7 @@ import { createMicrovmDriver } from "../drivers/microvm/driver.ts";
 import { createWasmDriver } from "../drivers/wasm/driver.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/index.ts";
+import { readDiskBytes } from "../host/host-facts.ts";
 import { LauncherClient } from "../host/launcher-client.ts";
 import { startLauncher } from "../host/launcher-start.ts";
 import { reportHost } from "../host/probes/host-report.ts";
@@ -117,6 +118,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       authorize: createAuthorize({ engine, images, policy, log }),
       policy: { current: () => policy.current(), file: policy.path, subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }) },
       advice,
+      diskBytes: () => readDiskBytes(places.root),
       chooseIsolation: (request, identity, call) =>
         chooseForRequest(
           { advice, images, policy, subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }) },

@@ -1,6 +1,6 @@
 /** What this host is, as far as it can be read without doing anything. */
 
-import { accessSync, constants, readFileSync } from "node:fs";
+import { accessSync, constants, readFileSync, statfsSync } from "node:fs";
 import { release } from "node:os";
 import { join } from "node:path";
 
@@ -24,6 +24,12 @@ const GO_ARCHITECTURE: Readonly<Record<string, string>> = {
   s390x: "s390x",
   loong64: "loong64",
 };
+
+/** Of the filesystem that the path lies on, whoever uses it. */
+export function readDiskBytes(path: string): number {
+  const { blocks, bsize } = statfsSync(path);
+  return blocks * bsize;
+}
 
 export function readHostFacts(): HostFacts {
   const kernelRelease = release();

@@ -91,6 +91,7 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
       options.authorize ??
       createAuthorize({ engine, images, policy: { current: async () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
     advice: memoryAdvice(),
+    diskBytes: () => 500e9,
     chooseIsolation: (request, identity, call) =>
       chooseForRequest(
         {

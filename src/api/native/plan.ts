@@ -1,0 +1,83 @@
+/** How many hosts, behind which boundary: `/bulkhead/v1/plan`. */
+
+import { Type } from "@sinclair/typebox";
+import { assume, type Host, parseMeasurements, parseRequirements } from "../../advisor/index.ts";
+import { type HostType, plan, type PlannedWorkload } from "../../planner/index.ts";
+import { readJson, shape } from "../body.ts";
+import { chooseIsolation } from "../docker/isolation.ts";
+import type { Route } from "../router.ts";
+import type { AdviceParts } from "./advice.ts";
+
+const MIB = 1024 * 1024;
+/** What a host keeps where nobody says: the daemon, the system, and room for the page cache. */
+const RESERVED_BYTES = 1024 * MIB;
+
+const amount = (minimum: number) => Type.Number({ exclusiveMinimum: minimum, maximum: Number.MAX_SAFE_INTEGER });
+const planShape = shape(
+  Type.Object(
+    {
+      workloads: Type.Array(
+        Type.Object(
+          {
+            name: Type.String({ minLength: 1, maxLength: 200 }),
+            count: Type.Integer({ minimum: 1, maximum: 10_000_000 }),
+            requirements: Type.Optional(Type.Unknown()),
+            /** Any name of a boundary; absent or `auto` leaves it to the plan. */
+            isolation: Type.Optional(Type.String({ maxLength: 100 })),
+          },
+          { additionalProperties: false },
+        ),
+        { minItems: 1, maxItems: 1000 },
+      ),
+      /** Absent: hosts like this one. */
+      host: Type.Optional(
+        Type.Object(
+          {
+            name: Type.Optional(Type.String({ maxLength: 200 })),
+            cpus: Type.Optional(amount(0)),
+            memoryBytes: Type.Optional(amount(0)),
+            diskBytes: Type.Optional(amount(0)),
+            pricePerMonth: Type.Optional(Type.Number({ minimum: 0 })),
+            reservedMemoryBytes: Type.Optional(Type.Number({ minimum: 0 })),
+          },
+          { additionalProperties: false },
+        ),
+      ),
+      assume: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50 })),
+      /** Instead of what was last measured here; null for none. */
+      measurements: Type.Optional(Type.Unknown()),
+    },
+    { additionalProperties: false },
+  ),
+);
+
+export interface PlanParts extends AdviceParts {
+  /** Bytes of the disk that workloads of this daemon lie on. */
+  readonly diskBytes: () => number;
+}
+
+export function planRoutes({ advice, diskBytes }: PlanParts): readonly Route[] {
+  return [
+    {
+      method: "POST",
+      path: "/bulkhead/v1/plan",
+      async handle(exchange) {
+        const asked = await readJson(exchange, planShape);
+        const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
+        const given = asked.measurements === undefined || asked.measurements === null ? undefined : parseMeasurements(asked.measurements);
+        const measurements = given ?? (asked.measurements === null ? undefined : advice.readMeasurements());
+        const workloads = asked.workloads.map(({ name, count, requirements, isolation }): PlannedWorkload => {
+          const chosen = chooseIsolation(undefined, isolation);
+          const boundary = chosen === undefined || chosen === "auto" ? {} : { boundary: chosen };
+          return { name, count, requirements: parseRequirements(requirements ?? {}), ...boundary };
+        });
+        const hostType = { ...likeThis(host, diskBytes()), ...asked.host };
+        exchange.json(200, plan({ workloads, hostType, host, ...(measurements === undefined ? {} : { measurements }) }));
+      },
+    },
+  ];
+}
+
+function likeThis({ processors, memoryBytes }: Host, diskBytes: number): HostType {
+  return { name: "this host", cpus: processors, memoryBytes, diskBytes, reservedMemoryBytes: Math.min(RESERVED_BYTES, memoryBytes / 4) };
+}

@@ -1,0 +1,3 @@
+/** The planner's face. Pure: requirements, a host type and measurements in; hosts, costs and blast radius out. */
+
+export { type HostType, plan, type PlannedWorkload } from "./plan.ts";
