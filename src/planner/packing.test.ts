@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { type Group, pack, RESOURCES, sum } from "./packing.ts";
 
 const capacity = { memory: 64, cpu: 16, disk: 100 };
-const group = (id: string, count: number, memory: number, cpu = 0, disk = 0): Group => ({ id, count, needs: { memory, cpu, disk }, sharesKernel: true });
+const group = (id: string, count: number, memory: number, cpu = 0): Group => ({ id, count, needs: { memory, cpu, disk: 0 }, sharesKernel: true });
 
 it("puts as many on a host as its scarcest resource allows", () => {
   expect(pack([group("a", 100, 1, 1)], capacity)).toMatchObject({ hosts: 7, atLeast: 7, mostOnOne: 16 });
