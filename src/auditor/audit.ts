@@ -43,7 +43,7 @@ function describe(rule: Rule, hit: Hit, view: WorkloadView, reasons: Readonly<Re
     mayBreak: rule.mayBreak ?? false,
     losesForceOn: Object.entries(loses).map(([boundary, because]) => ({ boundary, because })),
     sources: rule.sources,
-    tests: rule.tests ?? [],
+    tests: hit.tests ?? rule.tests ?? [],
     ...(reason === undefined ? {} : { accepted: reason }),
   };
 }

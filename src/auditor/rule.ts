@@ -13,6 +13,7 @@ export interface Hit {
   /** Where this place is worse or less bad than the rule as such. */
   readonly severity?: Severity;
   readonly attack?: string;
+  readonly tests?: readonly string[];
 }
 
 export interface Rule {
@@ -26,6 +27,7 @@ export interface Rule {
   /** Boundaries behind which it is worth less to an attacker, and why. */
   readonly losesForceOn?: Readonly<Record<string, string>>;
   readonly sources: readonly string[];
+  /** Ids of test/security by which the attack is shown; without one it is argued. */
   readonly tests?: readonly string[];
 }
 

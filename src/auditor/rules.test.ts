@@ -1,6 +1,6 @@
 /** Every rule finds what it is for, lets be what is well, and its fix takes the finding away. */
 
-import { readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { WORKLOAD_RULES } from "./audit.ts";
@@ -112,6 +112,16 @@ it("docs/audit.md lists every rule with its severity", () => {
   const page = readFileSync(join(import.meta.dirname, "../../docs/audit.md"), "utf8");
   for (const { id, title, severity } of WORKLOAD_RULES) expect(page).toContain(`| ${id} | ${title} | ${severity} |`);
   for (const [id, title] of Object.entries(BUILD_RULE_TITLES)) expect(page).toContain(`| ${id} | ${title} |`);
+});
+
+it("rest on attempts that test/security makes", () => {
+  const folder = join(import.meta.dirname, "../../test/security/vectors");
+  const known = new Set(
+    readdirSync(folder).flatMap((file) => [...readFileSync(join(folder, file), "utf8").matchAll(/^ {4}id: "([a-z-]+)"/gm)].map(([, id]) => id)),
+  );
+  const findings = all.flatMap(([, content]) => find(content));
+  for (const { id, tests } of findings) for (const test of tests) expect(known, id).toContain(test);
+  expect(findings.filter(({ tests }) => tests.length > 0).length).toBeGreaterThan(9);
 });
 
 describe("a finding's force", () => {

@@ -21,15 +21,20 @@ const DEFAULTS = new Set([
   "SYS_CHROOT",
 ]); // prettier-ignore
 
-const KNOWN: Readonly<Record<string, readonly [Severity, string]>> = {
+/** How grave, why, and the attempts that show it. */
+const KNOWN: Readonly<Record<string, readonly [Severity, string, ...string[]]>> = {
   ALL: ["critical", "It has every capability: it loads kernel modules and mounts what it likes."],
-  SYS_ADMIN: ["critical", "It mounts; with control groups of version 1 it writes release_agent and has a program run as root on the host (CVE-2022-0492)."],
+  SYS_ADMIN: [
+    "critical",
+    "It mounts; with control groups of version 1 it writes release_agent and has a program run as root on the host (CVE-2022-0492).",
+    "cgroup-mount",
+  ],
   SYS_MODULE: ["critical", "It loads a kernel module: its code runs in the host's kernel."],
   SYS_RAWIO: ["critical", "It reads and writes ports and memory of the host."],
   BPF: ["high", "It loads programs into the host's kernel, whose verifier has had holes."],
   PERFMON: ["high", "It watches every process of the host."],
-  SYS_PTRACE: ["high", "It reads and writes processes that it can see: with the host's pid namespace, all of them."],
-  DAC_READ_SEARCH: ["high", "It opens any file of the filesystem below by its handle, outside its own root (open_by_handle_at)."],
+  SYS_PTRACE: ["high", "It reads and writes processes that it can see: with the host's pid namespace, all of them.", "process-root", "ptrace"],
+  DAC_READ_SEARCH: ["high", "It opens any file of the filesystem below by its handle, outside its own root (open_by_handle_at).", "file-handle"],
   SYS_BOOT: ["high", "It restarts the host, or loads another kernel."],
   SYS_TIME: ["medium", "It sets the host's clock: certificates and logs go by it."],
   SYSLOG: ["medium", "It reads the kernel's log and addresses."],
@@ -55,7 +60,7 @@ export const CAPABILITY_RULES: readonly Rule[] = [
         : capabilitiesAdded
             .filter((name) => !DEFAULTS.has(name))
             .map((capability) => {
-              const [severity, attack] = KNOWN[capability] ?? ["medium", "It is a part of root's power over the kernel."];
+              const [severity, attack, ...tests] = KNOWN[capability] ?? ["medium", "It is a part of root's power over the kernel."];
               return {
                 where: "HostConfig.CapAdd",
                 what: `it has ${capability === "ALL" ? "all capabilities" : `CAP_${capability}`}`,
@@ -63,6 +68,7 @@ export const CAPABILITY_RULES: readonly Rule[] = [
                 edits: [{ kind: "without-capability", capability }],
                 severity,
                 attack,
+                tests,
               };
             }),
     mayBreak: true,

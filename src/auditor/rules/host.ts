@@ -6,7 +6,15 @@ import { isSocket, overlaps, sensitivityOf } from "./paths.ts";
 
 const bindOf = (mount: MountView): boolean => mount.source.startsWith("/");
 
-const NAMESPACES: readonly { namespace: Namespace; id: string; field: string; severity: "high" | "medium" | "low"; attack: string; source: string }[] = [
+const NAMESPACES: readonly {
+  namespace: Namespace;
+  id: string;
+  field: string;
+  severity: "high" | "medium" | "low";
+  attack: string;
+  source: string;
+  tests?: readonly string[];
+}[] = [
   {
     namespace: "pid",
     id: "BH004",
@@ -14,6 +22,7 @@ const NAMESPACES: readonly { namespace: Namespace; id: string; field: string; se
     severity: "high",
     attack: "It sees every process of the host with its arguments and, as root, signals them; with SYS_PTRACE it becomes any of them.",
     source: cis("5.15"),
+    tests: ["host-pid", "process-root", "ptrace"],
   },
   {
     namespace: "network",
@@ -22,6 +31,7 @@ const NAMESPACES: readonly { namespace: Namespace; id: string; field: string; se
     severity: "high",
     attack: "It reaches what listens on the host's loopback and its abstract sockets, and takes any port of the host.",
     source: cis("5.9"),
+    tests: ["abstract-socket", "host-loopback"],
   },
   {
     namespace: "ipc",
@@ -75,6 +85,7 @@ export const HOST_RULES: readonly Rule[] = [
         })),
     mayBreak: true,
     sources: [cis("5.31")],
+    tests: ["api-socket"],
   },
   {
     id: "BH002",
@@ -96,9 +107,10 @@ export const HOST_RULES: readonly Rule[] = [
     mayBreak: true,
     losesForceOn: OWN_MACHINE,
     sources: [cis("5.4")],
+    tests: ["proc-sys", "sysfs", "cgroup-mount"],
   },
   ...NAMESPACES.map(
-    ({ namespace, id, field, severity, attack, source }): Rule => ({
+    ({ namespace, id, field, severity, attack, source, tests = [] }): Rule => ({
       id,
       title: `The host's ${namespace} namespace`,
       severity,
@@ -117,6 +129,7 @@ export const HOST_RULES: readonly Rule[] = [
           : [],
       mayBreak: true,
       sources: [source],
+      tests,
     }),
   ),
   {
@@ -184,6 +197,7 @@ export const HOST_RULES: readonly Rule[] = [
       }),
     mayBreak: true,
     sources: [cis("5.17")],
+    tests: ["device-node", "kernel-log"],
   },
   {
     id: "BH013",
@@ -205,6 +219,7 @@ export const HOST_RULES: readonly Rule[] = [
     mayBreak: true,
     losesForceOn: OWN_KERNEL,
     sources: [cis("5.21")],
+    tests: ["user-namespace", "keyring"],
   },
   {
     id: "BH014",

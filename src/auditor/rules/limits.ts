@@ -20,6 +20,7 @@ export const LIMIT_RULES: readonly Rule[] = [
     mayBreak: true,
     losesForceOn: SIZED,
     sources: [cis("5.10")],
+    tests: ["memory-bomb"],
   },
   {
     id: "BH031",
@@ -31,6 +32,7 @@ export const LIMIT_RULES: readonly Rule[] = [
       pids > 0 ? [] : [{ where: "HostConfig.PidsLimit", what: "processes have no limit", fix: "--pids-limit 256", edits: [{ kind: "pids", most: 256 }] }],
     losesForceOn: { ...OWN_MACHINE, wasm: "a module makes no processes" },
     sources: [cis("5.28")],
+    tests: ["fork-bomb"],
   },
   {
     id: "BH032",
