@@ -57,8 +57,13 @@ function list(parts: DockerParts, exchange: Exchange): void {
   const chosen = selectImages(parts, filters);
   exchange.json(
     200,
-    chosen.map((view) => imageSummary(parts, view)),
+    chosen.map((view) => imageSummary(parts, { ...view, tags: view.tags.filter((tag) => matchesAny(filters, tag)) })),
   );
+}
+
+/** Of an image that is chosen by some of its names, those are shown. */
+function matchesAny(filters: Filters, tag: string): boolean {
+  return filters.any("reference", (pattern) => matchesReference(pattern, tag));
 }
 
 function selectImages(parts: DockerParts, filters: Filters): readonly ImageView[] {
@@ -71,7 +76,7 @@ function selectImages(parts: DockerParts, filters: Filters): readonly ImageView[
     if (dangling !== undefined && dangling !== (view.tags.length === 0)) return false;
     if (before.some((at) => view.createdAt >= at) || since.some((at) => view.createdAt <= at)) return false;
     if (until.some((at) => Date.parse(view.createdAt) > at)) return false;
-    return filters.labels(view.configuration.labels) && filters.any("reference", (pattern) => view.tags.some((tag) => matchesReference(pattern, tag)));
+    return filters.labels(view.configuration.labels) && (view.tags.some((tag) => matchesAny(filters, tag)) || filters.values("reference").length === 0);
   });
 }
 

@@ -97,6 +97,8 @@ describe("images", () => {
     expect((await get("/images/busybox/history")).json[0 as unknown as string]).toMatchObject({ CreatedBy: "ADD rootfs.tar /" });
     const matching = async (pattern: string) => ((await get(`/images/json?${filters({ reference: [pattern] })}`)).json as unknown as unknown[]).length;
     expect([await matching("busy*"), await matching("localhost:5000/*/app"), await matching("alpine")]).toEqual([1, 1, 0]);
+    const named = (await get(`/images/json?${filters({ reference: ["busybox"] })}`)).json as unknown as readonly Json[];
+    expect(named[0], "of its names, those that were asked for").toMatchObject({ RepoTags: ["busybox:latest"] });
     expect((await get(`/images/json?${filters({ bogus: ["x"] })}`)).status).toBe(400);
     expect((await ask(daemon.socket, "DELETE", "/images/localhost:5000/team/app:1")).json).toEqual([{ Untagged: "localhost:5000/team/app:1" }]);
     expect((await ask(daemon.socket, "DELETE", "/images/nope")).status).toBe(404);
