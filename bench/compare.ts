@@ -161,10 +161,10 @@ async function listMeasures(
   { root, gaps, closing }: { readonly root: string; readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
 ): Promise<Measure[]> {
   const size: MeasureOptions = options.brief
-    ? { command: options.command, root, starts: 3, execs: 3, gauges: 0, memories: 1, instances: 1 }
+    ? { command: options.command, root, starts: 3, execs: 3, gauges: 0, furtherGauges: 0, memories: 1, instances: 1 }
     : options.quick
-      ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, memories: 3, instances: 2 }
-      : { command: options.command, root, starts: 30, execs: 30, gauges: 10, memories: 5, instances: 4 };
+      ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, furtherGauges: 0, memories: 3, instances: 2 }
+      : { command: options.command, root, starts: 30, execs: 30, gauges: 10, furtherGauges: 5, memories: 5, instances: 4 };
   const measures: Measure[] = [];
   for (const subject of subjects) {
     measures.push(...measureGauges(subject, size));

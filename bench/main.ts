@@ -1,6 +1,6 @@
 /** `bulkhead compare` and `npm run bench`: a program of its own, that speaks to the daemon as users do. */
 
-import { writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import { Client } from "@bulkhead/sdk";
 import { compare, type CompareContext, defaultGaugePath } from "./compare.ts";
 import { checkGoals } from "./goals/check.ts";
@@ -12,6 +12,7 @@ import { renderPeers } from "./peers/peers-table.ts";
 import { insidePrivateNamespaces } from "./private-namespaces.ts";
 import { createProgress } from "./progress.ts";
 import { reasonOf } from "./reason.ts";
+import { readEarlier, renderChanges } from "./report/against.ts";
 import type { CompareDocument } from "./report/document.ts";
 import { renderTable } from "./report/table.ts";
 
@@ -21,6 +22,8 @@ async function main(argv: readonly string[]): Promise<number> {
     process.stdout.write(USAGE);
     return 0;
   }
+  // Read first: a wrong file is no end for minutes of measuring.
+  const earlier = options.against === undefined ? undefined : readEarlier(readFileSync(options.against, "utf8"), options.against);
   const outcome = insidePrivateNamespaces({ network: options.mode === "peers" });
   if (outcome !== undefined) return outcome;
   const controller = new AbortController();
@@ -40,7 +43,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
     // A glance is no ground for advice.
     if ("claims" in document && document.complete && !options.brief) await keepForAdvice(client, document);
-    report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours), options.json);
+    const changes = earlier === undefined || "peers" in document ? "" : renderChanges(earlier, document);
+    report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours) + changes, options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;
   } finally {
     progress.clear();
