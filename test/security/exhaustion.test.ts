@@ -6,7 +6,7 @@ import type { HostTraces } from "../harness/host-traces.ts";
 import { findUnusable, Inhabitants } from "../integration/chaos/inhabitants.ts";
 import { Bed, type Target } from "./bed.ts";
 import { type Attacked, BOUNDARIES } from "./vector.ts";
-import { type Abuse, ABUSES } from "./vectors/exhaustion.ts";
+import { type Abuse, ABUSES, MEMORY } from "./vectors/exhaustion.ts";
 
 const root = process.getuid?.() === 0;
 if (!root) console.log("exhaustion: skipped, because the launcher needs root");
@@ -20,11 +20,12 @@ describe.skipIf(!root)("a workload cannot take", () => {
   let bed: Bed;
   let neighbour: Target;
   let standing: HostTraces;
+  let unusable: ReadonlyMap<string, string>;
   let usable: Attacked[] = [];
 
   beforeAll(async () => {
     bed = await Bed.open();
-    const unusable = await findUnusable(bed.daemon);
+    unusable = await findUnusable(bed.daemon);
     usable = (FULL ? BOUNDARIES : SHORT).filter((isolation) => !unusable.has(isolation));
     neighbour = await bed.raise("container", "neighbour");
     standing = bed.daemon.traces();
@@ -40,6 +41,23 @@ describe.skipIf(!root)("a workload cannot take", () => {
         expect.soft(await carryOut(abuse, isolation, abuse.limits), `behind ${isolation}`).toBeLessThanOrEqual(abuse.most);
       expect(await carryOut(abuse, "container", {}), "on the control").toBeGreaterThanOrEqual(abuse.without);
     });
+
+  it("its neighbours with it when it brings its machine's kernel to panic (guest-panic)", async ({ skip }) => {
+    const why = unusable.get("microvm");
+    if (why !== undefined) return skip(why);
+    const machine = await bed.raise("microvm", "machine");
+    const { inhabitants } = machine;
+    const host: HostConfig = { Privileged: true, Memory: MEMORY, MemorySwap: MEMORY };
+    await inhabitants.run("panicking", ["sh", "-c", "echo 2 >/proc/sys/vm/panic_on_oom; bomb memory 200; echo made"], host, { Image: "attempts" });
+    expect(await inhabitants.wait("panicking")).toBe(137);
+    const { Error: told, OOMKilled } = await inhabitants.state("panicking");
+    expect(told).toContain("Kernel panic");
+    expect(OOMKilled).toBe(false);
+    expect(await inhabitants.log("panicking")).not.toContain("made");
+    expect(await machine.say("echo goes on")).toBe("goes on\n");
+    expect(await answer()).toBe("goes on\n");
+    await inhabitants.remove("panicking", "machine");
+  });
 
   async function carryOut(abuse: Abuse, isolation: Attacked, host: HostConfig): Promise<number> {
     const inhabitants = new Inhabitants(bed.daemon, isolation);
