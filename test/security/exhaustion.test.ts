@@ -44,7 +44,10 @@ describe.skipIf(!root)("a workload cannot take", () => {
 
   it("its neighbours with it when it brings its machine's kernel to panic (guest-panic)", async ({ skip }) => {
     const why = unusable.get("microvm");
-    if (why !== undefined) return skip(why);
+    if (why !== undefined) {
+      console.log(`exhaustion: guest-panic skipped, because ${why}`);
+      return skip(why);
+    }
     const machine = await bed.raise("microvm", "machine");
     const { inhabitants } = machine;
     const host: HostConfig = { Privileged: true, Memory: MEMORY, MemorySwap: MEMORY };
