@@ -54,6 +54,9 @@ impl Child<'_> {
     /// Never returns: the program runs, or the status pipe says what failed.
     pub fn run(&self) -> ! {
         reset_signals();
+        // From its first moment to the program's: a process of the workload with the same user and privileges could otherwise look into it, or
+        // lead it, once it has given its own up, while it still holds what is the agent's.
+        self.check(hide(), Step::Enter);
         if let Some((inside, console)) = &self.inside {
             self.check(inside.enter(console.as_deref()), Step::Enter);
             self.check(inside.set_parameters(), Step::Parameters);
@@ -78,6 +81,8 @@ impl Child<'_> {
         let entered = unsafe { libc::chdir(self.directory.as_ptr()) } == 0;
         self.check(capability::bound(self.capabilities), Step::Capabilities);
         self.check(self.take_identity(), Step::Identity);
+        // A change of user sets this anew, as the guest's sysctl says.
+        self.check(hide(), Step::Identity);
         self.check(entered || unsafe { libc::chdir(self.directory.as_ptr()) } == 0, Step::Directory);
         self.check(capability::set(if self.uid == 0 { self.capabilities } else { 0 }), Step::Capabilities);
         if self.no_new_privileges {
@@ -169,6 +174,11 @@ impl Child<'_> {
             }
         }
     }
+}
+
+/// Nobody but the guest's root with all its rights may trace this process, until it executes a program.
+fn hide() -> bool {
+    unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) == 0 }
 }
 
 /// The agent blocks some signals and ignores SIGPIPE; a program expects neither.

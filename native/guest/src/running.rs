@@ -165,7 +165,7 @@ mod tests {
         drop(reader);
         unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
         input.push(b"text").unwrap();
-        input.end();
+        input.end(false);
         assert!(input.flush());
         assert_eq!(input.take_credit(), Some(4));
         assert_eq!(input.take_credit(), None);

@@ -22,11 +22,12 @@ pub fn mount(number: u32, place: &str, read_only: bool) -> Result<(), Failure> {
     let data = format!("fd={},rootmode=40000,user_id=0,group_id=0,allow_other,default_permissions", device.as_raw_fd());
     let flags = libc::MS_NOSUID | libc::MS_NODEV | if read_only { libc::MS_RDONLY } else { 0 };
     sys::mount("bulkhead", place, "fuse.bulkhead", flags, &data)?;
+    let connection = std::fs::read("/proc/self/mountinfo").ok().and_then(|text| connection_of(&String::from_utf8_lossy(&text), place));
     let doing = |error: std::io::Error| Failure::from_io("start a share's pump", &error);
     let (port_out, device_in) = (port.try_clone().map_err(doing)?, device.try_clone().map_err(doing)?);
     let spawn = |name: &str, work: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name.into()).stack_size(64 * 1024).spawn(work);
     spawn("share-ask", Box::new(move || carry_requests(device_in, port_out))).map_err(doing)?;
-    spawn("share-reply", Box::new(move || carry_replies(port, device))).map_err(doing)?;
+    spawn("share-reply", Box::new(move || carry_replies(port, device, connection))).map_err(doing)?;
     Ok(())
 }
 
@@ -47,15 +48,17 @@ fn carry_requests(mut device: File, mut port: File) {
     }
 }
 
-/// Server to kernel. Dropping the device's last descriptor aborts the connection, so callers fail instead of hanging.
-fn carry_replies(mut port: File, mut device: File) {
+/// Server to kernel. When the server is gone the connection is ended, so callers fail instead of hanging.
+fn carry_replies(mut port: File, mut device: File, connection: Option<u32>) {
     let mut buffer = vec![0; BUFFER_BYTES];
     while let Ok(length) = read_message(&mut port, &mut buffer) {
         // ENOENT: the asker was interrupted and gone. Anything else the kernel refuses is the server's fault, and costs that one call.
         let _ = device.write(&buffer[..length]);
     }
     eprintln!("bulkhead: a share's server is gone");
-    abort(&device);
+    if let Some(connection) = connection {
+        abort(connection);
+    }
 }
 
 fn read_message(port: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Failure> {
@@ -70,13 +73,17 @@ fn read_message(port: &mut impl Read, buffer: &mut [u8]) -> Result<usize, Failur
 }
 
 /// The thread that reads requests still holds a descriptor; the connection is ended by its control file.
-fn abort(_device: &File) {
+fn abort(connection: u32) {
     let _ = sys::mkdir("/sys/fs/fuse/connections", 0o755);
     let _ = sys::mount("fusectl", "/sys/fs/fuse/connections", "fusectl", 0, "");
-    let Ok(entries) = std::fs::read_dir("/sys/fs/fuse/connections") else { return };
-    for entry in entries.flatten() {
-        let _ = std::fs::write(entry.path().join("abort"), "1");
-    }
+    let _ = std::fs::write(format!("/sys/fs/fuse/connections/{connection}/abort"), "1");
+}
+
+/// The number of the connection whose mount lies at this place on top of all others: the minor number of its device. Asked of the list of mounts,
+/// for to ask the mount itself would be to ask the server.
+fn connection_of(mounts: &str, place: &str) -> Option<u32> {
+    let mount = mounts.lines().rfind(|line| line.split(' ').nth(4) == Some(place))?;
+    mount.split(' ').nth(2)?.split_once(':')?.1.parse().ok()
 }
 
 /// Refuses a file name that would lead out of the share.
@@ -107,6 +114,12 @@ mod tests {
         for lie in [0u32, 15, BUFFER_BYTES as u32 + 1, u32::MAX] {
             assert!(read_message(&mut &lie.to_le_bytes()[..], &mut buffer).is_err());
         }
+    }
+
+    #[test]
+    fn a_connection_is_known_by_the_topmost_mount_at_its_place() {
+        let mounts = "20 1 0:18 / /shares/1 rw - tmpfs t rw\n21 1 0:31 / /shares/10 rw - fuse.bulkhead b rw\n22 20 0:32 / /shares/1 rw - fuse.bulkhead b rw\n";
+        assert_eq!((connection_of(mounts, "/shares/1"), connection_of(mounts, "/shares/10"), connection_of(mounts, "/shares/2")), (Some(32), Some(31), None));
     }
 
     #[test]

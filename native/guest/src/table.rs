@@ -13,8 +13,8 @@ pub fn read() -> ProcessTable {
 }
 
 fn row(pid: i32) -> Option<Vec<String>> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let stat = text(&format!("/proc/{pid}/stat"))?;
+    let status = text(&format!("/proc/{pid}/status"))?;
     let command = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
     let (name, fields) = split_stat(&stat)?;
     let field = |number: usize| fields.get(number - 3).copied().unwrap_or("0");
@@ -24,13 +24,18 @@ fn row(pid: i32) -> Option<Vec<String>> {
     Some(vec![
         after(&status, "Uid:").split_whitespace().next().unwrap_or("0").to_owned(),
         innermost(&status, pid),
-        std::fs::read_to_string(format!("/proc/{parent}/status")).map_or("0".to_owned(), |text| if parent == 1 { "0".to_owned() } else { innermost(&text, parent) }),
+        text(&format!("/proc/{parent}/status")).map_or("0".to_owned(), |text| if parent == 1 { "0".to_owned() } else { innermost(&text, parent) }),
         "0".to_owned(),
         started(field(22).parse().unwrap_or(0)),
         if field(7) == "0" { "?".to_owned() } else { format!("pts/{}", field(7).parse::<i64>().unwrap_or(0) & 0xff) },
         format!("{:02}:{:02}:{:02}", seconds / 3600, seconds / 60 % 60, seconds % 60),
         command_line(&command, name),
     ])
+}
+
+/// A process's name, which stands in these files, may be any bytes.
+fn text(path: &str) -> Option<String> {
+    Some(String::from_utf8_lossy(&std::fs::read(path).ok()?).into_owned())
 }
 
 /// The name in brackets may hold anything, brackets and spaces too: the last closing one ends it.
@@ -74,6 +79,16 @@ mod tests {
         assert_eq!(name, "a) (b c");
         assert_eq!(fields[..2], ["S", "1"]);
         assert!(split_stat("nonsense").is_none());
+    }
+
+    #[test]
+    fn a_process_whose_name_is_no_text_has_its_row() {
+        let named = std::thread::Builder::new().spawn(|| {
+            let name = c"\xff\xfe";
+            unsafe { libc::prctl(libc::PR_SET_NAME, name.as_ptr()) };
+            row(unsafe { libc::gettid() })
+        });
+        assert_eq!(named.unwrap().join().unwrap().map(|row| row.len()), Some(TITLES.len()));
     }
 
     #[test]
