@@ -60,7 +60,7 @@ export interface MachineEngine {
   /** Absolute path and arguments of the VMM. `{agent}`, `{tap}`, `{share:N}`, `{control}` in them are replaced by descriptors that the supervisor opened, `{memory}` by a path. */
   readonly program: string;
   readonly arguments: readonly string[];
-  /** The VMM runs as this uid and gid, in namespaces of its own, in a root that holds only `files`. */
+  /** The VMM runs as this uid and gid, or as the next one that no other machine of the host has, in namespaces of its own, in a root that holds only `files`. */
   readonly uid: number;
   readonly gid: number;
   readonly files: readonly { readonly path: string; readonly writable: boolean }[];

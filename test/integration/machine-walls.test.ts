@@ -4,7 +4,8 @@
  */
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -13,6 +14,7 @@ import type { Failure } from "../../src/contract/failure.ts";
 import { FRAME_KIND } from "../../src/contract/frame.ts";
 import type { LaunchPlan, MachineEngine } from "../../src/contract/launch-plan.ts";
 import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
+import type { SandboxSpec } from "../../src/contract/spec.ts";
 import { composePlan, readBundle } from "../../src/drivers/microvm/bundle.ts";
 import { createMicrovmDriver } from "../../src/drivers/microvm/driver.ts";
 import { raise } from "../../src/host/raise.ts";
@@ -55,12 +57,11 @@ describe.skipIf("unavailable" in opened)("a machine's walls", () => {
   });
   afterAll(() => launcher.close());
 
-  async function planOf(): Promise<LaunchPlan> {
+  async function planOf(mounts: SandboxSpec["mounts"] = [], workload = randomBytes(32).toString("hex")): Promise<LaunchPlan> {
     expect(usable).toEqual([]);
-    const workload = randomBytes(32).toString("hex");
     const drive = { path: layer.path, format: "raw" } as const;
     const root = { form: "block-image", drive, extents: [], layers: [{ offsetBytes: 0, lengthBytes: layer.bytes }] } as const;
-    const bundle = await driver.prepare({ ...specOf(workload, "", directoryOf), root }, directoryOf(workload), plainCall());
+    const bundle = await driver.prepare({ ...specOf(workload, "", directoryOf), root, mounts }, directoryOf(workload), plainCall());
     return composePlan(bundle, readBundle(bundle), MAIN);
   }
 
@@ -94,6 +95,44 @@ describe.skipIf("unavailable" in opened)("a machine's walls", () => {
       for (const path of files) expect([layer.path, engine.scratch.path, `${engine.scratch.path}.new`]).toContain(path);
     } finally {
       await clear(plan);
+    }
+  });
+
+  it("leave the server of a share no process to see or to signal but itself, and one beside it reaches all", async () => {
+    const source = mkdtempSync(join(tmpdir(), "bulkhead-shared-"));
+    const plan = await planOf([{ kind: "bind", source, target: "/data", readOnly: true }]);
+    const { mainPid } = await raise(launcher.client, plan, plainCall());
+    try {
+      const supervisor = parentOf(mainPid as number);
+      const servers = processes().filter((pid) => parentOf(pid) === supervisor && readFileSync(`/proc/${pid}/comm`, "utf8") === "bulkhead-share\n");
+      expect(servers).toHaveLength(1);
+      // Its numbers in the namespaces that it is in, the host's first: in its own it is the first process, and every other is its child.
+      const numbers = (pid: number) => (/^NSpid:\s+(.*)$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1] ?? "").split(/\s+/);
+      expect(numbers(servers[0] as number).slice(-2)).toEqual([String(servers[0]), "1"]);
+      expect(numbers(supervisor), "the control: its parent is in the host's").toEqual([String(supervisor)]);
+      expect(processes().filter((pid) => parentOf(pid) === servers[0])).toEqual([]);
+    } finally {
+      await clear(plan);
+      rmSync(source, { recursive: true });
+    }
+  });
+
+  it("never share a user: of two whose names would give them the same, the second gets another, and its disk with it", async () => {
+    const start = randomBytes(3).toString("hex");
+    const plans = [await planOf([], start + randomBytes(29).toString("hex")), await planOf([], start + randomBytes(29).toString("hex"))];
+    const engines = plans.map(({ engine }) => engine as MachineEngine);
+    expect(engines[0]?.uid, "the control: both ask for the same").toBe(engines[1]?.uid);
+    try {
+      const users: number[] = [];
+      for (const plan of plans) {
+        const { mainPid } = await raise(launcher.client, plan, plainCall());
+        users.push(Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${mainPid}/status`, "utf8"))?.[1]));
+      }
+      expect(users[0]).toBe(engines[0]?.uid);
+      expect(users[1]).not.toBe(users[0]);
+      expect(engines.map(({ scratch }) => statSync(scratch.path).uid)).toEqual(users);
+    } finally {
+      for (const plan of plans) await clear(plan);
     }
   });
 
@@ -158,6 +197,20 @@ describe.skipIf("unavailable" in opened)("a machine's walls", () => {
     await clear(plan);
   });
 });
+
+const processes = () =>
+  readdirSync("/proc")
+    .filter((name) => /^\d+$/.test(name))
+    .map(Number);
+
+/** 0 for one that has ended meanwhile. */
+function parentOf(pid: number): number {
+  try {
+    return Number(/^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]);
+  } catch {
+    return 0;
+  }
+}
 
 /** Private memory of every process of this root's launcher, in MiB. */
 function supervisorsMib(root: string): number[] {

@@ -9,11 +9,12 @@ use crate::reach;
 use bulkhead_supervise::{Setting, Supervisor, record};
 use crate::supervisors::{self, Standing};
 use crate::task::Teller;
+use crate::users;
 use bulkhead_cgroup::Layout;
 use bulkhead_machine::Machine;
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, TemplateMode};
+use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, MachineEngine, TemplateMode};
 use bulkhead_wire::poller::Poller;
 use serde_json::{Value, json};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -216,6 +217,8 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
     let listener = listen(&plan.socket)?;
     let run = place.run.clone();
     let socket = plan.socket.clone();
+    // Held until the workload's end.
+    let mut _user = None;
     let boundary: Box<dyn Boundary> = match plan.engine {
         Engine::Oci(engine) => {
             let Some((runtime, program, program_stamp)) = runtime else { return Err(Failure::new(Code::Internal, "the plan lost its runtime")) };
@@ -236,18 +239,23 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
             };
             Box::new(Oci::new(order, poller.clone()))
         }
-        Engine::Machine(engine) => Box::new(Machine::new(bulkhead_machine::Setting {
-            workload: plan.workload.clone(),
-            directory: plan.directory.clone(),
-            root_id: place.layout.root_id.clone(),
-            layout: place.layout.clone(),
-            open: Box::new(move |wanted| reach::open(&place, &plan.directory, wanted)),
-            poller: poller.clone(),
-            limits: plan.limits,
-            network: plan.network,
-            engine: *engine,
-            memory,
-        })),
+        Engine::Machine(engine) => {
+            let user = users::claim(&place.run, engine.uid)?;
+            let engine = MachineEngine { uid: user.id, gid: user.id, ..*engine };
+            _user = Some(user);
+            Box::new(Machine::new(bulkhead_machine::Setting {
+                workload: plan.workload.clone(),
+                directory: plan.directory.clone(),
+                root_id: place.layout.root_id.clone(),
+                layout: place.layout.clone(),
+                open: Box::new(move |wanted| reach::open(&place, &plan.directory, wanted)),
+                poller: poller.clone(),
+                limits: plan.limits,
+                network: plan.network,
+                engine,
+                memory,
+            }))
+        }
         Engine::Wasm(_) => return Err(Failure::new(Code::Internal, "a wasm instance was given a supervisor of its own")),
     };
     let start_mark = supervisors::start_mark(&run, &plan.workload);

@@ -32,6 +32,7 @@ mod supervisors;
 mod task;
 mod teardown;
 mod upkeep;
+mod users;
 mod verbs;
 mod wasm;
 mod zygote;

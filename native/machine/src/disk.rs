@@ -29,9 +29,14 @@ pub struct Disk {
 
 /// Opens the disk or begins to make it; QEMU may open `path` at once, but the guest must not read it before `finish`.
 pub fn begin(wanted: &str, bytes: u64, (uid, gid): (u32, u32), attach: &Attach) -> Result<Disk, Failure> {
-    if let Ok(file) = OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(wanted) {
-        own(&file, uid, gid)?;
-        return Ok(Disk { path: wanted.to_owned(), wanted: wanted.to_owned(), maker: None });
+    match OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(wanted) {
+        Ok(file) => {
+            own(&file, uid, gid)?;
+            return Ok(Disk { path: wanted.to_owned(), wanted: wanted.to_owned(), maker: None });
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        // It may be there, with what the workload has written: nothing is made in its place.
+        Err(error) => return Err(Failure::from_io("open the machine's disk", &error)),
     }
     if bytes < SMALLEST_BYTES {
         let what = format!("a machine's disk needs {SMALLEST_BYTES} bytes at least, and {bytes} were asked for");
@@ -135,6 +140,10 @@ mod tests {
         std::fs::write(format!("{wanted}.mark"), "").unwrap();
         let again = begin(&wanted, 64 << 20, (uid, gid), &nowhere()).unwrap();
         assert_eq!(again.path, wanted);
+        let link = directory.join("link");
+        std::os::unix::fs::symlink(&wanted, &link).unwrap();
+        assert!(begin(&link.to_string_lossy(), 64 << 20, (uid, gid), &nowhere()).is_err(), "only what is not there is made");
+        assert!(link.symlink_metadata().unwrap().is_symlink());
         assert!(begin(&directory.join("small").to_string_lossy(), 1000, (uid, gid), &nowhere()).is_err());
         std::fs::remove_dir_all(directory).unwrap();
     }
