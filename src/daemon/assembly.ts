@@ -159,16 +159,14 @@ function makeDirectories(places: Places): void {
 }
 
 function connectLauncher(configuration: Configuration, places: Places, log: Log): LauncherClient {
-  const programs = [
-    ...(configuration.launcher === undefined ? [] : [configuration.launcher]),
-    ...NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")),
-  ];
+  const candidates = { named: configuration.launcher, programs: NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")) };
   const managed = process.env["BULKHEAD_LAUNCHER"] === "managed";
   // What the operator put in the place of the distribution's may be named in launch plans.
   const { kernel, initrd, qemu } = configuration.machine ?? {};
   const allow = [kernel, initrd, qemu].filter((path) => path !== undefined);
-  const start = () => startLauncher({ root: places.root, run: places.run, socket: places.launcherSocket, log: places.launcherLog, programs, allow, managed });
-  return new LauncherClient({ socket: places.launcherSocket, log, start });
+  const { root, run, launcherSocket: socket } = places;
+  const start = () => startLauncher({ root, run, socket, log: places.launcherLog, ...candidates, allow, managed });
+  return new LauncherClient({ socket, log, start });
 }
 
 /** Where the build puts native programs: beside the bundled daemon, or in a checkout. */

@@ -13,6 +13,8 @@ export interface LauncherPlaces {
   readonly run: string;
   readonly socket: string;
   readonly log: string;
+  /** The one that the operator named: no other is taken in its place. */
+  readonly named?: string | undefined;
   /** Candidates in order of preference; the installed one comes last by itself. */
   readonly programs: readonly string[];
   /** Programs and read-only files that launch plans may name beside the usual ones. */
@@ -24,15 +26,24 @@ export interface LauncherPlaces {
 const DEADLINE_MS = 5000;
 const INSTALLED = ["/usr/lib/bulkhead/bulkhead-launcher", "/usr/libexec/bulkhead/bulkhead-launcher"];
 
+function chooseProgram({ named, programs }: LauncherPlaces): string {
+  if (named !== undefined) {
+    if (isExecutable(named)) return named;
+    throw new Failure("UNAVAILABLE", `The launcher that the configuration names cannot be run: ${named}`, {
+      remedy: "Mend `launcher` in the configuration, or leave it out",
+    });
+  }
+  const found = [...programs, ...INSTALLED].find(isExecutable) ?? findProgram("bulkhead-launcher");
+  if (found !== undefined) return found;
+  throw new Failure("UNAVAILABLE", "The program bulkhead-launcher was not found", {
+    remedy: "Build it with `npm run build`, or name it as `launcher` in the configuration",
+  });
+}
+
 /** Resolves when a launcher answers on the socket. Rejects UNAVAILABLE with its last words where it does not. */
 export async function startLauncher(places: LauncherPlaces): Promise<void> {
   if (places.managed === true) return awaitLauncher(places.socket);
-  const program = [...places.programs, ...INSTALLED].find(isExecutable) ?? findProgram("bulkhead-launcher");
-  if (program === undefined) {
-    throw new Failure("UNAVAILABLE", "The program bulkhead-launcher was not found", {
-      remedy: "Build it with `npm run build`, or name it as `launcher` in the configuration",
-    });
-  }
+  const program = chooseProgram(places);
   mkdirSync(dirname(places.log), { recursive: true, mode: 0o700 });
   const log = openSync(places.log, "a", 0o600);
   const allow = (places.allow ?? []).flatMap((path) => ["--allow", path]);

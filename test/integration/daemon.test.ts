@@ -1,7 +1,7 @@
 /** The daemon's own life, with real containers behind it: started, refused, killed, adopted, stopped. */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -88,6 +88,26 @@ describe.skipIf(!root)("the daemon", () => {
   it("exits 2 for a command line or a configuration that is wrong", async () => {
     expect(await daemon.tryStart("--nonsense")).toMatchObject({ code: 2, stderr: expect.stringContaining("--nonsense") });
     expect(await daemon.tryStart("--config", "/etc/hostname")).toMatchObject({ code: 2, stderr: expect.stringContaining("not JSON") });
+  });
+
+  it("says what is wrong with a launcher that is not there or does not come up, and takes no other", async () => {
+    const place = mkdtempSync("/tmp/bulkhead-launcherless-");
+    try {
+      const file = join(place, "config.json");
+      for (const [launcher, said] of [
+        ["/no/such/launcher", "cannot be run: /no/such/launcher"],
+        ["/bin/false", "/bin/false does not answer"],
+      ] as const) {
+        writeFileSync(file, JSON.stringify({ launcher }));
+        const { code, stderr } = await daemon.tryStart("--root", join(place, "root"), "--socket", join(place, "api.sock"), "--config", file);
+        expect(code).toBe(1);
+        expect(stderr).toContain(said);
+        expect(stderr).toMatch(/^Remedy: \S/m);
+        expect(existsSync(join(place, "api.sock"))).toBe(false);
+      }
+    } finally {
+      rmSync(place, { recursive: true });
+    }
   });
 
   it("killed with SIGKILL, comes back to what runs and to what ended meanwhile, with true exit codes", async () => {
