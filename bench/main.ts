@@ -12,6 +12,7 @@ import { renderPeers } from "./peers/peers-table.ts";
 import { insidePrivateNamespaces } from "./private-namespaces.ts";
 import { createProgress } from "./progress.ts";
 import { reasonOf } from "./reason.ts";
+import { renderPage } from "./report/page/page.ts";
 import { readEarlier, renderChanges } from "./report/against.ts";
 import type { CompareDocument } from "./report/document.ts";
 import { renderTable } from "./report/table.ts";
@@ -43,6 +44,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
     // A glance is no ground for advice.
     if ("claims" in document && document.complete && !options.brief) await keepForAdvice(client, document);
+    if (options.html !== undefined && !("peers" in document)) writeFileSync(options.html, renderPage(document));
     const changes = earlier === undefined || "peers" in document ? "" : renderChanges(earlier, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours) + changes, options.json);
     return document.complete || !controller.signal.aborted ? 0 : 130;

@@ -12,6 +12,8 @@ export interface CompareOptions {
   readonly brief: boolean;
   /** `-` is standard output; absent: a table. */
   readonly json: string | undefined;
+  /** Where the page with plots goes. */
+  readonly html: string | undefined;
   /** A document of an earlier run. */
   readonly against: string | undefined;
   readonly seed: number;
@@ -28,6 +30,7 @@ Runs one workload behind every boundary that this host has, and the raw mechanis
   --quick              fewer samples, about a minute
   --brief              starts, execs and memory alone, a few samples, without the raw mechanisms: some ten seconds
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
+  --html=FILE          one page with every sample plotted, for a browser; needs no network
   --against FILE       what changed since an earlier --json=FILE, beyond noise
   --seed N             order of the samples (default 1)
   --boundaries-only    leave plain crun, runsc and QEMU and the plain host out
@@ -56,6 +59,7 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
         brief: { type: "boolean", default: false },
         json: { type: "string" },
         against: { type: "string" },
+        html: { type: "string" },
         seed: { type: "string", default: "1" },
         host: { type: "string" },
         "boundaries-only": { type: "boolean", default: false },
@@ -72,7 +76,8 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
   if (parsed.positionals.length > 1)
     throw new UsageError(`one image at a time: put the command behind --, as in: compare ${parsed.positionals[0]} -- ${parsed.positionals.slice(1).join(" ")}`);
   if (parsed.values.check && parsed.values.peers) throw new UsageError("--check and --peers are two runs: give one of them");
-  if (parsed.values.against !== undefined && (parsed.values.check || parsed.values.peers)) throw new UsageError("--against goes with a plain compare alone");
+  if ((parsed.values.against ?? parsed.values.html) !== undefined && (parsed.values.check || parsed.values.peers))
+    throw new UsageError("--against and --html go with a plain compare alone");
   if (command.length === 0) throw new UsageError("no command behind --");
   return {
     mode: parsed.values.check ? "check" : parsed.values.peers ? "peers" : "compare",
@@ -82,6 +87,7 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
     brief: parsed.values.brief,
     json: parsed.values.json,
     against: parsed.values.against,
+    html: parsed.values.html,
     seed,
     host: parsed.values.host,
     boundariesOnly: parsed.values["boundaries-only"] || parsed.values.brief,

@@ -46,7 +46,8 @@ let over = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (over = true));
 try {
   const probes = await daemon.client.system.probes();
-  usable = probes.filter((probe) => probe.usable).map(({ kind }) => kind);
+  // What it raises are Linux images; wasm instances have kills of their own (test/integration/wasm-conformance.test.ts).
+  usable = probes.filter((probe) => probe.usable && probe.identity?.traits.includes("no-kernel") !== true).map(({ kind }) => kind);
   for (const { kind, findings } of probes.filter((probe) => !probe.usable))
     notUsable[kind] = findings.find(({ level }) => level === "missing")?.what ?? "it cannot be used here";
   for (const [kind, reason] of Object.entries(notUsable)) console.log(`without ${kind}: ${reason}`);

@@ -6,7 +6,8 @@ import { plainCall } from "../../../src/contract/call.ts";
 import type { Engine, LogQuery } from "../../../src/engine/index.ts";
 
 const EVERYTHING: LogQuery = { stdout: true, stderr: true, follow: false, tail: undefined, sinceNs: undefined, untilNs: undefined };
-const PATIENCE_MS = 15_000;
+/** An emulated machine that was on its way boots first and is undone then, on a busy host after half a minute. */
+const PATIENCE_MS = 60_000;
 
 export function expectEqual(what: string, is: unknown, wanted: unknown): void {
   if (!isDeepStrictEqual(is, wanted)) throw new Error(`${what} is ${JSON.stringify(is)} instead of ${JSON.stringify(wanted)}`);
