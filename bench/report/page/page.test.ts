@@ -40,9 +40,10 @@ it("has a scale that keeps order and stays within its ends", () => {
     [0, 5],
     [7, 7],
   ]) {
-    const { at, ticks } = scaleOf(values, 100, 500);
+    const scale = scaleOf(values, 100, 500);
+    const at = (value: number) => scale.at(value);
     for (const value of values) expect(at(value)).toSatisfy((place: number) => place >= 99.9 && place <= 500.1);
-    expect(ticks.length).toBeGreaterThan(0);
-    expect(ticks.map(at)).toEqual(ticks.map(at).toSorted((a, b) => a - b));
+    expect(scale.ticks.length).toBeGreaterThan(0);
+    expect(scale.ticks.map(at)).toEqual(scale.ticks.map(at).toSorted((a, b) => a - b));
   }
 });
