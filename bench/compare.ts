@@ -9,11 +9,12 @@ import { deriveOverheads, deriveStartOverContainer } from "./derived.ts";
 import { GAUGE_IMAGE, loadGaugeImage } from "./gauge-image.ts";
 import { describeHost } from "./host.ts";
 import { measureExec, measureGauges, measureMemory, measureStart, type MeasureOptions } from "./measures.ts";
-import type { CompareOptions } from "./options.ts";
+import { type CompareOptions, repeatCommand } from "./options.ts";
 import type { Progress } from "./progress.ts";
 import type { CompareDocument } from "./report/document.ts";
+import { formatFigure } from "./report/figure.ts";
 import { type UnpackedImage, unpackImage } from "./rootfs.ts";
-import { type Measure, runMeasures } from "./runner.ts";
+import { type Measure, runMeasures, type RunOptions } from "./runner.ts";
 import type { Gap, Series, SubjectDescription } from "./series.ts";
 import { summarize } from "./statistics.ts";
 import type { ExecTarget, Subject } from "./subject.ts";
@@ -24,6 +25,13 @@ import { RawCrun } from "./subjects/raw-crun.ts";
 import { RawQemu } from "./subjects/raw-qemu.ts";
 import { platformOf, RawRunsc } from "./subjects/raw-runsc.ts";
 import { reasonOf } from "./reason.ts";
+import { shellWords } from "./shell-words.ts";
+
+/** What `--quick` may take, preparing included; what is left for measuring however long that took; and what the others may take. */
+const QUICK_MS = 60_000;
+const LEAST_MS = 20_000;
+const BRIEF_MS = 12_000;
+const FULL_MS = 20 * 60_000;
 
 export interface CompareContext {
   readonly client: Client;
@@ -35,6 +43,7 @@ export interface CompareContext {
 
 export async function compare(context: CompareContext): Promise<CompareDocument> {
   const { client, options } = context;
+  const began = performance.now();
   const version = await client.system.version();
   const info = (await client.system.info()) as { DockerRootDir?: string };
   await client.images.inspect(options.image);
@@ -47,13 +56,16 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
     const root = info.DockerRootDir ?? "/var/lib/bulkhead";
     const subjects = await findSubjects(context, root, gaps, closing);
     const measures = await listMeasures(subjects, context, { root, gaps, closing });
+    const preparedMs = performance.now() - began;
+    const budgetMs = options.brief ? BRIEF_MS : options.quick ? Math.max(LEAST_MS, QUICK_MS - preparedMs) : FULL_MS;
     const run = await runMeasures(measures, {
       seed: options.seed,
       pauseMs: 75,
       signal: context.signal,
-      budgetMs: options.brief ? 12_000 : options.quick ? 50_000 : 20 * 60_000,
+      budgetMs,
       warmUp: !options.brief,
       onProgress: (done, all, name) => context.progress.show(done, all, name),
+      ...tellEarly(context, budgetMs),
     });
     context.progress.clear();
     const facts = context.signal.aborted ? [] : await readFacts(client, options.image, subjects);
@@ -64,7 +76,7 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
       schemaVersion: 1,
       measuredAt: new Date().toISOString(),
       bulkhead: version.Version,
-      command: commandLine(options),
+      command: repeatCommand(options),
       image: options.image,
       workload: options.command,
       seed: options.seed,
@@ -78,6 +90,24 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
   } finally {
     for (const close of closing.toReversed()) await close();
   }
+}
+
+/** The first figures at once, and what a slow host has to go without. */
+function tellEarly({ progress, options }: CompareContext, budgetMs: number): Pick<RunOptions, "onFirst" | "onWarm"> {
+  return {
+    onFirst(subject, samples) {
+      const start = samples.find(({ metric }) => metric === "startup_to_ready");
+      if (start !== undefined) progress.say(`${subject}: first byte after ${formatFigure(start.value, start.unit)} (its first start; the figures follow)`);
+    },
+    onWarm(roundMs, rounds) {
+      const fitting = Math.max(1, Math.ceil(budgetMs / roundMs) - 1);
+      if (fitting >= rounds) return;
+      const longer = options.quick ? "; without --quick there is more time" : "";
+      progress.say(
+        `this host needs ${Math.round(roundMs / 1000)} s for a round: about ${fitting} of ${rounds} rounds in ${Math.round(budgetMs / 1000)} s${longer}`,
+      );
+    },
+  };
 }
 
 async function findSubjects(context: CompareContext, root: string, gaps: Gap[], closing: (() => Promise<void> | void)[]): Promise<Subject[]> {
@@ -190,7 +220,14 @@ async function readFacts(client: Client, image: string, subjects: readonly Subje
   for (const subject of subjects.filter((one) => one.description.boundary !== undefined)) {
     const base = { subject: subject.description.id, command: subject.command("kernel_identity", ["/gauge", "kernel"]) };
     if (Size !== undefined)
-      facts.push({ ...base, metric: "image_size", unit: "bytes", samples: [Size], summary: summarize([Size]), command: `bulkhead images ${image}` });
+      facts.push({
+        ...base,
+        metric: "image_size",
+        unit: "bytes",
+        samples: [Size],
+        summary: summarize([Size]),
+        command: shellWords(["bulkhead", "images", image]),
+      });
     const seen = host === undefined ? undefined : await subject.gauge?.("kernel");
     if (host === undefined || seen === undefined) continue;
     facts.push({
@@ -203,12 +240,6 @@ async function readFacts(client: Client, image: string, subjects: readonly Subje
     });
   }
   return facts;
-}
-
-function commandLine(options: CompareOptions): string {
-  const only = options.brief ? ["--brief"] : options.boundariesOnly ? ["--boundaries-only"] : [];
-  const flags = [...(options.quick ? ["--quick"] : []), ...only, `--seed ${options.seed}`];
-  return `bulkhead compare ${flags.join(" ")} ${options.image} -- ${options.command.join(" ")}`;
 }
 
 export function defaultGaugePath(programDirectory: string): string {

@@ -43,7 +43,7 @@ async function main(argv: readonly string[]): Promise<number> {
     const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
     // A glance is no ground for advice.
-    if ("claims" in document && document.complete && !options.brief) await keepForAdvice(client, document);
+    if ("claims" in document && !options.brief && (document.complete || !controller.signal.aborted)) await keepForAdvice(client, document);
     if (options.html !== undefined && !("peers" in document)) writeFileSync(options.html, renderPage(document));
     const changes = earlier === undefined || "peers" in document ? "" : renderChanges(earlier, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours) + changes, options.json);

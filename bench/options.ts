@@ -2,6 +2,7 @@
 
 import { parseArgs } from "node:util";
 import { reasonOf } from "./reason.ts";
+import { shellWords } from "./shell-words.ts";
 
 export interface CompareOptions {
   readonly mode: "compare" | "check" | "peers";
@@ -27,7 +28,7 @@ export const USAGE = `Usage: bulkhead compare [OPTIONS] [IMAGE] [-- COMMAND...]
 
 Runs one workload behind every boundary that this host has, and the raw mechanisms beneath, interleaved, and prints what each costs here.
 
-  --quick              fewer samples, about a minute
+  --quick              fewer samples, about a minute; on a slow host fewer still
   --brief              starts, execs and memory alone, a few samples, without the raw mechanisms: some ten seconds
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
   --html=FILE          one page with every sample plotted, for a browser; needs no network
@@ -93,4 +94,13 @@ export function parseCompare(argv: readonly string[]): CompareOptions {
     boundariesOnly: parsed.values["boundaries-only"] || parsed.values.brief,
     help: parsed.values.help,
   };
+}
+
+/** What a person pastes into a shell to measure the same again. */
+export function repeatCommand(options: CompareOptions): string {
+  const { mode, quick, brief, boundariesOnly, seed, host, image, command } = options;
+  const only = brief ? ["--brief"] : boundariesOnly ? ["--boundaries-only"] : [];
+  const flags = [...(mode === "peers" ? ["--peers"] : []), ...(quick ? ["--quick"] : []), ...only];
+  const words = ["bulkhead", "compare", ...flags, "--seed", String(seed), ...(host === undefined ? [] : ["--host", host]), image];
+  return shellWords(mode === "peers" ? words : [...words, "--", ...command]);
 }

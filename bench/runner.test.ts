@@ -47,3 +47,49 @@ test("what was measured before an interruption is kept", async () => {
   expect(result.complete).toBe(false);
   expect(result.series[0]?.samples).toEqual([2, 3, 4]);
 });
+
+test("a host too slow for the time ends in twice the time, and what was only warmed up or not reached says so", async () => {
+  let clock = 0;
+  const slow = (subject: string, name: string): Measure => ({
+    subject,
+    name,
+    rounds: 6,
+    sample: () => {
+      clock += 40;
+      return Promise.resolve([{ metric: name, value: 1, unit: "s" as const, command: "x" }]);
+    },
+  });
+  const measures = ["a", "b", "c"].flatMap((subject) => [slow(subject, "exec"), slow(subject, "start")]);
+  const told: string[] = [];
+  const telling = {
+    now: () => clock,
+    onFirst: (_subject: string, [first]: readonly { metric: string }[]) => told.push(first?.metric ?? ""),
+    onWarm: () => told.push("warm"),
+  };
+  // Three of six are warmed up.
+  const cut = await runMeasures(measures, { ...options, ...telling, budgetMs: 50 });
+  expect(told).toEqual(["start", "start", "start"]);
+  expect(cut.complete).toBe(false);
+  expect(cut.series.map(({ metric, summary }) => [metric, summary.n])).toEqual([
+    ["start", 1],
+    ["start", 1],
+    ["start", 1],
+  ]);
+  expect(cut.gaps.map(({ metric, because }) => `${metric}: ${because}`).toSorted()).toEqual([
+    ...Array.from({ length: 3 }, () => "exec: the time was over before its turn"),
+    ...Array.from({ length: 3 }, () => "start: the time was over, and the figure shown is its warm-up's"),
+  ]);
+  // The warm-up and one round of six.
+  const once = await runMeasures(measures, { ...options, ...telling, budgetMs: 300 });
+  expect(once.series.map(({ summary }) => summary.n)).toEqual([1, 1, 1, 1, 1, 1]);
+  expect([once.complete, once.gaps]).toEqual([false, []]);
+});
+
+test("starts are warmed up first, and the length of a round is told before the rounds", async () => {
+  const order: string[] = [];
+  const named = (name: string): Measure => ({ ...counting(name, 2, order), name });
+  const warm: number[] = [];
+  await runMeasures([named("exec"), named("memory"), named("start")], { ...options, onWarm: (_roundMs, rounds) => warm.push(order.length, rounds) });
+  expect(order[0]).toBe("start");
+  expect(warm).toEqual([3, 2]);
+});

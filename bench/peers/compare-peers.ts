@@ -11,6 +11,7 @@ import { pipeline } from "node:stream/promises";
 import type { CompareContext } from "../compare.ts";
 import { findDaemon } from "../daemon-processes.ts";
 import { describeHost, type HostDescription } from "../host.ts";
+import { repeatCommand } from "../options.ts";
 import { reasonOf } from "../reason.ts";
 import { runMeasures } from "../runner.ts";
 import type { Gap, Series } from "../series.ts";
@@ -79,7 +80,7 @@ export async function comparePeers(context: CompareContext): Promise<PeersDocume
     return {
       schemaVersion: 1,
       measuredAt: new Date().toISOString(),
-      command: `bulkhead compare --peers${options.quick ? " --quick" : ""} --seed ${options.seed} ${options.image}`,
+      command: repeatCommand(options),
       image: options.image,
       complete: run.complete,
       host: describeHost(),

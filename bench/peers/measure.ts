@@ -4,6 +4,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { readMemAvailable, readPss } from "../memory.ts";
 import type { Measure, Sample } from "../runner.ts";
 import { now } from "../subject.ts";
+import { shellWords } from "../shell-words.ts";
 import { runToEnd, timeToEnd } from "./command.ts";
 import type { Peer } from "./peer.ts";
 
@@ -79,6 +80,5 @@ async function sampleIdle(peer: Peer, options: PeerMeasureOptions): Promise<Samp
 }
 
 function commandLine(peer: Peer, words: readonly string[]): string {
-  const program = peer.client[0];
-  return `${program} ${words.join(" ")}`;
+  return shellWords([...peer.client.slice(0, 1), ...words]);
 }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Client, CreateDocument, Run } from "@bulkhead/sdk";
 import type { SubjectDescription } from "../series.ts";
 import { type ExecTarget, type GaugeReading, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
+import { shellWords } from "../shell-words.ts";
 
 export interface BulkheadSubjectOptions {
   readonly client: Client;
@@ -87,9 +88,9 @@ export class BulkheadSubject implements Subject {
   }
 
   command(metric: string, command: readonly string[]): string {
-    const base = `bulkhead run --rm${this.cold ? " --cold" : ""} --isolation ${this.options.isolation} ${this.options.image}`;
-    if (metric.startsWith("startup") || metric === "run_time") return `time ${base} ${command.join(" ")}`;
-    return `bulkhead compare ${this.options.image}`;
+    const { isolation, image } = this.options;
+    if (!metric.startsWith("startup") && metric !== "run_time") return shellWords(["bulkhead", "compare", image]);
+    return shellWords(["time", "bulkhead", "run", "--rm", ...(this.cold ? ["--cold"] : []), "--isolation", isolation, image, ...command]);
   }
 
   close(): Promise<void> {

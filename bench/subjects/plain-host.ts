@@ -4,6 +4,7 @@ import { spawn } from "node:child_process";
 import { release } from "node:os";
 import type { SubjectDescription } from "../series.ts";
 import { type GaugeReading, now, type StartMoments, type Subject } from "../subject.ts";
+import { shellWords } from "../shell-words.ts";
 
 export class PlainHost implements Subject {
   readonly description: SubjectDescription = { id: "raw-host", engine: "linux", version: release(), emulated: false };
@@ -26,7 +27,7 @@ export class PlainHost implements Subject {
   }
 
   command(metric: string, command: readonly string[]): string {
-    return metric.startsWith("startup") ? command.join(" ") : `dist/native/bulkhead-gauge ${metric}`;
+    return metric.startsWith("startup") ? shellWords(command) : `dist/native/bulkhead-gauge ${metric}`;
   }
 
   close(): Promise<void> {

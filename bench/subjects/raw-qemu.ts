@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SubjectDescription } from "../series.ts";
 import { now, type StartMoments, type Subject } from "../subject.ts";
+import { shellWords } from "../shell-words.ts";
 
 const BOOT_DEADLINE_MS = 60_000;
 
@@ -79,7 +80,7 @@ export class RawQemu implements Subject {
   }
 
   command(): string {
-    return this.words.join(" ");
+    return shellWords(this.words);
   }
 
   close(): Promise<void> {

@@ -9,6 +9,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { SubjectDescription } from "../series.ts";
 import { type ExecTarget, now, type StartMoments, type Subject } from "../subject.ts";
+import { shellWords } from "../shell-words.ts";
 import { writeBundle } from "./oci-bundle.ts";
 import { timeProcess } from "./plain-host.ts";
 
@@ -70,7 +71,7 @@ export class RawRunsc implements Subject {
   }
 
   command(_metric: string, command: readonly string[]): string {
-    return `runsc ${this.global().slice(2).join(" ")} run --bundle BUNDLE ID   # process.args = ${JSON.stringify(command)}`;
+    return `runsc ${shellWords(this.global().slice(2))} run --bundle BUNDLE ID   # process.args = ${JSON.stringify(command)}`;
   }
 
   close(): Promise<void> {

@@ -71,6 +71,10 @@ impl Group {
         stats::measure(&self.layout, &self.workload)
     }
 
+    pub fn refused(&self) -> stats::Refused {
+        stats::refused(&self.layout, &self.workload)
+    }
+
     pub fn out_of_memory_kills(&self) -> u64 {
         stats::out_of_memory_kills(&self.layout, &self.workload)
     }

@@ -12,3 +12,4 @@ mod stats;
 
 pub use group::{Attach, Group};
 pub use layout::{Layout, Version};
+pub use stats::Refused;

@@ -2,6 +2,7 @@
 
 use crate::files::{keyed, read, read_number};
 use crate::layout::{Layout, Version};
+use bulkhead_wire::Failure;
 use bulkhead_wire::process::ResourceUse;
 
 /// Nanoseconds of one USER_HZ tick.
@@ -22,6 +23,31 @@ pub fn out_of_memory_kills(layout: &Layout, workload: &str) -> u64 {
     let Some(directory) = layout.directory("memory", workload) else { return 0 };
     let file = if layout.version == Version::V1 { "memory.oom_control" } else { "memory.events" };
     keyed(&read(&directory.join(file)), "oom_kill").unwrap_or(0)
+}
+
+/// What the group's limits have refused so far: compared before and after something failed, it says whether they were why.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Forks, for the limit of processes.
+    forks: u64,
+    /// Processes killed for memory.
+    kills: u64,
+}
+
+impl Refused {
+    /// The failure of a command that could not be begun since, where a limit was its reason.
+    pub fn explain(self, now: Refused, used: &ResourceUse) -> Option<Failure> {
+        if now.kills > self.kills && used.memory_limit_bytes > 0 {
+            return Some(Failure::at_memory_limit(used.memory_limit_bytes));
+        }
+        (now.forks > self.forks && used.pids_limit > 0).then(|| Failure::at_process_limit(used.pids_limit))
+    }
+}
+
+pub fn refused(layout: &Layout, workload: &str) -> Refused {
+    let pids = layout.directory(if layout.version == Version::V1 { "pids" } else { "unified" }, workload);
+    let forks = pids.and_then(|directory| keyed(&read(&directory.join("pids.events")), "max")).unwrap_or(0);
+    Refused { forks, kills: out_of_memory_kills(layout, workload) }
 }
 
 fn measure_v1(layout: &Layout, workload: &str, used: &mut ResourceUse) {
@@ -71,5 +97,21 @@ fn measure_v2(layout: &Layout, workload: &str, used: &mut ResourceUse) {
         } else if let Some(count) = word.strip_prefix("wbytes=") {
             used.disk_write_bytes += count.parse::<u64>().unwrap_or(0);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_is_a_reason_only_where_it_refused_something_meanwhile() {
+        let before = Refused { forks: 3, kills: 1 };
+        let used = ResourceUse { pids_limit: 4, memory_limit_bytes: 8 << 20, ..ResourceUse::default() };
+        let told = |now: Refused| before.explain(now, &used).map(|failure| failure.what);
+        assert_eq!(told(before), None);
+        assert!(told(Refused { forks: 4, ..before }).is_some_and(|what| what.contains("limit of 4 processes")));
+        assert!(told(Refused { kills: 2, ..before }).is_some_and(|what| what.contains("limit of 8388608 bytes")));
+        assert_eq!(before.explain(Refused { forks: 4, kills: 2 }, &ResourceUse::default()), None);
     }
 }

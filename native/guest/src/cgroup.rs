@@ -67,6 +67,27 @@ fn keyed(file: &str, key: &str) -> u64 {
     text.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(' ')?.trim().parse().ok()).unwrap_or(0)
 }
 
+/// What the limits have refused so far: forks, and processes killed for memory.
+#[derive(Clone, Copy)]
+pub struct Refused {
+    forks: u64,
+    kills: u64,
+}
+
+pub fn refused() -> Refused {
+    Refused { forks: keyed("pids.events", "max"), kills: out_of_memory_kills() }
+}
+
+/// The failure of a process that could not be begun, where since `before` a limit has refused something.
+pub fn limit_reached(before: Refused) -> Option<Failure> {
+    let now = refused();
+    match (number("memory.max"), number("pids.max")) {
+        (limit, _) if limit > 0 && now.kills > before.kills => Some(Failure::at_memory_limit(limit)),
+        (_, limit) if limit > 0 && now.forks > before.forks => Some(Failure::at_process_limit(limit)),
+        _ => None,
+    }
+}
+
 pub fn out_of_memory_kills() -> u64 {
     keyed("memory.events", "oom_kill")
 }

@@ -79,11 +79,13 @@ pub fn launch(spec: &GuestProcess, machine: &Machine, main: Option<&Main>) -> Re
         // Its pages come while the namespaces are made.
         let _ = child.candidates.iter().any(|path| path.to_str().is_ok_and(|path| path.starts_with('/') && root.read_ahead(path)));
     }
-    let (pid, pidfd) = clone(&child, main)?;
+    let refused = cgroup::refused();
+    let explained = |failure: Failure| cgroup::limit_reached(refused).unwrap_or(failure);
+    let (pid, pidfd) = clone(&child, main).map_err(explained)?;
     drop((status_write, stdio.theirs, argument_texts, environment_texts));
     if let Err(failure) = await_exec(&status_read, &spec.command[0]) {
         unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-        return Err(failure);
+        return Err(if failure.code == Code::Internal { explained(failure) } else { failure });
     }
     let (stdin, outputs) = stdio.ours;
     Ok(Launched { pid, pidfd, stdin, outputs, terminal: spec.terminal })
@@ -190,11 +192,16 @@ fn clone(child: &Child, main: Option<&Main>) -> Result<(i32, OwnedFd), Failure> 
         unsafe { libc::setns(own.as_raw_fd(), libc::CLONE_NEWPID) };
     }
     match pid {
-        // The kernel's word for a pid namespace whose first process has gone.
-        -1 if main.is_some() && error == libc::ENOMEM => Err(gone()),
+        // The kernel's word for a pid namespace whose first process has gone, and for no memory.
+        -1 if error == libc::ENOMEM && main.is_some_and(has_ended) => Err(gone()),
         -1 => Err(Failure::from_io("start a process in the machine", &std::io::Error::from_raw_os_error(error))),
         pid => Ok((pid, unsafe { OwnedFd::from_raw_fd(pidfd) })),
     }
+}
+
+fn has_ended(main: &Main) -> bool {
+    let mut ended = libc::pollfd { fd: main.pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    unsafe { libc::poll(&mut ended, 1, 0) > 0 }
 }
 
 fn gone() -> Failure {

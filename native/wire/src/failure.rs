@@ -47,6 +47,18 @@ impl Failure {
         self
     }
 
+    /// Nothing more can be begun in a workload that has all the processes that it may have.
+    pub fn at_process_limit(limit: u64) -> Failure {
+        Failure::new(Code::Exhausted, format!("the workload is at its limit of {limit} processes and threads: the command found no room beside them"))
+            .remedy("end some of them, or give it more room: bulkhead update --pids-limit N WORKLOAD")
+    }
+
+    /// What was begun in a workload was killed for memory before its program ran.
+    pub fn at_memory_limit(limit_bytes: u64) -> Failure {
+        Failure::new(Code::Exhausted, format!("the workload is at its memory limit of {limit_bytes} bytes: the kernel ended the command before its program ran"))
+            .remedy("free some of its memory (files in /dev/shm and on tmpfs count), or give it more: bulkhead update --memory SIZE WORKLOAD")
+    }
+
     /// The last system call's error, with the code that tells the caller what to do about it.
     pub fn system(doing: &str) -> Failure {
         Failure::from_io(doing, &std::io::Error::last_os_error())

@@ -5,7 +5,7 @@ use super::raise::{CONTAINER, doing, exit_text, open_directory, read_pid, termin
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
 use super::{Child, Oci, Runtime, Wake, console, report, token};
-use bulkhead_cgroup::Group;
+use bulkhead_cgroup::{Group, Refused};
 use bulkhead_wire::boundary::{Reply, Sink, Ticket};
 use bulkhead_wire::plan::GuestProcess;
 use bulkhead_wire::poller::Interest;
@@ -30,6 +30,8 @@ pub struct ExecStart {
     pid_file: PathBuf,
     listener: Option<UnixListener>,
     size: Option<TerminalSize>,
+    /// What the workload's limits had refused before.
+    refused: Refused,
 }
 
 impl Oci {
@@ -58,7 +60,8 @@ impl Oci {
         arguments.push(CONTAINER.into());
         let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
         let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &|| self.step_outside() };
-        let runtime = spawn.start().map_err(doing("start the runtime"))?;
+        let refused = self.refused();
+        let runtime = spawn.start().map_err(|error| self.limit_reached(refused).unwrap_or_else(|| doing("start the runtime")(error)))?;
         self.poller.add(started.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;
         self.execs.push(ExecStart {
             ticket,
@@ -73,6 +76,7 @@ impl Oci {
             pid_file,
             listener,
             size: spec.terminal_size,
+            refused,
         });
         Ok(())
     }
@@ -133,7 +137,8 @@ impl Oci {
         if status != 0 || message.is_some() {
             return Err(match (self.children.first().is_none_or(|main| main.exited), message) {
                 (true, _) => Failure::new(Code::WrongState, "the workload ended before the command could be run"),
-                (false, message) => report::failure(self.runtime_name(), "run the command", message.or_else(|| exit_text(status))),
+                // A runtime that finds no room in the workload's groups dies there of whatever comes first, and says little of use.
+                (false, message) => self.limit_reached(exec.refused).unwrap_or_else(|| report::failure(self.runtime_name(), "run the command", message.or_else(|| exit_text(status)))),
             });
         }
         let pid = pid?;
@@ -150,6 +155,16 @@ impl Oci {
         let ended = self.strangers.iter().find(|(known, _)| *known == pid).map(|(_, status)| *status);
         self.children.push(Child { number: exec.number, pid, exited: false, stdio, streams_until: None });
         Ok((pid, ended))
+    }
+
+    fn refused(&self) -> Refused {
+        self.group.as_ref().map(Group::refused).unwrap_or_default()
+    }
+
+    /// The failure of a command that could not be begun, where since `before` one of the workload's limits has refused something.
+    fn limit_reached(&self, before: Refused) -> Option<Failure> {
+        let group = self.group.as_ref()?;
+        before.explain(group.refused(), &group.stats())
     }
 
     fn watch_exec(&mut self, number: u32) {
