@@ -1,8 +1,9 @@
 /** Archives that a verb reads: a file, or stdin. */
 
-import { createReadStream, statSync } from "node:fs";
-import { Failure, type ProgressLine } from "../../sdk/src/index.ts";
+import { createReadStream } from "node:fs";
+import type { ProgressLine } from "../../sdk/src/index.ts";
 import { UsageError } from "./command.ts";
+import { openGivenFile } from "./given-file.ts";
 import { isTerminal } from "./output.ts";
 import type { ProgressView } from "./terminal/progress.ts";
 
@@ -13,11 +14,11 @@ export async function* readArchive(path: string | undefined, view: ProgressView 
     for await (const chunk of process.stdin) yield chunk as Uint8Array;
     return;
   }
-  const total = sizeOf(path);
+  const { descriptor, size: total } = openGivenFile(path);
   const id = path.split("/").at(-1) ?? path;
   let current = 0;
   let shown = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1024 * 1024 })) {
+  for await (const chunk of createReadStream(path, { fd: descriptor, highWaterMark: 1024 * 1024 })) {
     const bytes = chunk as Uint8Array;
     yield bytes;
     current += bytes.length;
@@ -26,16 +27,5 @@ export async function* readArchive(path: string | undefined, view: ProgressView 
       const line: ProgressLine = { id, status: current === total ? "Sent" : "Sending", progressDetail: { current, total } };
       view?.show(line);
     }
-  }
-}
-
-function sizeOf(path: string): number {
-  try {
-    return statSync(path).size;
-  } catch (thrown) {
-    const code = (thrown as NodeJS.ErrnoException).code;
-    throw new Failure(code === "ENOENT" ? "NOT_FOUND" : "INVALID_SPEC", `cannot read ${JSON.stringify(path)} (${code})`, {
-      remedy: "name an archive that can be read",
-    });
   }
 }

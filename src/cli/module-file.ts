@@ -1,15 +1,16 @@
 /** A wasm file in an image's place: taken in once for each content, under a name that tells which. */
 
 import { createHash } from "node:crypto";
-import { readFileSync, statSync } from "node:fs";
+import { statSync } from "node:fs";
 import { basename } from "node:path";
 import type { Client, CreateDocument } from "../../sdk/src/index.ts";
+import { readGivenBytes } from "./given-file.ts";
 
 /** The document with the file's image in place of its path, and the boundary that runs it where none was asked for; as it was for any other image. */
 export async function withModuleFile(client: Client, document: CreateDocument): Promise<CreateDocument> {
   const path = document.Image;
   if (path === undefined || !isModuleFile(path)) return document;
-  const bytes = readFileSync(path);
+  const bytes = readGivenBytes(path);
   const name = basename(path, ".wasm")
     .toLowerCase()
     .replaceAll(/[^a-z0-9]+/g, "-")

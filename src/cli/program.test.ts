@@ -271,6 +271,18 @@ describe("exec", () => {
     expect(JSON.parse(server.asked[0]?.body ?? "")).toMatchObject({ Cmd: ["tr", "-s", "x"], Env: ["A=1"], User: "5", AttachStdin: true });
   });
 
+  it.each([
+    ["a workload that is missing", ["exec", "gone", "true"], "NOT_FOUND"],
+    ["one that does not run", ["exec", "stopped", "true"], "WRONG_STATE"],
+    ["a terminal that is none", ["exec", "-it", "web", "true"], undefined],
+  ])("gives 1 for %s, as docker's does, with a remedy", async (_, words, code) => {
+    const refused = { status: code === "NOT_FOUND" ? 404 : 409, json: { message: "it cannot be", code, what: "it cannot be", remedy: "do better" } };
+    await using server = await ScriptedServer.start({ ...PING, [`POST /containers/${words[1]}/exec`]: refused });
+    const outcome = await cli.run(words, server);
+    expect(outcome).toMatchObject({ code: 1, stdout: "" });
+    expect(outcome.stderr).toMatch(/\nRemedy: .+\n$/);
+  });
+
   it("gives 127 where there is no such command", async () => {
     await using server = await ScriptedServer.start({
       "POST /containers/web/exec": { status: 201, json: { Id: "e1" } },

@@ -4,6 +4,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { homedir } from "node:os";
 import { dirname, join } from "node:path";
 import { UsageError } from "./command.ts";
+import { unusableFile } from "./given-file.ts";
 import { askProgram, eraseByProgram, storeByProgram } from "./credential-program.ts";
 
 interface StoredAuth {
@@ -107,10 +108,14 @@ export function forgetLogin(server: string, directory = configDirectory()): bool
 
 /** Whole or not at all: a reader never meets half of it. */
 function writeConfig(path: string, config: DockerConfig): void {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
   const partial = `${path}.${process.pid}.partial`;
-  writeFileSync(partial, `${JSON.stringify(config, undefined, "\t")}\n`, { mode: 0o600 });
-  renameSync(partial, path);
+  try {
+    mkdirSync(dirname(path), { recursive: true, mode: 0o700 });
+    writeFileSync(partial, `${JSON.stringify(config, undefined, "\t")}\n`, { mode: 0o600 });
+    renameSync(partial, path);
+  } catch (thrown) {
+    throw unusableFile("write", path, thrown);
+  }
 }
 
 function configDirectory(): string {

@@ -17,6 +17,7 @@ export function reportFailure(thrown: unknown, verb: string | undefined): void {
     return;
   }
   tell(`${colour("bulkhead:", "red", 2)} ${thrown instanceof Error ? thrown.message : String(thrown)}`);
+  tell("Remedy: try again; if it says the same, report it with what BULKHEAD_DEBUG=1 prints");
   if (process.env["BULKHEAD_DEBUG"] !== undefined && thrown instanceof Error) tell(thrown.stack ?? "");
 }
 

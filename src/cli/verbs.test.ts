@@ -33,6 +33,19 @@ describe("images and archives", () => {
     expect((await cli.run(["images", "-q"], server)).stdout).toBe("abababababab\n");
   });
 
+  it("an image without a time of creation, or of the epoch, has no age: N/A, as docker says of no time", async () => {
+    const image = { Id: `sha256:${"ab".repeat(32)}`, RepoTags: ["app:2"], RepoDigests: [], Created: 0, Size: 1, Labels: null };
+    const step = { Id: image.Id, Created: 0, CreatedBy: "make", Size: 1, Comment: "", Tags: null };
+    await using server = await ScriptedServer.start({
+      "GET /images/json": { json: [image, { ...image, Created: -62135596800 }] },
+      "GET /images/app/history": { json: [step] },
+    });
+    expect((await cli.run(["images"], server)).stdout).toMatch(/^app +2 +abababababab +N\/A +1B$/m);
+    const format = ["--format", "{{.CreatedSince}} {{.CreatedAt}}"];
+    expect((await cli.run(["images", ...format], server)).stdout).toBe("N/A N/A\nN/A N/A\n");
+    expect((await cli.run(["history", "app", ...format], server)).stdout).toBe("N/A N/A\n");
+  });
+
   it("loads from a file and from stdin, imports, and saves whole files or none", async () => {
     const directory = cli.scratch();
     const archive = join(directory, "a.tar");
@@ -46,7 +59,7 @@ describe("images and archives", () => {
     expect((await cli.run(["load", "-i", archive], server)).stdout).toBe("Loaded image: 13 bytes\n");
     expect((await cli.run(["load", "-q"], { host: server.host, input: "abc" })).stdout).toBe("Loaded image: 3 bytes\n");
     expect((await cli.run(["import", archive, "my/base:1"], server)).stdout).toBe("sha256:my/base:1\n");
-    expect((await cli.run(["load", "-i", join(directory, "nope")], server)).stderr).toContain("(ENOENT)");
+    expect((await cli.run(["load", "-i", join(directory, "nope")], server)).stderr).toContain("there is no such file");
     const target = join(directory, "out.tar");
     expect((await cli.run(["save", "-o", target, "x"], server)).code).toBe(0);
     expect(readFileSync(target, "utf8")).toBe("saved");
@@ -167,5 +180,35 @@ COMP_LINE='bulkhead stop w'; COMP_POINT=\${#COMP_LINE}; _bulkhead; printf '%s\\n
     const outcome = await cli.startShell(`bash ${file}`, server).outcome;
     expect(outcome).toMatchObject({ code: 0, stdout: "web\n" });
     expect((await cli.run(["completion", "tcsh"])).code).toBe(125);
+  });
+});
+
+describe("files that cannot be read or written", () => {
+  const missing = "/nonexistent/file";
+  it.each([
+    [["policy", "test", missing], 1],
+    [["policy", "check", "--policy-file", missing, "busybox"], 1],
+    [["advise", "--requirements", missing], 1],
+    [["advise", "--measurements", missing], 1],
+    [["load", "-i", missing], 1],
+    [["load", "-i", "/"], 1],
+    [["import", missing, "x:1"], 1],
+    [["save", "-o", missing, "busybox"], 1],
+    [["run", "--env-file", missing, "busybox"], 125],
+    [["create", "--label-file", missing, "busybox"], 125],
+    [["create", "--cidfile", missing, "busybox"], 125],
+    [["exec", "--env-file", missing, "web", "true"], 125],
+    [["run", "--requirements", missing, "busybox"], 125],
+  ])("%j: the file by its name, why, and what to do", async (words, code) => {
+    await using server = await ScriptedServer.start({
+      "HEAD /_ping": { text: "" },
+      "GET /images/get": { text: "an archive" },
+      "POST /containers/create": { json: { Id: "cd".repeat(32), Warnings: [] } },
+    });
+    const outcome = await cli.run(words, server);
+    expect(outcome, outcome.stderr).toMatchObject({ code, stdout: "" });
+    expect(outcome.stderr).toMatch(/"\/(?:nonexistent\/file)?"|there already/);
+    expect(outcome.stderr).not.toMatch(/ENOENT:|EISDIR:/);
+    expect(outcome.stderr.trimEnd().split("\n").at(-1)).toMatch(/^Remedy: .{10}/);
   });
 });

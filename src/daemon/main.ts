@@ -5,7 +5,7 @@
  *   exit 2   the command line or the configuration is wrong
  */
 
-import { type Failure, toFailure } from "../contract/failure.ts";
+import { type Failure, REMEDIES, toFailure } from "../contract/failure.ts";
 import { announceReady } from "../host/readiness.ts";
 import { openDaemon } from "./assembly.ts";
 import { readConfiguration } from "./configuration.ts";
@@ -45,7 +45,7 @@ function stopSignal(): Promise<NodeJS.Signals> {
 }
 
 function tell(failure: Failure): number {
-  process.stderr.write(`bulkhead: ${failure.message}\n${failure.remedy === undefined ? "" : `Remedy: ${failure.remedy}\n`}`);
+  process.stderr.write(`bulkhead: ${failure.message}\nRemedy: ${failure.remedy ?? REMEDIES[failure.code]}\n`);
   if (failure.code === "INTERNAL") process.stderr.write(`${failure.cause instanceof Error ? failure.cause.stack : failure.stack}\n`);
   return failure.code === "INVALID_SPEC" ? 2 : 1;
 }

@@ -65,6 +65,16 @@ describe("docker exec, request by request", () => {
     expect((await ask(daemon.socket, "GET", `/exec/${id}/json`)).json.ExitCode).toBe(127);
   });
 
+  it("tells a limit that leaves no room in the stream, with exit code 126; detached as an error", async () => {
+    const id = await createExec(["no-room"]);
+    const said = await startExec(id).untilEnd();
+    expect(splitHead(said).head[0]).toBe("HTTP/1.1 101 UPGRADED");
+    expect(said).toContain("limit of 4 processes\nend some of them");
+    expect((await ask(daemon.socket, "GET", `/exec/${id}/json`)).json).toMatchObject({ ExitCode: 126, Running: false });
+    const { status, json } = await post(`/exec/${await createExec(["no-room"])}/start`, { Detach: true });
+    expect([status, json.code]).toEqual([507, "EXHAUSTED"]);
+  });
+
   it("gives a terminal its first size and later ones", async () => {
     const id = await createExec(["size", "SIGWINCH"], { Tty: true });
     const client = new RawClient(daemon.socket);

@@ -1,7 +1,7 @@
 /** `POST /containers/{id}/exec` and what follows it: start, resize, inspect. */
 
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
-import { Failure } from "../../contract/failure.ts";
+import { Failure, type FailureCode } from "../../contract/failure.ts";
 import type { Attachment, TerminalSize } from "../../contract/process.ts";
 import type { ExecRequest, ExecView } from "../../engine/index.ts";
 import { readJson, shape } from "../body.ts";
@@ -114,9 +114,12 @@ async function start(parts: DockerParts, exchange: Exchange): Promise<void> {
   await joinStreams(connection, attachment, { terminal, stdin: attach.stdin, detachKeys, beforeEnd: () => settled(parts, view.id) });
 }
 
+/** What the command's own place refused: no such program, none that runs, no room left for one within the workload's limits. */
+const TOLD_IN_STREAM: ReadonlySet<FailureCode> = new Set(["COMMAND_NOT_FOUND", "COMMAND_NOT_EXECUTABLE", "EXHAUSTED"]);
+
 /**
- * A command that is not there is told in the stream, where the stock client prints it and then asks for the exit code: an error
- * status would make it exit 1.
+ * A command that could not be begun is told in the stream, as moby does: the stock client prints it and then asks for the exit
+ * code, 126 or 127. An error status would make it exit 1 and print nothing but the number.
  */
 async function startOrSay(
   parts: DockerParts,
@@ -127,8 +130,7 @@ async function startOrSay(
   try {
     return await parts.engine.startExec(view.id, options, exchange.call);
   } catch (thrown) {
-    const told = thrown instanceof Failure && (thrown.code === "COMMAND_NOT_FOUND" || thrown.code === "COMMAND_NOT_EXECUTABLE");
-    if (!told || options.detach) throw thrown;
+    if (!(thrown instanceof Failure) || !TOLD_IN_STREAM.has(thrown.code) || options.detach) throw thrown;
     const { terminal } = view.request;
     const connection = await hijack(exchange, { contentType: streamType(exchange, terminal), protocol: "tcp" });
     const text = Buffer.from(`${messageOf(thrown)}\r\n`);

@@ -1,16 +1,19 @@
 /** Documents that people write: JSON or YAML, from a file or standard input. */
 
-import { readFileSync } from "node:fs";
 import { Failure } from "../../../sdk/src/index.ts";
+import { readGivenText } from "../given-file.ts";
 
 /** JSON is YAML. */
 export async function readDocument(path: string): Promise<unknown> {
   const { parse } = await import("./yaml.ts");
-  const text = readFileSync(path === "-" ? 0 : path, "utf8");
+  const text = readGivenText(path);
   try {
     return (parse(text, { maxAliasCount: 50 }) as unknown) ?? {};
   } catch (cause) {
-    throw new Failure("INVALID_SPEC", `${path} is neither JSON nor YAML: ${(cause as Error).message}`, { cause });
+    throw new Failure("INVALID_SPEC", `${path} is neither JSON nor YAML: ${(cause as Error).message}`, {
+      remedy: "mend the file where the sentence says",
+      cause,
+    });
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Command } from "../command.ts";
 import { FORMAT_OPTIONS, formatOf, printListing } from "../format/listing.ts";
-import { showBytes, showDuration } from "../format/quantity.ts";
+import { showBytes, showAge, showInstant } from "../format/quantity.ts";
 import { print } from "../output.ts";
 
 export const command: Command = {
@@ -16,8 +16,8 @@ export const command: Command = {
       const by = step.CreatedBy.replace(/\s+/g, " ");
       return {
         ID: whole || !step.Id.startsWith("sha256:") ? step.Id : step.Id.slice(7, 19),
-        CreatedAt: new Date(step.Created * 1000).toISOString().replace(".000Z", "Z"),
-        CreatedSince: `${showDuration(Date.now() - step.Created * 1000)} ago`,
+        CreatedAt: showInstant(step.Created, (instant) => instant),
+        CreatedSince: showAge(step.Created, Date.now()),
         CreatedBy: whole || by.length <= 45 ? by : `${by.slice(0, 44)}…`,
         Size: showBytes(step.Size),
         Comment: step.Comment,

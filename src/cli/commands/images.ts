@@ -2,7 +2,7 @@ import type { ImageSummary } from "../../../sdk/src/index.ts";
 import type { Command } from "../command.ts";
 import { FILTER_OPTION, parseFilters } from "../filters.ts";
 import { FORMAT_OPTIONS, formatOf, printListing, type Row } from "../format/listing.ts";
-import { showBytes, showDuration } from "../format/quantity.ts";
+import { showAge, showBytes, showInstant } from "../format/quantity.ts";
 import { print } from "../output.ts";
 
 export const command: Command = {
@@ -62,8 +62,8 @@ export function imageRows(image: ImageSummary, whole: boolean, digests: boolean,
   const id = whole ? image.Id : image.Id.replace(/^sha256:/, "").slice(0, 12);
   return pairs.map(({ repository, tag, digest }) => ({
     Containers: String(image.Containers === undefined || image.Containers < 0 ? "N/A" : image.Containers),
-    CreatedAt: `${new Date(image.Created * 1000).toISOString().replace("T", " ").replace(".000Z", "")} +0000 UTC`,
-    CreatedSince: `${showDuration(nowMs - image.Created * 1000)} ago`,
+    CreatedAt: showInstant(image.Created, (instant) => `${instant.replace("T", " ").replace("Z", "")} +0000 UTC`),
+    CreatedSince: showAge(image.Created, nowMs),
     Digest: digests || whole ? digest : "<none>",
     ID: id,
     Repository: repository,

@@ -1,6 +1,6 @@
 import { needsLabel } from "../advice/needs-label.ts";
-import { readFileSync } from "node:fs";
 import type { Command, OptionDefinition } from "../command.ts";
+import { readGivenText } from "../given-file.ts";
 import { clean, print, printLine, tell } from "../output.ts";
 import { createDocument } from "../specs/create-document.ts";
 import { CREATE_OPTIONS } from "../specs/run-options.ts";
@@ -29,7 +29,7 @@ export const policyTest: Command = {
   completes: "files",
   run: async ({ args, client }) => {
     const [file = "-"] = args;
-    await client.policy.parse({ text: readText(file), file });
+    await client.policy.parse({ text: readGivenText(file), file });
     printLine(`${clean(file)} is a policy`);
     return 0;
   },
@@ -52,7 +52,7 @@ export const policyCheck: Command = {
     const file = flags.text("policy-file");
     const answer = await client.policy.check({
       create: createDocument(flags, args, { stdin: false, stdout: true, stderr: true }, await needsLabel(flags)),
-      ...(file === undefined ? {} : { policy: { text: readText(file), file } }),
+      ...(file === undefined ? {} : { policy: { text: readGivenText(file), file } }),
     });
     if (flags.on("json")) printLine(JSON.stringify(answer, undefined, 2));
     else if (answer.allowed) printLine(`allowed, behind ${answer.boundary.kind} (${clean(answer.boundary.engine)})`);
@@ -61,7 +61,3 @@ export const policyCheck: Command = {
     return answer.allowed ? 0 : 1;
   },
 };
-
-function readText(path: string): string {
-  return readFileSync(path === "-" ? 0 : path, "utf8");
-}

@@ -1,7 +1,8 @@
-import { createWriteStream } from "node:fs";
+import { createWriteStream, openSync } from "node:fs";
 import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { UsageError, type Command } from "../command.ts";
+import { unusableFile } from "../given-file.ts";
 import { isTerminal, writeAll } from "../output.ts";
 
 export const command: Command = {
@@ -21,7 +22,7 @@ export const command: Command = {
     }
     const temporary = `${path}.part-${process.pid}`;
     try {
-      await pipeline(archive, createWriteStream(temporary));
+      await pipeline(archive, createWriteStream(temporary, { fd: openForWriting(temporary, path) }));
       await rename(temporary, path);
     } catch (thrown) {
       await rm(temporary, { force: true });
@@ -30,3 +31,11 @@ export const command: Command = {
     return 0;
   },
 };
+
+function openForWriting(temporary: string, path: string): number {
+  try {
+    return openSync(temporary, "w");
+  } catch (thrown) {
+    throw unusableFile("write", path, thrown);
+  }
+}

@@ -80,3 +80,16 @@ export function showDuration(milliseconds: number): string {
   if (hours < 24 * 365 * 2) return `${Math.trunc(hours / 24 / 30)} months`;
   return `${Math.trunc(seconds / 3600 / 24 / 365)} years`;
 }
+
+/** Who builds reproducibly says no time, or the epoch: that is no time, and has no age. */
+const NO_TIME = "N/A";
+
+/** `3 days ago`, of seconds since the epoch. */
+export function showAge(seconds: number, nowMs: number): string {
+  return seconds <= 0 ? NO_TIME : `${showDuration(nowMs - seconds * 1000)} ago`;
+}
+
+/** `2026-01-31T12:00:00Z`, of seconds since the epoch, in the form that is asked for. */
+export function showInstant(seconds: number, form: (instant: string) => string): string {
+  return seconds <= 0 ? NO_TIME : form(new Date(seconds * 1000).toISOString().replace(".000Z", "Z"));
+}

@@ -1,7 +1,8 @@
 /** `-e`, `--env-file`, `--label`, `--label-file` and other `name=value` pairs. */
 
-import { readFileSync } from "node:fs";
+import type { Failure } from "../../../sdk/src/index.ts";
 import { UsageError } from "../command.ts";
+import { readGivenBytes } from "../given-file.ts";
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -49,8 +50,9 @@ export function parsePairs(words: readonly string[], option: string): Record<str
 /** A file that an option names; a file that cannot be read is the caller's mistake. */
 export function readText(path: string, option: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return readGivenBytes(path).toString("utf8");
   } catch (thrown) {
-    throw new UsageError(`${option}: cannot read ${JSON.stringify(path)} (${(thrown as NodeJS.ErrnoException).code ?? "error"})`);
+    const { message, remedy } = thrown as Failure;
+    throw new UsageError(`${option}: ${message}`, remedy);
   }
 }

@@ -58,7 +58,7 @@ export class BuiltCli {
   }
 
   start(words: readonly string[], surroundings: Surroundings = {}): Running {
-    return this.startShell([process.execPath, this.program, ...words].map(quoteWord).join(" "), surroundings, words);
+    return this.startShell([process.execPath, "--", this.program, ...words].map(quoteWord).join(" "), surroundings, words);
   }
 
   /** A line for `sh`; in a terminal where asked for. */
@@ -68,7 +68,7 @@ export class BuiltCli {
         ? (["script", ["-qefc", line, "/dev/null"]] as const)
         : words === undefined
           ? (["sh", ["-c", line]] as const)
-          : ([process.execPath, [this.program, ...words]] as const);
+          : ([process.execPath, ["--", this.program, ...words]] as const);
     const child = spawn(file, args, {
       env: {
         PATH: process.env["PATH"] ?? "",

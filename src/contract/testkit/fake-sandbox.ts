@@ -15,11 +15,13 @@ import type { FakeSupervisor } from "./fake-supervisor.ts";
 export type Step = <T>(step: FakeStep, call: Call, effect: () => T | Promise<T>) => Promise<T>;
 
 const NOT_EXECUTABLE = "not-executable";
+const NO_ROOM = "no-room";
 
-/** What a real boundary says when it tries to execute; `not-executable` is there and cannot run. */
+/** What a real boundary says when it tries to execute; `not-executable` is there and cannot run, `no-room` finds a limit reached. */
 function checkCommand(spec: ProcessSpec): void {
   const name = spec.command[0] ?? "";
   if (name === NOT_EXECUTABLE) throw new Failure("COMMAND_NOT_EXECUTABLE", `${name} cannot be executed`);
+  if (name === NO_ROOM) throw new Failure("EXHAUSTED", "the workload is at its limit of 4 processes", { remedy: "end some of them" });
   if (!Object.hasOwn(FAKE_PROGRAMS, name)) throw new Failure("COMMAND_NOT_FOUND", `${name}: no such program`);
 }
 

@@ -9,7 +9,7 @@ import type { BlobWriter } from "../blob-writer.ts";
 import type { Blobs } from "../blobs.ts";
 import type { LeaseBundle } from "../leases.ts";
 import type { Descriptor } from "../manifest.ts";
-import { reasonOf } from "./endpoint.ts";
+import { reasonOf } from "./unreachable.ts";
 import type { Session } from "./session.ts";
 
 /** In a row, without one byte gained between them. */

@@ -3,8 +3,8 @@
 import { readdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import type { Agent } from "undici";
-import { Failure } from "../../contract/failure.ts";
 import type { RegistrySettings } from "./settings.ts";
+import { isDistrust, reasonOf, unreachable } from "./unreachable.ts";
 
 export interface Endpoint extends AsyncDisposable {
   /** `https://registry-1.docker.io`. */
@@ -27,6 +27,7 @@ export async function openEndpoint(domain: string, settings: RegistrySettings, s
   });
   const schemes = insecure || isLoopback(host) ? (["https", "http"] as const) : (["https"] as const);
   const reasons: string[] = [];
+  const causes: unknown[] = [];
   for (const scheme of schemes) {
     const origin = `${scheme}://${host}`;
     try {
@@ -36,29 +37,18 @@ export async function openEndpoint(domain: string, settings: RegistrySettings, s
     } catch (thrown) {
       signal.throwIfAborted();
       reasons.push(`${scheme}: ${reasonOf(thrown)}`);
+      causes.push(thrown);
       // A certificate that is not trusted is an answer: it must not be evaded by speaking without one.
       if (isDistrust(thrown)) break;
     }
   }
   await agent.destroy();
-  throw new Failure("UNAVAILABLE", `the registry ${domain} cannot be spoken to (${reasons.join("; ")})`, {
-    remedy: `see that it runs and its name is right; put its own CA into /etc/bulkhead/certs.d/${domain}/ca.crt, or name it among the insecure registries`,
-  });
+  throw unreachable(domain, reasons, causes);
 }
 
 function isLoopback(host: string): boolean {
   const name = host.replace(/:\d+$/, "");
   return name === "localhost" || name === "[::1]" || /^127(?:\.\d{1,3}){3}$/.test(name);
-}
-
-export function reasonOf(thrown: unknown): string {
-  const inner = thrown instanceof AggregateError ? thrown.errors[0] : thrown;
-  const { code, message } = inner as NodeJS.ErrnoException;
-  return code === undefined || message.includes(code) ? message : `${message} (${code})`;
-}
-
-function isDistrust(thrown: unknown): boolean {
-  return /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ALTNAME/.test((thrown as NodeJS.ErrnoException).code ?? "");
 }
 
 interface Certificates {

@@ -137,8 +137,11 @@ export class Session implements AsyncDisposable {
     const said = await readBody(response.body, 64 * 1024, "the registry's answer").then(describeErrors, () => "");
     const what = `${this.repository}: the registry answered ${response.statusCode}${said === "" ? "" : `: ${said}`}`;
     if (response.statusCode === 401 || response.statusCode === 403) {
+      const reading = ask.method === "GET" || ask.method === "HEAD";
       return new Failure("UNAUTHENTICATED", what, {
-        remedy: `log in with \`docker login\`, or pass credentials that may ${ask.method === "GET" ? "read" : "write"} it`,
+        remedy: reading
+          ? "check the image's name, for many a registry says so of one that is not there; if it is right, log in: `bulkhead login`"
+          : "log in with credentials that may write it: `bulkhead login`",
       });
     }
     if (response.statusCode === 404) return new Failure("NOT_FOUND", what, { remedy: "check the image's name and tag" });

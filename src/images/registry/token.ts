@@ -6,6 +6,7 @@ import { optionalString, parseDocument } from "../document.ts";
 import type { RegistryCredentials } from "../index.ts";
 import { readBody } from "./body.ts";
 import type { Challenge } from "./challenge.ts";
+import { reasonOf, unreachable } from "./unreachable.ts";
 
 const MAX_TOKEN_BYTES = 256 * 1024;
 
@@ -28,12 +29,17 @@ export async function fetchToken(
   }
   const service = challenge.parameters["service"] ?? "";
   const { identityToken } = ask.credentials;
-  const response =
-    identityToken === undefined ? await get(agent, realm, { ...ask, service }, signal) : await post(agent, realm, { ...ask, service, identityToken }, signal);
+  const response = await (identityToken === undefined
+    ? get(agent, realm, { ...ask, service }, signal)
+    : post(agent, realm, { ...ask, service, identityToken }, signal)
+  ).catch((thrown: unknown) => {
+    signal.throwIfAborted();
+    throw unreachable(realm.host, [reasonOf(thrown)], [thrown]);
+  });
   const bytes = await readBody(response.body, MAX_TOKEN_BYTES, "the token server's answer");
   if (response.statusCode !== 200) {
     throw new Failure("UNAUTHENTICATED", `the token server ${realm.host} refused (${response.statusCode})`, {
-      remedy: "log in with `docker login`, or pass the right credentials",
+      remedy: "log in with the right credentials: `bulkhead login`",
     });
   }
   const document = parseDocument(bytes, "the token server's answer");

@@ -132,7 +132,7 @@ test("basic credentials come from the caller or from docker's configuration, and
   await using bench = await openBench({ registries: NO_CREDENTIALS });
   const reference = `${registry.host}/app:1`;
   await bench.images.load(pieces(archiveOf([randomBytes(1000)], reference, bench.directory)), quiet, call());
-  await expect(bench.images.push(reference, quiet, call())).rejects.toMatchObject({ code: "UNAUTHENTICATED", remedy: expect.stringContaining("docker login") });
+  await expect(bench.images.push(reference, quiet, call())).rejects.toMatchObject({ code: "UNAUTHENTICATED", remedy: expect.stringContaining("bulkhead login") });
   await bench.images.push(reference, { ...quiet, credentials: { username: "user", password: "secret" } }, call());
   await expect(bench.images.pull(reference, { ...quiet, credentials: { username: "user", password: "wrong" } }, call())).rejects.toMatchObject({
     code: "UNAUTHENTICATED",

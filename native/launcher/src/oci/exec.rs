@@ -135,11 +135,11 @@ impl Oci {
             let _ = std::fs::remove_file(path);
         }
         if status != 0 || message.is_some() {
-            return Err(match (self.children.first().is_none_or(|main| main.exited), message) {
-                (true, _) => Failure::new(Code::WrongState, "the workload ended before the command could be run"),
-                // A runtime that finds no room in the workload's groups dies there of whatever comes first, and says little of use.
-                (false, message) => self.limit_reached(exec.refused).unwrap_or_else(|| report::failure(self.runtime_name(), "run the command", message.or_else(|| exit_text(status)))),
-            });
+            // A runtime that finds no room in the workload's groups dies there of whatever comes first, and says little of use.
+            return Err(self.limit_reached(exec.refused).unwrap_or_else(|| match self.children.first().is_none_or(|main| main.exited) {
+                true => over(),
+                false => report::failure(self.runtime_name(), "run the command", message.or_else(|| exit_text(status))),
+            }));
         }
         let pid = pid?;
         let stdio = match &exec.listener {
@@ -178,7 +178,12 @@ impl Oci {
     pub fn fail_execs(&mut self, sink: &mut dyn Sink) {
         for exec in std::mem::take(&mut self.execs) {
             self.poller.remove(exec.started.as_raw_fd());
-            sink.answered(exec.ticket, Err(Failure::new(Code::WrongState, "the workload ended before the command could be run")));
+            let failure = self.limit_reached(exec.refused).unwrap_or_else(over);
+            sink.answered(exec.ticket, Err(failure));
         }
     }
+}
+
+fn over() -> Failure {
+    Failure::new(Code::WrongState, "the workload ended before the command could be run")
 }
