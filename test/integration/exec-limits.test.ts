@@ -25,7 +25,9 @@ describe.each(["container", "microvm"])("at the limit of processes, behind %s", 
   it("exec says which limit and what to do, and exits with 126 like docker's; with more room it runs", async (context) => {
     if (unusable.has(isolation)) return context.skip(unusable.get(isolation));
     try {
-      await runUntilSaid("full", "--name", "limited", "--pids-limit", "4", "--isolation", isolation, "busybox", "sh", "-c", FULL);
+      await runUntilSaid("full", "--name", "limited", "--pids-limit", "20", "--isolation", isolation, "busybox", "sh", "-c", FULL);
+      // Only now: what helps it to start would be counted too.
+      expect(await daemon.cli("update", "--pids-limit", "4", "limited")).toMatchObject({ code: 0 });
       for (const client of [daemon.cli.bind(daemon), daemon.docker.bind(daemon)]) {
         const outcome = await client("exec", "limited", "true");
         expect(outcome, outcome.stderr).toMatchObject({ code: 126, stdout: expect.stringContaining("at its limit of 4 processes") as unknown });

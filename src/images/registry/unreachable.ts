@@ -5,7 +5,7 @@ import { Failure } from "../../contract/failure.ts";
 /** Why a registry cannot be spoken to decides what is to be done: the first cause, for the second is only of having tried without TLS. */
 export function unreachable(domain: string, reasons: readonly string[], causes: readonly unknown[]): Failure {
   const [first] = causes;
-  const { what, remedy } = CAUSES.find(({ holds }) => holds(first))?.tell(domain) ?? {
+  const { what, remedy } = CAUSES.find((cause) => cause.holds(first))?.tell(domain) ?? {
     what: `the registry ${domain} cannot be spoken to`,
     remedy: "try again; if that does not help, look at the registry's own log",
   };

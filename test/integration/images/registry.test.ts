@@ -72,6 +72,7 @@ test("a missing tag, a missing repository and a registry that is not there are t
   await expect(bench.images.pull("127.0.0.1:1/app:1", quiet, call())).rejects.toMatchObject({
     code: "UNAVAILABLE",
     message: expect.stringContaining("ECONNREFUSED"),
+    remedy: expect.stringContaining("see that the registry runs"),
   });
   await expect(bench.images.pull("UPPER/app", quiet, call())).rejects.toMatchObject({ code: expect.stringMatching(/UNAVAILABLE|INVALID_SPEC/) });
 });
@@ -132,7 +133,10 @@ test("basic credentials come from the caller or from docker's configuration, and
   await using bench = await openBench({ registries: NO_CREDENTIALS });
   const reference = `${registry.host}/app:1`;
   await bench.images.load(pieces(archiveOf([randomBytes(1000)], reference, bench.directory)), quiet, call());
-  await expect(bench.images.push(reference, quiet, call())).rejects.toMatchObject({ code: "UNAUTHENTICATED", remedy: expect.stringContaining("bulkhead login") });
+  await expect(bench.images.push(reference, quiet, call())).rejects.toMatchObject({
+    code: "UNAUTHENTICATED",
+    remedy: expect.stringContaining("bulkhead login"),
+  });
   await bench.images.push(reference, { ...quiet, credentials: { username: "user", password: "secret" } }, call());
   await expect(bench.images.pull(reference, { ...quiet, credentials: { username: "user", password: "wrong" } }, call())).rejects.toMatchObject({
     code: "UNAUTHENTICATED",
