@@ -9,10 +9,10 @@ const LAUNCHERS = new Set(["bulkhead-launch", "bulkhead-zygote"]);
 export function findDaemon(socket: string): number[] {
   const processes = listProcesses();
   const daemons = processes.filter(
-    ({ words }) => words.some((word) => word.endsWith("/daemon.js")) && (valueOf(words, "--socket") ?? "/run/bulkhead/bulkhead.sock") === socket,
+    ({ words }) => words.some((word) => word.endsWith("/daemon.js")) && (optionOf(words, "--socket") ?? "/run/bulkhead/bulkhead.sock") === socket,
   );
-  const roots = new Set(daemons.map(({ words }) => valueOf(words, "--root") ?? "/var/lib/bulkhead"));
-  const launchers = processes.filter(({ name, words }) => LAUNCHERS.has(name) && roots.has(valueOf(words, "--root") ?? ""));
+  const roots = new Set(daemons.map(({ words }) => optionOf(words, "--root") ?? "/var/lib/bulkhead"));
+  const launchers = processes.filter(({ name, words }) => LAUNCHERS.has(name) && roots.has(optionOf(words, "--root") ?? ""));
   if (daemons.length === 0) throw new Error(`no daemon was found for ${socket}`);
   return [...daemons, ...launchers].map(({ pid }) => pid);
 }
@@ -20,7 +20,7 @@ export function findDaemon(socket: string): number[] {
 /** The supervisors below this root directory. */
 export function findSupervisors(root: string): number[] {
   return listProcesses()
-    .filter(({ name, words }) => name.startsWith("bulkhead-super") && valueOf(words, "--root") === root)
+    .filter(({ name, words }) => name.startsWith("bulkhead-super") && optionOf(words, "--root") === root)
     .map(({ pid }) => pid);
 }
 
@@ -43,7 +43,8 @@ function listProcesses(): Process[] {
     });
 }
 
-function valueOf(words: readonly string[], flag: string): string | undefined {
+/** The word behind a flag of a command line. */
+export function optionOf(words: readonly string[], flag: string): string | undefined {
   const at = words.indexOf(flag);
   return at === -1 ? undefined : words[at + 1];
 }

@@ -1,6 +1,7 @@
 /** Memory as the host pays it: PSS of every process that Bulkhead added, and what the host has less of. */
 
 import { readdirSync, readFileSync } from "node:fs";
+import { optionOf } from "./daemon-processes.ts";
 
 /** PSS in bytes of every process of the daemon with this root directory, by pid: launcher, supervisors, and whatever descends from them. */
 export function readOwnPss(root: string): Map<number, number> {
@@ -9,8 +10,12 @@ export function readOwnPss(root: string): Map<number, number> {
     const stat = read(`/proc/${name}/stat`);
     const end = stat.lastIndexOf(")");
     if (end === -1) continue;
+    // Launcher and supervisors carry their root on the command line; other daemons' processes come and go meanwhile.
     const named = stat.slice(stat.indexOf("(") + 1, end).startsWith("bulkhead-");
-    parents.set(Number(name), { parent: Number(stat.slice(end + 2).split(" ")[1]), ours: named && hasRoot(read(`/proc/${name}/cmdline`).split("\0"), root) });
+    parents.set(Number(name), {
+      parent: Number(stat.slice(end + 2).split(" ")[1]),
+      ours: named && optionOf(read(`/proc/${name}/cmdline`).split("\0"), "--root") === root,
+    });
   }
   const belongs = (pid: number): boolean => {
     for (let at = parents.get(pid); at !== undefined; at = parents.get(at.parent)) if (at.ours) return true;
@@ -22,12 +27,6 @@ export function readOwnPss(root: string): Map<number, number> {
     if (bytes !== undefined) found.set(pid, bytes);
   }
   return found;
-}
-
-/** Launcher and supervisors carry their root on the command line; other daemons' processes come and go meanwhile. */
-function hasRoot(words: readonly string[], root: string): boolean {
-  const at = words.indexOf("--root");
-  return at !== -1 && words[at + 1] === root;
 }
 
 /** Undefined for a process that is gone or has no memory of its own, as kernel threads. */

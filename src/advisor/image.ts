@@ -2,10 +2,11 @@
 
 import { Failure } from "../contract/failure.ts";
 import type { Architecture, Host } from "./host.ts";
+import { isRecord } from "./json-schema.ts";
 import { parseRequirements, type Requirements } from "./requirements.ts";
 
 /** An image's label with requirements as JSON, of the schema that `--requirements` takes. */
-export const REQUIREMENTS_LABEL = "dev.bulkhead.requirements";
+const REQUIREMENTS_LABEL = "dev.bulkhead.requirements";
 
 /** The part of an image's configuration that says something of its needs. */
 export interface ImageFacts {
@@ -31,8 +32,7 @@ export function requirementsOfImage(image: ImageFacts, host: Host): Requirements
       : { guest: { architecture: image.architecture as Architecture } }),
     ...(INIT.test(program) ? { initSystem: true } : {}),
   };
-  const label = image.labels[REQUIREMENTS_LABEL];
-  return label === undefined ? found : merge(found, parseLabel(label));
+  return merge(found, requirementsOfLabel(image.labels, "the image's label"));
 }
 
 /** The asker's word goes before the image's; objects are merged field by field. */
@@ -45,16 +45,18 @@ export function merge(base: Requirements, over: Requirements): Requirements {
   return merged as Requirements;
 }
 
-function parseLabel(text: string): Requirements {
+/** What the label among these says; nothing where there is none. Rejects INVALID_SPEC, calling it as it is told to. */
+export function requirementsOfLabel(labels: Readonly<Record<string, string>>, called: string): Requirements {
+  const label = Object.hasOwn(labels, REQUIREMENTS_LABEL) ? labels[REQUIREMENTS_LABEL] : undefined;
+  if (label === undefined) return {};
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = JSON.parse(label);
   } catch (cause) {
-    throw new Failure("INVALID_SPEC", `the image's label ${REQUIREMENTS_LABEL} is not JSON: ${(cause as Error).message}`, { cause });
+    throw new Failure("INVALID_SPEC", `${called} ${REQUIREMENTS_LABEL} is not JSON: ${(cause as Error).message}`, {
+      remedy: "write it as docs/schema/requirements.json says, or leave it out",
+      cause,
+    });
   }
   return parseRequirements(document);
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

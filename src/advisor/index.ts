@@ -4,6 +4,6 @@ export { advise } from "./advice.ts";
 export { type Choice, choicesFor } from "./choices.ts";
 export type { Measurements } from "./figures.ts";
 export { assume, type Architecture, type Host, type HostBoundary } from "./host.ts";
-export { merge, REQUIREMENTS_LABEL, requirementsOfImage } from "./image.ts";
+export { merge, requirementsOfImage, requirementsOfLabel } from "./image.ts";
 export { parseMeasurements } from "./measurements.ts";
 export { parseRequirements, type Requirements } from "./requirements.ts";

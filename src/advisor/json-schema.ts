@@ -54,7 +54,7 @@ function numberFaults(value: unknown, schema: JsonSchema, at: string): string[] 
   return [];
 }
 
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
+export function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 

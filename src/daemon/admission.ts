@@ -1,21 +1,35 @@
 /** Brings the policy its facts: which workload a request would make or strengthen, behind which boundary, with what of the host. */
 
-import { readFileSync, realpathSync, statSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { basename, dirname, join } from "node:path";
-import type { Authorize, Intent } from "../api/index.ts";
-import type { BoundaryIdentity, BoundaryKind } from "../contract/boundary.ts";
-import { type Call, type Log, plainCall } from "../contract/call.ts";
+import type { AdviceSource, ApiParts, Authorize, Intent } from "../api/index.ts";
+import type { BoundaryIdentity } from "../contract/boundary.ts";
+import { type Log, plainCall } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
 import type { Engine, ExecRequest, WorkloadRequest } from "../engine/index.ts";
 import { MASKED, READ_ONLY } from "../engine/security.ts";
+import { findDevice, findKernelName } from "../host/device-node.ts";
 import type { Images } from "../images/index.ts";
 import { type Identity, judge, OPEN_POLICY, type Policy, type PolicySubject } from "../policy/index.ts";
+import { chooseForRequest } from "./auto-isolation.ts";
 
 export interface AdmissionParts {
   readonly engine: Engine;
   readonly images: Images;
-  readonly policy: { current(): Promise<Policy> };
+  readonly policy: { readonly path: string; current(): Promise<Policy> };
+  readonly advice: AdviceSource;
   readonly log: Log;
+}
+
+/** What the API asks before it does anything: all three from one policy, and of one description of what is asked for. */
+export function createAdmission(parts: AdmissionParts): Pick<ApiParts, "authorize" | "policy" | "chooseIsolation"> {
+  const { policy, images, advice } = parts;
+  const describing = (action: string) => (request: WorkloadRequest) => subjectOf({ action, request }, parts);
+  return {
+    authorize: createAuthorize(parts),
+    policy: { current: () => policy.current(), file: policy.path, subjectOf: describing("check") },
+    chooseIsolation: (request, identity, call) => chooseForRequest({ advice, images, policy, subjectOf: describing("choose") }, request, identity, call),
+  };
 }
 
 /** Verbs that give a workload life or power. All others look at it, or take it away. */
@@ -27,7 +41,7 @@ const STRENGTHENING = new Set([
   "POST /containers/{id}/update",
 ]);
 
-export function createAuthorize(parts: AdmissionParts): Authorize {
+function createAuthorize(parts: Pick<AdmissionParts, "engine" | "images" | "policy" | "log">): Authorize {
   return async (identity, intent) => {
     const judged = intent.request !== undefined || intent.exec !== undefined || intent.limits !== undefined || STRENGTHENING.has(intent.action);
     if (!judged) return;
@@ -52,14 +66,14 @@ function refuse(policy: Policy, identity: Identity, subject: PolicySubject, log:
 }
 
 /** Undefined where the reference names no workload. */
-export async function subjectOf(intent: Intent, parts: Pick<AdmissionParts, "engine" | "images">): Promise<PolicySubject | undefined> {
+async function subjectOf(intent: Intent, parts: Pick<AdmissionParts, "engine" | "images">): Promise<PolicySubject | undefined> {
   if (intent.request !== undefined) {
     const kind = intent.request.isolation ?? parts.engine.defaultIsolation;
-    return describe(intent.request, await boundaryOf(kind, parts.engine, plainCall()), parts.images);
+    return describe(intent.request, await parts.engine.demand(kind, plainCall()), parts.images);
   }
   const view = intent.subject === undefined ? undefined : orNothing(() => parts.engine.inspect(intent.subject ?? ""));
   if (view === undefined) return undefined;
-  const subject = describe(view.request, await boundaryOf(view.boundary.kind, parts.engine, plainCall()), parts.images, view.imageId);
+  const subject = describe(view.request, await parts.engine.demand(view.boundary.kind, plainCall()), parts.images, view.imageId);
   return withUpdate(withExec(subject, intent.exec), intent.limits);
 }
 
@@ -69,16 +83,6 @@ function withExec(subject: PolicySubject, exec: ExecRequest | undefined): Policy
 
 function withUpdate(subject: PolicySubject, limits: Intent["limits"]): PolicySubject {
   return limits === undefined ? subject : { ...subject, limits: { ...subject.limits, ...limits } };
-}
-
-/** As the probes find it now. Where it is not usable the probe's finding is the answer: a floor must not be argued about with what is not there. */
-async function boundaryOf(kind: BoundaryKind, engine: Engine, call: Call): Promise<BoundaryIdentity> {
-  const [report] = await engine.probe(kind, { fresh: false }, call);
-  if (report?.identity !== undefined && report.usable) return report.identity;
-  const missing = report?.findings.find(({ level }) => level === "missing");
-  throw new Failure("UNAVAILABLE", `${kind} is not usable on this host: ${missing?.what ?? "its probe found it so"}`, {
-    ...(missing?.remedy === undefined ? {} : { remedy: missing.remedy }),
-  });
 }
 
 function describe(request: WorkloadRequest, boundary: BoundaryIdentity, images: Images, imageId?: string): PolicySubject {
@@ -125,16 +129,9 @@ function unmaskedPaths({ privileged, maskedPaths, readOnlyPaths }: WorkloadReque
 /** As asked for, with links resolved, and what the kernel calls the device of that number: an alias is the same device. */
 function namesOfDevice(path: string): string[] {
   const names = [path, realPath(path)];
-  try {
-    const status = statSync(path);
-    const kind = status.isBlockDevice() ? "block" : "char";
-    const [major, minor] = [(status.rdev >> 8) & 0xfff, (status.rdev & 0xff) | ((status.rdev >> 12) & 0xfff00)];
-    const name = /^DEVNAME=(.+)$/m.exec(readFileSync(`/sys/dev/${kind}/${major}:${minor}/uevent`, "utf8"))?.[1];
-    if (name !== undefined) names.push(`/dev/${name}`);
-  } catch {
-    // No device, or one that the kernel has no name for: the driver refuses the first, and the second has no other name.
-  }
-  return names;
+  const device = findDevice(path);
+  const known = device === undefined ? undefined : findKernelName(device);
+  return known === undefined ? names : [...names, known];
 }
 
 /** With links resolved as far as the path exists; what is made later is made below that. */

@@ -27,15 +27,15 @@ import { openImages } from "../images/store.ts";
 import { type NetworkRecord, openNetworks } from "../networks/networks.ts";
 import { openStateStore } from "../state/index.ts";
 import { openVolumes, type VolumeRecord } from "../volumes/volumes.ts";
-import { createAuthorize, subjectOf } from "./admission.ts";
+import { createAdmission } from "./admission.ts";
 import { createAdviceSource } from "./advice.ts";
-import { chooseForRequest } from "./auto-isolation.ts";
 import type { Configuration } from "./configuration.ts";
 import { removeLeftovers } from "./leftovers.ts";
 import { giveBackMemory } from "./idle-memory.ts";
 import { createIdentify } from "./peer.ts";
 import { type Places, placesOf } from "./places.ts";
 import { PolicyFile } from "./policy-file.ts";
+import { removeRoot } from "./root-removal.ts";
 import { openSocketToGroup } from "./socket-access.ts";
 import { VERSION } from "./version.ts";
 
@@ -58,14 +58,20 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
   };
   try {
     const state = openStateStore(places.state);
-    undo.push(() => state.close());
+    let isEmpty = () => false;
+    let emptied = false;
+    undo.push(async () => {
+      state.close();
+      if (emptied) await removeRoot(places, { keepLauncher: isManaged() });
+    });
     const launcher = connectLauncher(configuration, places, log);
     undo.push(() => launcher.close());
     let teardown = false;
     undo.push(async () => {
       if (!teardown) return;
+      emptied = isEmpty();
       const { removed, bridges } = await launcher.request("teardown", {});
-      log.info({ removed, bridges }, "nothing of this root is left on the host but its files");
+      log.info({ removed, bridges }, emptied ? "nothing of this root is left on the host" : "nothing of this root is left on the host but its files");
     });
     const hello = await launcher.hello();
     const networks = openNetworks({
@@ -95,11 +101,11 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       templates: { enabled: configuration.templates ?? true },
       log,
     });
+    isEmpty = () => engine.list().length + volumes.list().length + images.list().length === 0;
     undo.push(() => engine.close());
     const own: Call = { ...plainCall(), log };
     await engine.recover(own);
     await removeLeftovers(launcher, places.root, new Set(engine.list().map(({ id }) => id)), log);
-    const policy = new PolicyFile(configuration.policy, log);
     const advice = createAdviceSource(engine, state);
     const api = createApi({
       engine,
@@ -115,17 +121,9 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
         insecureRegistries: configuration.insecureRegistries ?? [],
       },
       identify: createIdentify(launcher),
-      authorize: createAuthorize({ engine, images, policy, log }),
-      policy: { current: () => policy.current(), file: policy.path, subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }) },
+      ...createAdmission({ engine, images, policy: new PolicyFile(configuration.policy, log), advice, log }),
       advice,
       diskBytes: () => readDiskBytes(places.root),
-      chooseIsolation: (request, identity, call) =>
-        chooseForRequest(
-          { advice, images, policy, subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }) },
-          request,
-          identity,
-          call,
-        ),
       diagnose: (call) => diagnose(engine, { launcher, root: places.root }, call),
       stopDaemon: (options) => {
         teardown = options.teardown;
@@ -160,13 +158,18 @@ function makeDirectories(places: Places): void {
 
 function connectLauncher(configuration: Configuration, places: Places, log: Log): LauncherClient {
   const candidates = { named: configuration.launcher, programs: NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher")) };
-  const managed = process.env["BULKHEAD_LAUNCHER"] === "managed";
+  const managed = isManaged();
   // What the operator put in the place of the distribution's may be named in launch plans.
   const { kernel, initrd, qemu } = configuration.machine ?? {};
   const allow = [kernel, initrd, qemu].filter((path) => path !== undefined);
   const { root, run, launcherSocket: socket } = places;
   const start = () => startLauncher({ root, run, socket, log: places.launcherLog, ...candidates, allow, managed });
   return new LauncherClient({ socket, log, start });
+}
+
+/** Somebody else starts and stops the launcher. */
+function isManaged(): boolean {
+  return process.env["BULKHEAD_LAUNCHER"] === "managed";
 }
 
 /** Where the build puts native programs: beside the bundled daemon, or in a checkout. */

@@ -3,7 +3,7 @@
  * workload needs is read from its request, from its label or its image's, in that order of force.
  */
 
-import { advise, merge, parseRequirements, requirementsOfImage, REQUIREMENTS_LABEL, type Requirements } from "../advisor/index.ts";
+import { advise, merge, requirementsOfImage, requirementsOfLabel, type Requirements } from "../advisor/index.ts";
 import type { AdviceSource, ChosenIsolation, Identity } from "../api/index.ts";
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
@@ -22,7 +22,7 @@ export interface AutoParts {
 export async function chooseForRequest(parts: AutoParts, request: WorkloadRequest, identity: Identity, call: Call): Promise<ChosenIsolation> {
   const host = await parts.advice.describeHost(call);
   const { configuration } = parts.images.get(request.image);
-  const requirements = merge(merge(requirementsOfImage(configuration, host), ofLabel(request)), ofRequest(request));
+  const requirements = merge(merge(requirementsOfImage(configuration, host), requirementsOfLabel(request.labels, "the label")), ofRequest(request));
   const measurements = parts.advice.readMeasurements();
   const policy = await parts.policy.current();
   const advice = advise({
@@ -46,18 +46,6 @@ export async function chooseForRequest(parts: AutoParts, request: WorkloadReques
   throw new Failure("DENIED_BY_POLICY", `the operator's policy refuses every boundary that would do: ${refusals.join("; ")}`, {
     remedy: "see `bulkhead policy check`",
   });
-}
-
-function ofLabel({ labels }: WorkloadRequest): Requirements {
-  const label = Object.hasOwn(labels, REQUIREMENTS_LABEL) ? labels[REQUIREMENTS_LABEL] : undefined;
-  if (label === undefined) return {};
-  let document: unknown;
-  try {
-    document = JSON.parse(label);
-  } catch (cause) {
-    throw new Failure("INVALID_SPEC", `the label ${REQUIREMENTS_LABEL} is not JSON: ${(cause as Error).message}`, { cause });
-  }
-  return parseRequirements(document);
 }
 
 /** What the request itself asks for: it is a fact, and goes before what anybody wrote about it. */

@@ -17,7 +17,7 @@ import { announceWorkload } from "./announcement.ts";
 import { readCapacity, type HostCapacity } from "./capacity.ts";
 import { Changes } from "./changes.ts";
 import { systemClock, type Clock } from "./clock.ts";
-import { workloadDirectory, type Context } from "./context.ts";
+import { getDriver, workloadDirectory, type Context } from "./context.ts";
 import { Creation } from "./creation.ts";
 import { diskUse, pruneEnded } from "./disk-use.ts";
 import { EventBus } from "./events.ts";
@@ -144,6 +144,7 @@ export function createEngine(options: EngineOptions): Engine {
       const asked = options.drivers.filter((driver) => kind === undefined || driver.kind === kind);
       return Promise.all(asked.map((driver) => probes.ask(driver, how.fresh, call)));
     },
+    demand: async (kind, call) => (await probes.demand(getDriver(context, kind), call)).identity,
     templates: () => templates.list(),
     removeTemplates: () => templates.clear(),
     recover: (call) => recovery.recover(call),

@@ -1,6 +1,6 @@
 /** Device nodes of the host, as runtimes have to be told of them. */
 
-import { readdirSync, type Stats, statSync } from "node:fs";
+import { readdirSync, readFileSync, type Stats, statSync } from "node:fs";
 
 export interface DeviceNode {
   readonly type: "c" | "b";
@@ -26,6 +26,17 @@ export function findDevice(path: string): DeviceNode | undefined {
   const major = (status.rdev >>> 8) & 0xfff;
   const minor = (status.rdev & 0xff) | ((status.rdev >>> 12) & 0xfff00);
   return { type, path, major, minor, fileMode: status.mode & 0o777, uid: status.uid, gid: status.gid };
+}
+
+/** What the kernel itself calls the device of that number, below /dev; undefined where it has no name for it. */
+export function findKernelName({ type, major, minor }: Pick<DeviceNode, "type" | "major" | "minor">): string | undefined {
+  try {
+    const said = readFileSync(`/sys/dev/${type === "b" ? "block" : "char"}/${major}:${minor}/uevent`, "utf8");
+    const name = /^DEVNAME=(.+)$/m.exec(said)?.[1];
+    return name === undefined ? undefined : `/dev/${name}`;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Not devices of the host, but of whoever opens them. */

@@ -22,17 +22,35 @@ function commandOf(pid: string): string {
   }
 }
 
+const OF_THE_DAEMON = ["identity.json", "images", "launcher.lock", "log", "probe", "run", "state", "templates", "volumes", "workloads"];
+
 const PUBLISHED = ["run", "-d", "-p", "127.0.0.1:0:80", "busybox", "sleep", "1000"];
 
 test("`system reset --force --stop` leaves nothing on the host", async () => {
   const daemon = await TestDaemon.open();
   try {
     const { rootId, root, pid } = daemon;
+    const before = readdirSync(root);
     expect(await daemon.cli(...PUBLISHED)).toMatchObject({ code: 0 });
     expect((await remains(rootId, root)).length, "the control: it all carries the identity").toBeGreaterThan(5);
     expect(await daemon.cli("system", "reset", "--force", "--stop")).toMatchObject({ code: 0 });
     expect(readdirSync("/proc")).not.toContain(String(pid));
     expect(await remains(rootId, root)).toEqual([]);
+    expect(readdirSync(root).filter((name) => !before.includes(name)), "what it made below its root").toEqual([]);
+    expect(readdirSync(root).filter((name) => OF_THE_DAEMON.includes(name))).toEqual([]);
+  } finally {
+    await daemon.close();
+  }
+}, 120_000);
+
+test("what is still stored keeps its files when the daemon is torn down", async () => {
+  const daemon = await TestDaemon.open();
+  try {
+    expect(await daemon.cli("volume", "create", "kept")).toMatchObject({ code: 0 });
+    await daemon.client.system.stop({ teardown: true });
+    await expect.poll(() => readdirSync("/proc").includes(String(daemon.pid)), { timeout: 30_000 }).toBe(false);
+    await daemon.start();
+    expect((await daemon.client.volumes.list()).map(({ Name }) => Name)).toEqual(["kept"]);
   } finally {
     await daemon.close();
   }

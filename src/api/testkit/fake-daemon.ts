@@ -16,9 +16,8 @@ import { MemoryDisk } from "../../engine/testkit/memory-state.ts";
 import { memoryNetworks, memoryVolumes } from "../../engine/testkit/neighbours.ts";
 import type { Networks } from "../../networks/index.ts";
 import type { Volumes } from "../../volumes/index.ts";
-import { createAuthorize, subjectOf } from "../../daemon/admission.ts";
+import { createAdmission } from "../../daemon/admission.ts";
 import { createAdviceSource } from "../../daemon/advice.ts";
-import { chooseForRequest } from "../../daemon/auto-isolation.ts";
 import { OPEN_POLICY, type Policy } from "../../policy/index.ts";
 import { createApi, type Api, type Authorize, type Identity } from "../index.ts";
 import { memoryAdvice } from "./memory-advice.ts";
@@ -80,6 +79,9 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
   });
   const engine: Engine = { ...made, ...options.engine };
   await engine.recover(plainCall());
+  const log = options.log ?? plainCall().log;
+  const policy = { path: "/etc/bulkhead/policy.yaml", current: async () => options.policy ?? OPEN_POLICY };
+  const admission = createAdmission({ engine, images, policy, advice: createAdviceSource(engine, state), log });
   const api = createApi({
     engine,
     images,
@@ -87,30 +89,12 @@ export async function startFakeDaemon(options: FakeDaemonOptions = {}): Promise<
     volumes,
     server: { version: "0.1.0", commit: "abcdef0", id: "test-root", rootDirectory: root, cgroup: "v2", insecureRegistries: [] },
     identify: options.identify ?? (async () => TEST_IDENTITY),
-    authorize:
-      options.authorize ??
-      createAuthorize({ engine, images, policy: { current: async () => options.policy ?? OPEN_POLICY }, log: options.log ?? plainCall().log }),
+    ...admission,
+    ...(options.authorize === undefined ? {} : { authorize: options.authorize }),
     advice: memoryAdvice(),
     diskBytes: () => 500e9,
-    chooseIsolation: (request, identity, call) =>
-      chooseForRequest(
-        {
-          advice: createAdviceSource(engine, state),
-          images,
-          policy: { current: async () => options.policy ?? OPEN_POLICY },
-          subjectOf: (asked) => subjectOf({ action: "choose", request: asked }, { engine, images }),
-        },
-        request,
-        identity,
-        call,
-      ),
-    policy: {
-      current: async () => options.policy ?? OPEN_POLICY,
-      file: "/etc/bulkhead/policy.yaml",
-      subjectOf: (request) => subjectOf({ action: "check", request }, { engine, images }),
-    },
     diagnose: async () => [{ id: "kvm-boots", level: "missing", what: "no guest booted", remedy: "Enable virtualisation." }],
-    log: options.log ?? plainCall().log,
+    log,
   });
   await api.listen(socket);
   return {

@@ -1,10 +1,10 @@
 /** What is audited: workloads by name, files by what they hold, or the words of a `docker run`. */
 
-import { readFileSync } from "node:fs";
 import { type AuditDocument, type Client, Failure } from "../../../sdk/src/index.ts";
 import { isRecord, readDocument } from "../advice/documents.ts";
 import { UsageError } from "../command.ts";
 import { parseFlags } from "../flags.ts";
+import { readGivenText } from "../given-file.ts";
 import { createDocument } from "../specs/create-document.ts";
 import { RUN_OPTIONS } from "../specs/run-options.ts";
 
@@ -30,7 +30,7 @@ export function documentOfWords(words: readonly string[]): AuditDocument {
 /** One document, or each of an inspect's list. */
 export async function documentsOfFile(path: string): Promise<readonly AuditDocument[]> {
   if (/(^|\/)(Dockerfile|Containerfile)[^/]*$|\.(dockerfile|containerfile)$/i.test(path))
-    return [{ kind: "dockerfile", name: path, content: readFileSync(path, "utf8") }];
+    return [{ kind: "dockerfile", name: path, content: readGivenText(path) }];
   const content = await readDocument(path);
   if (isRecord(content) && isRecord(content["services"])) return [{ kind: "compose", name: path, content }];
   const listed: readonly unknown[] = Array.isArray(content) ? content : [content];

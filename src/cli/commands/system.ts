@@ -66,7 +66,10 @@ export const systemDiskUse: Command = {
 export const systemReset: Command = {
   usage: "[OPTIONS]",
   description: "Remove every workload, volume, network and image of this daemon.",
-  options: [FORCE_OPTION, { name: "stop", kind: "flag", help: "Stop the daemon afterwards, and take away all that it made on the host" }],
+  options: [
+    FORCE_OPTION,
+    { name: "stop", kind: "flag", help: "Stop the daemon afterwards, and take away all that it made on the host, the files of its root included" },
+  ],
   least: 0,
   most: 0,
   run: async ({ flags, client }) => {
