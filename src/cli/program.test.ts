@@ -47,6 +47,10 @@ describe("without a daemon", () => {
   it.each([
     [["nope"], /there is no verb "nope"/],
     [["volume", "nope"], /there is no verb "volume nope"/],
+    [["cp", "a", "web:/b"], /"cp" is not carried out\nRemedy: in: `bulkhead exec -i/],
+    [["container", "cp", "a", "web:/b"], /"cp" is not carried out/],
+    [["network", "create", "mine"], /"network create" is not carried out\nRemedy: the networks are bridge, host and none/],
+    [["build", "."], /"build" is not carried out/],
     [["run"], /run needs an argument/],
     [["ps", "x"], /ps does not take "x"/],
     [["run", "--memory", "much", "busybox"], /--memory takes a size/],

@@ -97,6 +97,12 @@ async function help(words: readonly string[]): Promise<number> {
 
 async function unknown(words: readonly string[]): Promise<number> {
   const [first = "", second] = words;
+  const { findAbsentVerb } = await import("./absent-verbs.ts");
+  const absent = findAbsentVerb(words);
+  if (absent !== undefined) {
+    tell(`bulkhead: ${JSON.stringify(absent.name)} is not carried out\nRemedy: ${absent.instead}`);
+    return 125;
+  }
   const { showGroupHelp } = await import("./help.ts");
   if (GROUPS.some((group) => group === first)) {
     const asked = second === undefined || second === "--help" || second === "-h";

@@ -18,8 +18,8 @@ const HEAD = `# Command line
 found by \`--host\`, then \`BULKHEAD_HOST\`, then at \`/run/bulkhead/bulkhead.sock\`; \`DOCKER_HOST\` is never read. Verbs that end or
 delete anything refuse a server that is not Bulkhead.
 
-Exit codes: the workload's own for \`run\`, \`exec\`, \`attach\` and \`start -a\` (128 + n where signal n ended it), 125 where Bulkhead or the
-command line failed, 126 for a command that cannot be run, 127 for one that does not exist, 1 for any other failure. Errors are one
+Exit codes: the workload's own for \`run\`, \`exec\`, \`attach\` and \`start -a\` (128 + n where signal n ended it), 125 where the command line cannot
+be understood or \`run\` failed, 126 for a command that cannot be run, 127 for one that does not exist, 1 for any other failure (as docker's). Errors are one
 sentence on stderr, then \`Remedy: …\`.
 
 \`--format\` takes \`json\`, \`table\`, \`table TEMPLATE\` or a Go template; functions: \`json join split upper lower title truncate pad print println

@@ -134,3 +134,43 @@ describe("a terminal", () => {
     expect((await uncoloured.outcome).stdout).not.toContain("\u001b");
   });
 });
+
+describe("stop", () => {
+  /** Answers a while after it was asked, when it is told to. */
+  const slow = () => {
+    const released = Promise.withResolvers<void>();
+    const script: Script = {
+      "HEAD /_ping": { text: "" },
+      "POST /containers/web/stop": { raw: (response) => void released.promise.then(() => response.writeHead(204).end()) },
+    };
+    return { script, end: () => released.resolve() };
+  };
+
+  it("says on a terminal what it waits for, and the name at the end", async () => {
+    const { script, end } = slow();
+    await using server = await ScriptedServer.start(script);
+    const running = cli.start(["stop", "-t", "7", "web"], { host: server.host, terminal: true });
+    await running.shown("web has been asked to end; it is killed 7 s after that");
+    end();
+    expect(await running.outcome).toMatchObject({ code: 0, stdout: expect.stringMatching(/\nweb\r\n$/) as unknown });
+  });
+
+  it("ends at Ctrl-C, and the daemon goes on", async () => {
+    const { script } = slow();
+    await using server = await ScriptedServer.start(script);
+    const running = cli.start(["stop", "web"], { host: server.host, terminal: true });
+    await running.shown("has been asked to end");
+    running.type("\u0003");
+    expect((await running.outcome).code).toBe(130);
+  });
+
+  it("says nothing but the name where no terminal is", async () => {
+    const { script, end } = slow();
+    await using server = await ScriptedServer.start(script);
+    const running = cli.start(["stop", "web"], { host: server.host });
+    await expect.poll(() => server.asked.some(({ path }) => path.endsWith("/stop"))).toBe(true);
+    await new Promise((resolve) => setTimeout(resolve, 1200));
+    end();
+    expect(await running.outcome).toMatchObject({ code: 0, stdout: "web\n", stderr: "" });
+  });
+});

@@ -19,7 +19,7 @@ describe.skipIf(!root)("the examples", () => {
     run(process.execPath, [join(CHECKOUT, "examples", name), isolation], { BULKHEAD_HOST: daemon.host }, { timeoutMs: 110_000 });
 
   const EXPECTED: Readonly<Record<string, string>> = {
-    "untrusted-code.ts": "ada: exit 0: 42\nmallory: took too long\neve: exit 0: no way out\n",
+    "untrusted-code.ts": "ada: exit 0: 42\nmallory: took too long\nthe control: exit 0: HTTP/1.1 200 OK, nc ended with 0\neve: exit 0: nc ended with 1\n",
     "follow-logs.ts": "stdout: tick 1\nstdout: tick 2\nstdout: tick 3\nstderr: done\n",
     "ci-job.ts": "checkout: exit 0\nbuild: exit 0\ntest: 2\ntest: exit 0\n",
   };

@@ -36,7 +36,10 @@ test("`system reset --force --stop` leaves nothing on the host", async () => {
     expect(await daemon.cli("system", "reset", "--force", "--stop")).toMatchObject({ code: 0 });
     expect(readdirSync("/proc")).not.toContain(String(pid));
     expect(await remains(rootId, root)).toEqual([]);
-    expect(readdirSync(root).filter((name) => !before.includes(name)), "what it made below its root").toEqual([]);
+    expect(
+      readdirSync(root).filter((name) => !before.includes(name)),
+      "what it made below its root",
+    ).toEqual([]);
     expect(readdirSync(root).filter((name) => OF_THE_DAEMON.includes(name))).toEqual([]);
   } finally {
     await daemon.close();

@@ -3,19 +3,27 @@
 import { Failure } from "../../contract/failure.ts";
 import type { Method, Route } from "../router.ts";
 
+const IN = "In: docker exec -i ID sh -c 'cat > PATH' < FILE; a directory: tar -c DIR | docker exec -i ID tar -x -C PATH.";
+const OUT = "Out: docker exec ID cat PATH > FILE; a directory: docker exec ID tar -c -C PATH . > FILE.";
+
 const ABSENT: readonly (readonly [Method, string, string, string])[] = [
   ["POST", "/build", "building images is not carried out", "Build with buildah or buildctl, then load the image."],
   ["POST", "/session", "building images is not carried out", "Build with buildah or buildctl, then load the image."],
   ["POST", "/grpc", "building images is not carried out", "Build with buildah or buildctl, then load the image."],
   ["POST", "/build/prune", "building images is not carried out", "There is no build cache to prune."],
-  ["POST", "/commit", "making an image of a container is not carried out", "Build the image from a Dockerfile elsewhere, then load it."],
+  ["POST", "/commit", "making an image of a container is not carried out", "Build the image from a Dockerfile with buildah or buildctl, then load it."],
   ["GET", "/images/search", "searching registries is not carried out", "Search on the registry's own page, then pull by name."],
   ["GET", "/containers/{id}/attach/ws", "attaching over a WebSocket is not carried out", "Attach with POST and Connection: Upgrade."],
   ["GET", "/containers/{id}/changes", "listing a container's changed files is not carried out", "Compare inside, with exec."],
-  ["GET", "/containers/{id}/export", "exporting a container's files is not carried out", "Write them out with exec: docker exec ID tar -c / ."],
-  ["GET", "/containers/{id}/archive", "copying files out is not carried out", "Use exec: docker exec ID tar -c PATH ."],
-  ["HEAD", "/containers/{id}/archive", "copying files is not carried out", "Use exec with tar."],
-  ["PUT", "/containers/{id}/archive", "copying files in is not carried out", "Use exec: docker exec -i ID tar -x ."],
+  [
+    "GET",
+    "/containers/{id}/export",
+    "exporting a container's files is not carried out",
+    "Write them out with exec: docker exec ID tar -c -C / bin etc usr > FILE, naming what is wanted.",
+  ],
+  ["GET", "/containers/{id}/archive", "copying files out is not carried out", OUT],
+  ["HEAD", "/containers/{id}/archive", "copying files is not carried out", `${IN} ${OUT}`],
+  ["PUT", "/containers/{id}/archive", "copying files in is not carried out", IN],
   ["POST", "/networks/create", "making networks is not carried out", "Use the networks bridge, host and none."],
   ["POST", "/networks/{id}/connect", "joining further networks is not carried out", "Name the network when the container is created."],
   ["POST", "/networks/{id}/disconnect", "leaving a network is not carried out", "Remove the container."],

@@ -1,5 +1,6 @@
 import type { Command } from "../command.ts";
 import { forEach } from "../report.ts";
+import { sayWhileWaiting } from "../terminal/waiting.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] WORKLOAD [WORKLOAD...]",
@@ -14,7 +15,18 @@ export const command: Command = {
   completes: "running",
   run: ({ flags, args, client }) =>
     forEach(args, "stop", async (reference) => {
-      await client.workloads.stop(reference, { timeoutSeconds: flags.number("time") ?? flags.number("timeout"), killSignal: flags.text("signal") });
+      const timeoutSeconds = flags.number("time") ?? flags.number("timeout");
+      const quiet = sayWhileWaiting(`${reference} has been asked to end; it is ${untilWhen(timeoutSeconds)} (Ctrl-C leaves it to the daemon)`);
+      try {
+        await client.workloads.stop(reference, { timeoutSeconds, killSignal: flags.text("signal") });
+      } finally {
+        quiet();
+      }
       return reference;
     }),
 };
+
+function untilWhen(timeoutSeconds: number | undefined): string {
+  if (timeoutSeconds === undefined) return "killed when its own time is over, 10 s unless it says otherwise";
+  return timeoutSeconds < 0 ? "waited for without end" : `killed ${timeoutSeconds} s after that`;
+}
