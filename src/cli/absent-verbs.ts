@@ -1,9 +1,11 @@
 /** Verbs of docker's client that are not offered, and what to do instead: who types one is told by its name. */
 
+import { GROUPS } from "./verbs.ts";
+
 const BUILD = "build with buildah or buildctl, then `bulkhead load -i ARCHIVE`";
 const NETWORKS = "the networks are bridge, host and none: name one of them with --network";
 
-export const ABSENT_VERBS: Readonly<Record<string, string>> = {
+const ABSENT_VERBS: Readonly<Record<string, string>> = {
   build: BUILD,
   buildx: BUILD,
   commit: BUILD,
@@ -21,8 +23,9 @@ export const ABSENT_VERBS: Readonly<Record<string, string>> = {
 
 /** The longest of them that these words begin with. */
 export function findAbsentVerb(words: readonly string[]): { readonly name: string; readonly instead: string } | undefined {
-  const [first = "", second = ""] = words[0] === "container" || words[0] === "image" ? words.slice(1) : words;
-  for (const name of [`${first} ${second}`, first]) {
+  const [first = "", second = ""] = words;
+  const grouped = GROUPS.some((group) => group === first) ? [second] : [];
+  for (const name of [`${first} ${second}`, first, ...grouped]) {
     const instead = Object.hasOwn(ABSENT_VERBS, name) ? ABSENT_VERBS[name] : undefined;
     if (instead !== undefined) return { name, instead };
   }

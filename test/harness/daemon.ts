@@ -25,6 +25,7 @@ export class TestDaemon {
   private process: ChildProcess | undefined;
   private log = "";
   private unwatch = (): void => {};
+  private lastRootId: string | undefined;
 
   private constructor(root: string, configuration: object) {
     this.root = root;
@@ -56,8 +57,11 @@ export class TestDaemon {
     return `unix://${this.socket}`;
   }
 
+  /** As it is, or as it last was: a daemon that was reset takes it away with the rest. */
   get rootId(): string {
-    return (JSON.parse(readFileSync(join(this.root, "identity.json"), "utf8")) as { rootId: string }).rootId;
+    const file = join(this.root, "identity.json");
+    if (this.lastRootId === undefined || existsSync(file)) this.lastRootId = (JSON.parse(readFileSync(file, "utf8")) as { rootId: string }).rootId;
+    return this.lastRootId;
   }
 
   get output(): string {
@@ -88,7 +92,10 @@ export class TestDaemon {
     for (;;) {
       const ended = child.exitCode ?? child.signalCode;
       if (ended !== null) throw new Error(`the daemon ended with ${ended}: ${this.log}`);
-      if (existsSync(this.socket) && (await this.answers())) return;
+      if (existsSync(this.socket) && (await this.answers())) {
+        void this.rootId;
+        return;
+      }
       if (Date.now() > deadline) throw new Error(`the daemon did not answer within 20 s: ${this.log}`);
       await sleep(20);
     }
