@@ -40,7 +40,7 @@ run() {
   said=$(grep -E "$pattern" "$results/log" | tail -1 | sed 's/^ *//')
   printf '%-9s %s: %s (%s s; %s, commit %s)\n' "$verdict" "$title" "${said:-no result}" "$(($(date +%s) - from))" "$(date -u +%Y-%m-%dT%H:%MZ)" "$commit" >>"$results/summary"
 }
-on_runc() { BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/container-conformance.test.ts; }
+on_runc() { BULKHEAD_TEST_RUNTIME=runc vitest run --project integration test/integration/container-conformance.test.ts test/integration/container-guards.test.ts; }
 whole() { BULKHEAD_FULL=1 vitest run --project integration "$1"; }
 fuzz() {
   # A seed of its own each time, told so that it can be had again; never 0, which random numbers of this kind stay at.

@@ -9,6 +9,7 @@ import type { BoundaryDriver } from "../../src/contract/driver.ts";
 import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
 import type { SandboxSpec, SecuritySpec } from "../../src/contract/spec.ts";
 import { createContainerDriver } from "../../src/drivers/container/driver.ts";
+import { findProgram } from "../../src/host/host-facts.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
 import { findNativeProgram } from "./host/native-program.ts";
 import { openOwnLauncher, type OwnLauncher } from "./host/own-launcher.ts";
@@ -31,7 +32,15 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
     mkdirSync(shared);
     writeFileSync(join(shared, "file"), "from the host\n");
     const initPrograms = [findNativeProgram("bulkhead-init") ?? ""];
-    driver = createContainerDriver({ launcher: launcher.client, root: launcher.root, sockets: launcher.sockets, initPrograms });
+    // As in container-conformance.test.ts: runc keeps what crun keeps.
+    const runtime = process.env["BULKHEAD_TEST_RUNTIME"];
+    driver = createContainerDriver({
+      launcher: launcher.client,
+      root: launcher.root,
+      sockets: launcher.sockets,
+      initPrograms,
+      findProgram: (name) => (runtime === undefined || name === runtime ? findProgram(name) : undefined),
+    });
     expect((await driver.probe(call)).usable).toBe(true);
   });
   afterAll(() => launcher.close());

@@ -30,6 +30,15 @@ pub fn defaults() -> Vec<Rule> {
     rules
 }
 
+/// The defaults, and what was asked for.
+pub fn rules_for(asked: &[DeviceSpec]) -> Result<Vec<Rule>, Failure> {
+    let mut rules = defaults();
+    for device in asked {
+        rules.push(rule_of(device)?);
+    }
+    Ok(rules)
+}
+
 /// A rule for a device of the host, found by looking at its node.
 pub fn rule_of(device: &DeviceSpec) -> Result<Rule, Failure> {
     let wrong = |what: &str| Failure::new(Code::InvalidSpec, format!("the device {} {what}", bulkhead_wire::failure::quote(&device.host_path)));

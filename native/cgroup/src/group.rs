@@ -24,11 +24,7 @@ impl Group {
             if all_devices {
                 return Ok(());
             }
-            let mut rules = devices::defaults();
-            for device in devices {
-                rules.push(devices::rule_of(device)?);
-            }
-            devices::confine(&group.layout, workload, &rules)
+            devices::confine(&group.layout, workload, &devices::rules_for(devices)?)
         });
         match made {
             Ok(()) => Ok(group),

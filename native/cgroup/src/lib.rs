@@ -3,7 +3,7 @@
 //!
 //! Groups lie at `bulkhead-ROOTID/WORKLOAD` below each v1 controller or below the one v2 tree.
 
-mod devices;
+pub mod devices;
 pub mod files;
 mod group;
 mod layout;

@@ -14,7 +14,8 @@ const STACK_BYTES: usize = 256 * 1024;
 /// a shared heap holds, is not this caller's.
 #[inline(never)]
 pub fn shrink() {
-    if unsafe { libc::gettid() != libc::getpid() } {
+    // Asked of the kernel: a process that was not made by the C library's own fork has its parent's number in memory.
+    if unsafe { libc::syscall(libc::SYS_gettid) as i32 != libc::getpid() } {
         return;
     }
     let page = unsafe { libc::sysconf(libc::_SC_PAGESIZE) } as usize;

@@ -132,13 +132,16 @@ export async function startProxy(target: string, mischief: (path: string, count:
       (answer) => {
         outgoing.writeHead(answer.statusCode ?? 500, answer.headers);
         let sent = 0;
+        let gone = 0;
         answer.on("data", (piece: Buffer) => {
           const bytes = damage === true ? Buffer.from(piece.map((byte) => byte ^ 1)) : piece;
           const allowed = cutAfter === undefined ? bytes : bytes.subarray(0, Math.max(0, cutAfter - sent));
           sent += allowed.length;
-          if (isBlob) proxy.sentBytes += allowed.length;
           outgoing.write(allowed, () => {
-            if (cutAfter !== undefined && sent >= cutAfter) outgoing.destroy();
+            // What was only queued when the connection is cut has reached nobody.
+            gone += allowed.length;
+            if (isBlob) proxy.sentBytes += allowed.length;
+            if (cutAfter !== undefined && gone >= cutAfter) outgoing.destroy();
           });
         });
         answer.on("end", () => outgoing.end());

@@ -1,6 +1,7 @@
 //! What the supervisor changes in a bundle's config.json on the way to the runtime, and the process document of an exec.
 
 use super::Runtime;
+use bulkhead_cgroup::devices::Rule;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::{GuestProcess, UNLIMITED};
 use serde_json::{Map, Value, json};
@@ -17,6 +18,8 @@ pub struct Changes<'a> {
     pub network: Option<&'a str>,
     /// For runtimes that insist on entering control groups themselves.
     pub cgroups_path: &'a str,
+    /// What the workload's group lets it open, for runtimes that write that list anew; None is everything.
+    pub devices: Option<&'a [Rule]>,
 }
 
 /// The configuration for the runtime, from the text that the driver wrote.
@@ -45,13 +48,31 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
     linux.remove("resources");
     match changes.runtime {
         Runtime::Crun | Runtime::Runsc => linux.remove("cgroupsPath"),
-        Runtime::Runc => linux.insert("cgroupsPath".into(), Value::from(changes.cgroups_path)),
+        Runtime::Runc => {
+            // Without a list of ours it writes one of its own into the group, which knows neither a privileged workload nor its devices.
+            linux.insert("resources".into(), json!({ "devices": device_list(changes.devices) }));
+            linux.insert("cgroupsPath".into(), Value::from(changes.cgroups_path))
+        }
     };
     if changes.runtime != Runtime::Crun {
         // These take no other file than the bundle's own, so that this one lies elsewhere.
         config["root"]["path"] = Value::from(format!("{bundle}/rootfs"));
     }
     serde_json::to_vec(&config).map_err(|error| wrong(format!("cannot be written: {error}")))
+}
+
+fn device_list(rules: Option<&[Rule]>) -> Value {
+    let Some(rules) = rules else { return json!([{ "allow": true, "access": "rwm" }]) };
+    let allowed = rules.iter().map(|rule| {
+        let mut entry = json!({ "allow": true, "type": rule.kind.to_string(), "access": rule.access });
+        for (name, number) in [("major", rule.major), ("minor", rule.minor)] {
+            if let Some(number) = number {
+                entry[name] = Value::from(number);
+            }
+        }
+        entry
+    });
+    std::iter::once(json!({ "allow": false, "access": "rwm" })).chain(allowed).collect()
 }
 
 /// A driver writes -1 for "no limit", because its numbers end at 2^53; runtimes want the kernel's own word.
@@ -124,7 +145,7 @@ mod tests {
     use super::*;
 
     fn changes<'a>() -> Changes<'a> {
-        Changes { runtime: Runtime::Crun, seccomp: Some("AAAA"), network: Some("/proc/7/ns/net"), cgroups_path: "/b/w" }
+        Changes { runtime: Runtime::Crun, seccomp: Some("AAAA"), network: Some("/proc/7/ns/net"), cgroups_path: "/b/w", devices: None }
     }
 
     #[test]
@@ -134,6 +155,18 @@ mod tests {
         assert_eq!(config["annotations"][SECCOMP_ANNOTATION], "AAAA");
         assert_eq!(config["linux"]["namespaces"], json!([{"type":"pid"},{"type":"network","path":"/proc/7/ns/net"}]));
         assert!(config["linux"].get("resources").is_none());
+    }
+
+    #[test]
+    fn a_runtime_that_writes_the_list_of_devices_anew_writes_ours() {
+        let text = br#"{"root":{"path":"rootfs"},"linux":{}}"#;
+        let rules = [Rule { kind: 'c', major: Some(10), minor: None, access: "rw".into() }];
+        let list = |devices| {
+            let config: Value = serde_json::from_slice(&compose(text, "/b", &Changes { runtime: Runtime::Runc, devices, ..changes() }).unwrap()).unwrap();
+            config["linux"]["resources"]["devices"].clone()
+        };
+        assert_eq!(list(Some(&rules)), json!([{"allow":false,"access":"rwm"}, {"allow":true,"type":"c","major":10,"access":"rw"}]));
+        assert_eq!(list(None), json!([{"allow":true,"access":"rwm"}]));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
 use super::{Child, Oci, Runtime, Wake, console, network, overlay, report, seccomp, token};
 use bulkhead_cgroup::Group;
+use bulkhead_cgroup::devices::rules_for;
 use bulkhead_wire::plan::NetworkSpec;
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
@@ -156,7 +157,9 @@ impl Oci {
         let mut text = Vec::new();
         std::io::Read::read_to_end(&mut fs::File::from(file), &mut text).map_err(doing("read the bundle's config.json"))?;
         let cgroups = format!("/bulkhead-{}/{}", self.order.layout.root_id, self.order.workload);
-        compose(&text, bundle, &Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups })
+        let rules = if self.order.all_devices { None } else { Some(rules_for(&self.order.devices)?) };
+        let changes = Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups, devices: rules.as_deref() };
+        compose(&text, bundle, &changes)
     }
 
     pub fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {
