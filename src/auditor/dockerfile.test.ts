@@ -48,3 +48,15 @@ it("joins continued lines and takes here-documents whole", () => {
 });
 
 it("is refused where it is none", () => expect(() => find("hello")).toThrow(/no FROM/));
+
+it("takes no longer than it is long, whoever wrote it", () => {
+  const hostile = [
+    `FROM a:1\n${"ENV x \\\n".repeat(200_000)}`,
+    `FROM a:1\nENV ${"x".repeat(2_000_000)}`,
+    `FROM a:1\nRUN <<E\n${"y\n".repeat(500_000)}E\n`,
+    `FROM a:1\nRUN chmod ${"-x ".repeat(500_000)}`,
+    `FROM a:1\nRUN ${"curl ".repeat(400_000)}`,
+    `FROM a:1\nRUN ${"apt -x ".repeat(300_000)}`,
+  ];
+  for (const text of hostile) expect(find(text).length).toBeGreaterThan(0);
+});

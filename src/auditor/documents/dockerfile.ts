@@ -60,7 +60,7 @@ const BUILD_RULES: readonly BuildRule[] = [
       all
         .filter(({ word }) => word === "ENV" || word === "ARG")
         .flatMap(({ rest, line }) => {
-          const pairs = rest.match(/[\w.-]+=("[^"]*"|'[^']*'|\S*)/g) ?? [rest.replace(/^(\S+)\s+/, "$1=")];
+          const pairs = rest.match(/(?<!\S)[\w.-]+=("[^"]*"|'[^']*'|\S*)/g) ?? [rest.replace(/^(\S+)\s+/, "$1=")];
           const names = pairs.map((pair) => holdsSecret(pair.replace(/=["'](.*)["']$/, "=$1"))).filter((name) => name !== undefined);
           return names.map((name) => ({ line, what: `${name} carries its value`, fix: "RUN --mount=type=secret, or a file mounted at run time" }));
         }),
@@ -86,7 +86,7 @@ const BUILD_RULES: readonly BuildRule[] = [
     attack: "Whoever answers there, or stands between, is root in the build.",
     find: (file) =>
       runs(file)
-        .filter(({ rest }) => /\b(curl|wget)\b[^|;&]*\|\s*(sudo\s+)?(ba|da|z|a)?sh\b/.test(rest))
+        .filter(({ rest }) => /\b(curl|wget)\b[^|;&]{0,500}\|\s*(sudo\s+)?(ba|da|z|a)?sh\b/.test(rest))
         .map(({ line }) => ({ line, what: "a download is piped into a shell", fix: "Fetch it, compare its digest, then run it." })),
     sources: ["CWE-494"],
   },
@@ -147,26 +147,28 @@ const BUILD_RULES: readonly BuildRule[] = [
 
 export const BUILD_RULE_TITLES: Readonly<Record<string, string>> = Object.fromEntries(BUILD_RULES.map(({ id, title }) => [id, title]));
 
-/** Continued lines are one instruction; here-documents are its rest; comments are dropped. */
+/** Continued lines are one instruction; here-documents are its rest; comments are dropped. Linear in the text, whoever wrote it. */
 export function parseDockerfile(text: string): readonly Instruction[] {
   const instructions: Instruction[] = [];
   const lines = text.split(/\r?\n/);
   for (let index = 0; index < lines.length; index++) {
     const line = index + 1;
-    if (/^\s*(#|$)/.test(lines[index] ?? "")) continue;
-    let whole = (lines[index] ?? "").trim();
-    while (whole.endsWith("\\") && index + 1 < lines.length) {
+    const parts = [(lines[index] ?? "").trim()];
+    if (parts[0] === "" || parts[0]?.startsWith("#")) continue;
+    while (parts.at(-1)?.endsWith("\\") === true && index + 1 < lines.length) {
+      parts.push((parts.pop() ?? "").slice(0, -1));
       index += 1;
       const next = (lines[index] ?? "").trim();
-      if (!next.startsWith("#")) whole = `${whole.slice(0, -1)} ${next}`;
+      // A comment between is no end of the instruction.
+      parts.push(next.startsWith("#") ? "\\" : next);
     }
-    const marker = /<<-?["']?(\w+)["']?/.exec(whole)?.[1];
+    const marker = /<<-?["']?(\w+)["']?/.exec(parts.join(" "))?.[1];
     while (marker !== undefined && index + 1 < lines.length) {
       index += 1;
       if (lines[index]?.trim() === marker) break;
-      whole += `\n${lines[index]}`;
+      parts.push(`\n${lines[index]}`);
     }
-    const [, word = "", rest = ""] = /^(\w+)\s+([\s\S]*)$/.exec(whole) ?? [];
+    const [, word = "", rest = ""] = /^(\w+)\s+([\s\S]*)$/.exec(parts.join(" ")) ?? [];
     if (word !== "") instructions.push({ word: word.toUpperCase(), rest: rest.trim(), line });
   }
   return instructions;
