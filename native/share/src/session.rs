@@ -32,11 +32,11 @@ impl Session {
         Ok(Self { nodes, files: Handles::new(bounds.handles), directories: Handles::new(bounds.handles), read_only, only })
     }
 
-    /// Until the guest unmounts or its end of the stream is closed. An error is a guest that broke the protocol, or a broken stream.
+    /// Until the guest unmounts or its end of the stream is closed. An error is a guest that broke the protocol, or a stream that broke otherwise.
     pub(crate) fn run(&mut self, stream: &mut (impl Read + Write)) -> Result<()> {
         let mut body = Vec::new();
         let mut greeted = false;
-        while let Some(header) = read_request(stream, &mut body)? {
+        while let Some(header) = read_request(stream, &mut body).or_else(|error| has_gone(error).map(|()| None))? {
             let outcome = match header.opcode {
                 opcode::INIT => {
                     let outcome = self.greet(&mut Reader::new(&body));
@@ -50,10 +50,15 @@ impl Session {
                     continue;
                 }
                 opcode::INTERRUPT => continue, // every request is answered before the next is read: there is nothing to interrupt
-                opcode::DESTROY => return reply(stream, header.unique, Ok(Vec::new())),
+                opcode::DESTROY => {
+                    reply(stream, header.unique, Ok(Vec::new())).or_else(has_gone)?;
+                    return Ok(());
+                }
                 _ => self.dispatch(&header, &mut Reader::new(&body)),
             };
-            reply(stream, header.unique, outcome)?;
+            if let Err(error) = reply(stream, header.unique, outcome) {
+                return has_gone(error);
+            }
         }
         Ok(())
     }
@@ -155,6 +160,11 @@ fn read_request(stream: &mut impl Read, body: &mut Vec<u8>) -> Result<Option<Hea
     body.resize(length - HEADER_BYTES, 0);
     stream.read_exact(body)?;
     Ok(Some(Header::read(&header)))
+}
+
+/// A guest that unmounts or dies does not wait for its last answers.
+fn has_gone(error: Error) -> Result<()> {
+    if matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset) { Ok(()) } else { Err(error) }
 }
 
 fn reply(stream: &mut impl Write, unique: u64, outcome: Outcome) -> Result<()> {
