@@ -6,7 +6,7 @@
 import { Failure } from "../contract/failure.ts";
 import { auditWorkload, sorted } from "./audit.ts";
 import { editCompose, readCompose } from "./documents/compose.ts";
-import { editCreate, type ImageSays, readCreate } from "./documents/create.ts";
+import { editCreate, readCreate } from "./documents/create.ts";
 import { auditDockerfile, parseDockerfile } from "./documents/dockerfile.ts";
 import { type Fields, isFields } from "./documents/fields.ts";
 import { type Finding, isAtLeast } from "./finding.ts";
@@ -22,6 +22,12 @@ export interface AuditDocument {
   readonly name: string;
   /** A text for a Dockerfile, else an object. */
   readonly content: unknown;
+}
+
+/** What the image says where the workload is silent. */
+export interface ImageSays {
+  readonly user: string;
+  readonly healthCheck: boolean;
 }
 
 /** What a daemon knows beyond the document. */

@@ -35,7 +35,7 @@ export interface WorkloadView {
   readonly capabilitiesAdded: readonly string[];
   readonly capabilitiesDropped: readonly string[];
   readonly hostNamespaces: readonly Namespace[];
-  /** Names of namespaces and the workload whose they are: `pid` → `container:db`. */
+  /** By name: `seccomp` → `unconfined`; `true` where the option stands alone. */
   readonly securityOptions: Readonly<Record<string, string>>;
   /** System paths are shown that are hidden or read-only by default. */
   readonly unmasked: boolean;

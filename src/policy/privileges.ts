@@ -1,5 +1,6 @@
 /** Privileges by name, as the policy forbids them: whatever spelling asked for one, it is found in the subject here. */
 
+import { posix } from "node:path";
 import type { PolicySubject } from "./subject.ts";
 
 export interface Privilege {
@@ -90,15 +91,6 @@ function capabilityName(text: string): string {
 /** One lies at, above or below the other: showing /etc shows /etc/shadow, and showing / shows both. */
 function overlaps(path: string, other: string): boolean {
   const inside = (inner: string, outer: string): boolean => outer === "/" || inner === outer || inner.startsWith(`${outer}/`);
-  const [left, right] = [normal(path), normal(other)];
+  const [left, right] = [posix.resolve("/", path), posix.resolve("/", other)];
   return inside(left, right) || inside(right, left);
-}
-
-function normal(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

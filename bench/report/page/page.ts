@@ -4,6 +4,7 @@ import type { Series } from "../../series.ts";
 import type { CompareDocument } from "../document.ts";
 import { formatFigure } from "../figure.ts";
 import { TITLES } from "../titles.ts";
+import { claimRows, describeHost, emulationNote, metricsOf, SHORTENED } from "../words.ts";
 import { drawDistribution } from "./distribution.ts";
 import { drawScaling } from "./scaling.ts";
 import { STYLE } from "./style.ts";
@@ -20,9 +21,9 @@ export function renderPage(document: CompareDocument): string {
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>bulkhead compare: ${escape(subject)}</title><style>${STYLE}</style></head><body><main>
 <header><h1>${escape(subject)}</h1>
-<p>${host.processors} × ${escape(host.processor)}, ${formatFigure(host.memoryBytes, "bytes")}, Linux ${escape(host.kernel)}, ${escape(host.distribution)}${host.guestOf === "none" ? "" : `, itself a guest of ${escape(host.guestOf)}`}. Measured ${escape(measuredAt)}.</p>
+<p>${escape(`${describeHost(document)}, ${host.distribution}`)}. Measured ${escape(measuredAt)}.</p>
 <p>Each dot is one sample; the long stroke the median, the box its 95 % interval, the short stroke the 95th percentile. Grey: the raw mechanism beneath. Where values span more than a decade the scale is logarithmic.</p>
-${emulation(document)}${complete ? "" : "<p class=note>Interrupted or out of time: figures rest on fewer samples than planned.</p>"}</header>
+${emulation(document)}${complete ? "" : `<p class=note>${SHORTENED}</p>`}</header>
 ${distributions(document)}
 ${scaling === "" ? "" : `<section><h2>memory of 1 to 1,000 idle instances</h2>${scaling}<p class=about>Computed: the measured memory of one, times their number; the band is its 95 % interval.</p></section>`}
 <section><h2>Figures</h2>${figures(document)}</section>
@@ -32,15 +33,14 @@ ${scaling === "" ? "" : `<section><h2>memory of 1 to 1,000 idle instances</h2>${
 `;
 }
 
-function emulation({ subjects }: CompareDocument): string {
-  const names = subjects.filter(({ emulated }) => emulated).map(({ id }) => id);
-  if (names.length === 0) return "";
-  return `<p class=note>${escape(names.join(", "))}: emulated, because this host has no usable hardware virtualisation. Such a machine is no security boundary, and its figures say nothing about hardware.</p>`;
+function emulation(document: CompareDocument): string {
+  const note = emulationNote(document);
+  return note === "" ? "" : `<p class=note>${escape(note)}</p>`;
 }
 
-function distributions({ series, subjects }: CompareDocument): string {
-  const metrics = [...new Set([...Object.keys(TITLES), ...series.map(({ metric }) => metric)])];
-  return metrics
+function distributions(document: CompareDocument): string {
+  const { series, subjects } = document;
+  return metricsOf(document)
     .flatMap((metric) => {
       const plotted = series.filter((one) => one.metric === metric && one.samples.length >= LEAST_SAMPLES && one.unit !== "text");
       const title = TITLES[metric] ?? metric;
@@ -63,16 +63,10 @@ function figures({ series, gaps, subjects }: CompareDocument): string {
 }
 
 function claims(document: CompareDocument): string {
-  const rows = document.claims.flatMap(({ id, source, low, high, unit, says, judged }) => {
-    if (judged.verdict === "not-measurable" && judged.value === undefined) return [];
-    const range =
-      low === undefined && high === undefined
-        ? (says ?? "")
-        : [low, high].map((bound) => (bound === undefined ? "…" : formatFigure(bound, unit ?? ""))).join(" to ");
-    const measured = judged.value === undefined ? "" : `${formatFigure(judged.value, unit ?? "")} (n ${judged.n})`;
-    const verdict = judged.verdict === "not-measurable" ? `not measurable: ${judged.because}` : judged.verdict;
-    return [`<tr class=${judged.verdict}><td>${escape(id)}<td>${escape(source)}<td>${escape(range)}<td class=number>${escape(measured)}<td>${escape(verdict)}`];
-  });
-  const silent = document.claims.length - rows.length;
-  return `<div class=wide><table><thead><tr><th>claim<th>source<th>says<th>measured<th>verdict<tbody>${rows.join("\n")}</table></div><p class=about>${silent} further claims cannot be measured by this run.</p>`;
+  const rows = claimRows(document);
+  const written = rows.map(
+    ({ id, source, says, measured, kind, verdict }) =>
+      `<tr class=${kind}><td>${escape(id)}<td>${escape(source)}<td>${escape(says)}<td class=number>${escape(measured)}<td>${escape(verdict)}`,
+  );
+  return `<div class=wide><table><thead><tr><th>claim<th>source<th>says<th>measured<th>verdict<tbody>${written.join("\n")}</table></div><p class=about>${document.claims.length - rows.length} further claims cannot be measured by this run.</p>`;
 }

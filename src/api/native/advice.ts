@@ -44,7 +44,7 @@ export function adviceRoutes({ advice, images }: AdviceParts): readonly Route[] 
         const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
         const given = parseRequirements(asked.requirements ?? {});
         const requirements = asked.image === undefined ? given : merge(requirementsOfImage(images.get(asked.image).configuration, host), given);
-        const measurements = readGiven(asked.measurements) ?? (asked.measurements === null ? undefined : advice.readMeasurements());
+        const measurements = measurementsFor(asked.measurements, advice);
         exchange.json(200, { ...advise({ requirements, host, ...(measurements === undefined ? {} : { measurements }) }), requirements });
       },
     },
@@ -70,6 +70,8 @@ export function adviceRoutes({ advice, images }: AdviceParts): readonly Route[] 
 
 const anything = shape(Type.Unknown());
 
-function readGiven(document: unknown): Measurements | undefined {
-  return document === undefined || document === null ? undefined : parseMeasurements(document);
+/** Those that are given; the last that were kept where nothing is said; none for null. */
+export function measurementsFor(given: unknown, advice: AdviceSource): Measurements | undefined {
+  if (given === undefined) return advice.readMeasurements();
+  return given === null ? undefined : parseMeasurements(given);
 }

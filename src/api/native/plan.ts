@@ -1,12 +1,12 @@
 /** How many hosts, behind which boundary: `/bulkhead/v1/plan`. */
 
 import { Type } from "@sinclair/typebox";
-import { assume, type Host, parseMeasurements, parseRequirements } from "../../advisor/index.ts";
+import { assume, type Host, parseRequirements } from "../../advisor/index.ts";
 import { type HostType, plan, type PlannedWorkload } from "../../planner/index.ts";
 import { readJson, shape } from "../body.ts";
 import { chooseIsolation } from "../docker/isolation.ts";
 import type { Route } from "../router.ts";
-import type { AdviceParts } from "./advice.ts";
+import { type AdviceParts, measurementsFor } from "./advice.ts";
 
 const MIB = 1024 * 1024;
 /** What a host keeps where nobody says: the daemon, the system, and room for the page cache. */
@@ -64,8 +64,7 @@ export function planRoutes({ advice, diskBytes }: PlanParts): readonly Route[] {
       async handle(exchange) {
         const asked = await readJson(exchange, planShape);
         const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
-        const given = asked.measurements === undefined || asked.measurements === null ? undefined : parseMeasurements(asked.measurements);
-        const measurements = given ?? (asked.measurements === null ? undefined : advice.readMeasurements());
+        const measurements = measurementsFor(asked.measurements, advice);
         const workloads = asked.workloads.map(({ name, count, requirements, isolation }): PlannedWorkload => {
           const chosen = chooseIsolation(undefined, isolation);
           const boundary = chosen === undefined || chosen === "auto" ? {} : { boundary: chosen };

@@ -2,7 +2,7 @@
 
 import { Failure } from "../../contract/failure.ts";
 import { type Edit, type MountView, NAMESPACES, type Namespace, type PortView, type WorkloadView } from "../view.ts";
-import { withOption } from "./create.ts";
+import { readModes, withOption } from "./create.ts";
 import { acceptedIn, capabilityOf, type Fields, fieldsOf, isFields, listOf, pairsOf, securityOptionsOf, textOf, textsOf } from "./fields.ts";
 
 const MODES: Readonly<Record<Namespace, string>> = { network: "network_mode", pid: "pid", ipc: "ipc", uts: "uts", user: "userns_mode", cgroup: "cgroup" };
@@ -61,8 +61,7 @@ function readVolume(volume: unknown): MountView {
     };
   const parts = textOf(volume).split(":");
   const [source = "", target = parts[0] ?? "", modes = ""] = parts.length === 1 ? ["", parts[0]] : parts;
-  const options = modes.split(",");
-  return { source, target, readOnly: options.includes("ro"), propagation: options.find((one) => /^r?(private|slave|shared)$/.test(one)) ?? "" };
+  return { source, target, ...readModes(modes) };
 }
 
 /** `[ADDRESS:][PUBLISHED:]TARGET[/PROTOCOL]`, or the long form. */

@@ -12,23 +12,16 @@ const MODES: Readonly<Record<Namespace, string>> = {
   cgroup: "CgroupnsMode",
 };
 
-/** What the image says where the workload is silent; a daemon that has it knows. */
-export interface ImageSays {
-  readonly user: string;
-  readonly healthCheck: boolean;
-}
-
 /** `document` is a create body, or an inspect answer with `Config` and `HostConfig`. */
-export function readCreate(document: Fields, name: string, image: ImageSays = { user: "", healthCheck: false }): WorkloadView {
+export function readCreate(document: Fields, name: string): WorkloadView {
   const config = fieldsOf(document["Config"] ?? document);
   const host = fieldsOf(document["HostConfig"]);
-  const boundary = boundaryOf(document, host);
   const health = textsOf(fieldsOf(config["Healthcheck"])["Test"]);
   return {
     name: name || textOf(document["Name"]).replace(/^\//, "") || textOf(config["Image"]) || "workload",
-    ...{ boundary },
+    boundary: boundaryOf(document, host),
     image: textOf(config["Image"]),
-    user: textOf(config["User"]) || image.user,
+    user: textOf(config["User"]),
     command: [...textsOf(config["Entrypoint"]), ...textsOf(config["Cmd"])],
     environment: textsOf(config["Env"]),
     privileged: host["Privileged"] === true,
@@ -46,7 +39,7 @@ export function readCreate(document: Fields, name: string, image: ImageSays = { 
     cpus: numberOf(host["NanoCpus"]) / 1e9 || numberOf(host["CpuQuota"]) / (numberOf(host["CpuPeriod"]) || 100_000) || numberOf(host["CpuShares"]) / 1024,
     ports: Object.entries(fieldsOf(host["PortBindings"])).flatMap(([port, bindings]) => listOf(bindings).map((binding) => readPort(port, fieldsOf(binding)))),
     restart: textOf(fieldsOf(host["RestartPolicy"])["Name"]),
-    healthCheck: health.length > 0 ? health[0] !== "NONE" : image.healthCheck,
+    healthCheck: health.length > 0 && health[0] !== "NONE",
     accepted: acceptedIn(pairsOf(config["Labels"])),
   };
 }
@@ -61,8 +54,13 @@ function boundaryOf(document: Fields, host: Fields): WorkloadView["boundary"] {
 
 function readBind(text: string): MountView {
   const [source = "", target = "", modes = ""] = text.split(":");
+  return { source, target, ...readModes(modes) };
+}
+
+/** `ro,rshared`: what follows the second colon, in a bind and in a compose file. */
+export function readModes(modes: string): Pick<MountView, "readOnly" | "propagation"> {
   const options = modes.split(",");
-  return { source, target, readOnly: options.includes("ro"), propagation: options.find((one) => /^r?(private|slave|shared)$/.test(one)) ?? "" };
+  return { readOnly: options.includes("ro"), propagation: options.find((one) => /^r?(private|slave|shared)$/.test(one)) ?? "" };
 }
 
 function readMount(mount: Fields): MountView {

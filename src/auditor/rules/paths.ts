@@ -1,5 +1,7 @@
 /** Paths of the host that are more than files. */
 
+import { posix } from "node:path";
+
 const SOCKETS = /(^|\/)(docker|bulkhead|containerd|podman|crio|launcher|supervisor)\.sock$/;
 const SOCKET_PLACES = ["/run/bulkhead", "/run/containerd", "/run/podman", "/run/crio", "/run/docker"];
 
@@ -60,10 +62,5 @@ function inside(inner: string, outer: string): boolean {
 
 /** `/var/run` is `/run` on every host of this decade. */
 function normal(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`.replace(/^\/var\/run(?=\/|$)/, "/run");
+  return posix.resolve("/", path).replace(/^\/var\/run(?=\/|$)/, "/run");
 }

@@ -5,7 +5,7 @@ import { UsageError } from "../command.ts";
 import type { Flags } from "../flags.ts";
 import { isRecord, readDocument } from "./documents.ts";
 
-const LABEL = "dev.bulkhead.requirements";
+export const REQUIREMENTS_LABEL = "dev.bulkhead.requirements";
 
 /** Labels to add; none where neither option was given. */
 export async function needsLabel(flags: Flags): Promise<Readonly<Record<string, string>>> {
@@ -13,7 +13,7 @@ export async function needsLabel(flags: Flags): Promise<Readonly<Record<string, 
   const trust = flags.text("trust");
   if (file === undefined && trust === undefined) return {};
   const document = file === undefined ? {} : await readDocument(file).catch(mistaken);
-  return { [LABEL]: JSON.stringify(isRecord(document) && trust !== undefined ? { ...document, trust } : document) };
+  return { [REQUIREMENTS_LABEL]: JSON.stringify(isRecord(document) && trust !== undefined ? { ...document, trust } : document) };
 }
 
 /** A file that an option of a run names is part of its command line, as --env-file's is. */

@@ -2,6 +2,7 @@
 
 import { type Client, Failure, type PlanQuestion } from "../../../sdk/src/index.ts";
 import { isRecord, readDocument } from "../advice/documents.ts";
+import { REQUIREMENTS_LABEL } from "../advice/needs-label.ts";
 import { parseBytes } from "../format/quantity.ts";
 import { readCount, readPairs } from "./pairs.ts";
 
@@ -9,7 +10,6 @@ export type Asked = PlanQuestion["workloads"][number];
 
 const SIZES = ["memory", "cpus", "disk"] as const;
 const NEEDS = ["trust", "tenancy", "state", "compliance", "artifact", "lifetime"] as const;
-const REQUIREMENTS_LABEL = "dev.bulkhead.requirements";
 
 export function fromFlags(text: string): Asked {
   const pairs = readPairs(text, "--workload", ["name", "count", "isolation", ...SIZES, ...NEEDS]);
