@@ -85,13 +85,13 @@ async function positionOf(path: string, maxFiles: number, inode: bigint): Promis
 
 const BLOCK_BYTES = 64 * 1024;
 
-/** Where the last `lines` whole lines begin: the file's place in the list, and the offset in it. */
-export async function findTail(files: readonly LogFile[], lines: number): Promise<{ readonly file: number; readonly offset: number }> {
+/** Where the last `lines` whole lines before `end` of the newest file begin: the file's place in the list, and the offset in it. */
+export async function findTail(files: readonly LogFile[], lines: number, end: number): Promise<{ readonly file: number; readonly offset: number }> {
   let wanted = lines;
   for (let file = files.length - 1; file >= 0; file--) {
     const handle = files[file]?.handle;
     if (handle === undefined) continue;
-    const found = await findLinesFromEnd(handle, wanted);
+    const found = await findLinesFromEnd(handle, wanted, file === files.length - 1 ? end : (await handle.stat()).size);
     if (found.offset !== undefined) return { file, offset: found.offset };
     wanted -= found.lines;
   }
@@ -99,10 +99,10 @@ export async function findTail(files: readonly LogFile[], lines: number): Promis
 }
 
 /** The offset after the newline that precedes the last `wanted` lines; undefined where the file has no more than those. */
-async function findLinesFromEnd(handle: FileHandle, wanted: number): Promise<{ readonly offset: number | undefined; readonly lines: number }> {
+async function findLinesFromEnd(handle: FileHandle, wanted: number, size: number): Promise<{ readonly offset: number | undefined; readonly lines: number }> {
   const block = Buffer.alloc(BLOCK_BYTES);
   let newlines = 0;
-  for (let end = (await handle.stat()).size; end > 0; ) {
+  for (let end = size; end > 0; ) {
     const begin = Math.max(0, end - BLOCK_BYTES);
     const { bytesRead } = await handle.read(block, 0, end - begin, begin);
     for (let at = bytesRead - 1; at >= 0; at--) {

@@ -60,6 +60,18 @@ describe("reading a log", () => {
     expect(await read({ tail: 0 })).toEqual([]);
   });
 
+  it("ends where the log ended when it was asked for, however fast more is written meanwhile", async () => {
+    writeFileSync(path, lines(1, 5));
+    live = true;
+    let next = 6;
+    const numbers: number[] = [];
+    for await (const { bytes } of readLog({ path, maxFiles: 5 }, { ...EVERYTHING, tail: 2 }, workload, new AbortController().signal)) {
+      numbers.push(Number(Buffer.from(bytes).toString().slice(5)));
+      if (next < 2000) appendFileSync(path, lines(next, (next += 100) - 1));
+    }
+    expect(numbers).toEqual([4, 5]);
+  });
+
   it("keeps to the streams and the times that were asked for", async () => {
     writeFileSync(path, line(1) + line(2, "stderr") + line(3) + line(4));
     expect(await read({ stdout: false })).toEqual([2]);

@@ -40,13 +40,22 @@ async function* readLines(
 ): AsyncGenerator<Buffer> {
   const files = await openLogFiles(source.path, source.maxFiles);
   try {
-    const from = query.tail === undefined ? { file: 0, offset: 0 } : await findTail(files, query.tail);
+    // What is written from here on belongs to who follows: else a workload that writes faster than is read would never end.
+    const end = (await files.at(-1)?.handle.stat())?.size ?? 0;
+    const from = query.tail === undefined ? { file: 0, offset: 0 } : await findTail(files, query.tail, end);
+    if (pokes === undefined) {
+      for (const [index, file] of files.entries()) {
+        if (index < from.file) continue;
+        yield* new Cursor(file, index === from.file ? from.offset : 0, file === files.at(-1) ? end : undefined).lines(signal);
+      }
+      return;
+    }
     for (const skipped of files.splice(0, from.file)) await skipped.handle.close();
     let cursor: Cursor | undefined;
     let offset = from.offset;
     while (!signal.aborted) {
       const live = workload.isLive;
-      pokes?.take();
+      pokes.take();
       cursor ??= await firstCursor(files, source, offset);
       if (cursor !== undefined) yield* cursor.lines(signal);
       const next = cursor === undefined ? undefined : await nextFile(cursor, files, source);
@@ -56,7 +65,7 @@ async function* readLines(
         await cursor.file.handle.close();
         cursor = new Cursor(next, 0);
         offset = 0;
-      } else if (!live || pokes === undefined) return;
+      } else if (!live) return;
       else await pokes.wait();
     }
   } finally {
@@ -82,11 +91,13 @@ async function nextFile(cursor: Cursor, files: LogFile[], source: LogSource): Pr
 class Cursor {
   readonly file: LogFile;
   private offset: number;
+  private readonly end: number;
   private rest: Buffer = Buffer.alloc(0);
 
-  constructor(file: LogFile, offset: number) {
+  constructor(file: LogFile, offset: number, end = Number.POSITIVE_INFINITY) {
     this.file = file;
     this.offset = offset;
+    this.end = end;
   }
 
   /** Whole lines up to what the file holds now; the beginning of a line is kept for the next time. */
@@ -99,7 +110,8 @@ class Cursor {
     }
     const block = Buffer.alloc(BLOCK_BYTES);
     while (!signal.aborted) {
-      const { bytesRead } = await handle.read(block, 0, BLOCK_BYTES, this.offset);
+      const wanted = Math.min(BLOCK_BYTES, this.end - this.offset);
+      const { bytesRead } = wanted > 0 ? await handle.read(block, 0, wanted, this.offset) : { bytesRead: 0 };
       if (bytesRead === 0) return;
       this.offset += bytesRead;
       const text = Buffer.concat([this.rest, block.subarray(0, bytesRead)]);
