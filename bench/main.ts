@@ -42,8 +42,8 @@ async function main(argv: readonly string[]): Promise<number> {
     if (options.mode === "check") return await check(context);
     const colours = process.stdout.isTTY && process.env["NO_COLOR"] === undefined;
     const document = options.mode === "peers" ? await comparePeers(context) : await compare(context);
-    // A glance is no ground for advice.
-    if ("claims" in document && !options.brief && (document.complete || !controller.signal.aborted)) await keepForAdvice(client, document);
+    if ("claims" in document && (!options.brief || !(await hasFuller(client, document))) && (document.complete || !controller.signal.aborted))
+      await keepForAdvice(client, document);
     if (options.html !== undefined && !("peers" in document)) writeFileSync(options.html, renderPage(document));
     const changes = earlier === undefined || "peers" in document ? "" : renderChanges(earlier, document);
     report(document, "peers" in document ? renderPeers(document) : renderTable(document, colours) + changes, options.json);
@@ -52,6 +52,19 @@ async function main(argv: readonly string[]): Promise<number> {
     progress.clear();
     client.close();
   }
+}
+
+/** A glance is better ground for advice than a textbook, and takes the place of nothing that was looked at for longer. */
+async function hasFuller(client: Client, document: CompareDocument): Promise<boolean> {
+  try {
+    return samplesOfStarts(await client.advisor.lastMeasurements()) > samplesOfStarts(document);
+  } catch {
+    return false; // none were kept
+  }
+}
+
+function samplesOfStarts({ series }: { readonly series: readonly { readonly metric: string; readonly summary: { readonly n: number } }[] }): number {
+  return Math.max(0, ...series.filter(({ metric }) => metric === "startup_to_ready").map(({ summary }) => summary.n));
 }
 
 /** The advisor reads summaries. An older daemon that keeps none is no reason to lose what was measured. */

@@ -29,7 +29,7 @@ export const USAGE = `Usage: bulkhead compare [OPTIONS] [IMAGE] [-- COMMAND...]
 Runs one workload behind every boundary that this host has, and the raw mechanisms beneath, interleaved, and prints what each costs here.
 
   --quick              fewer samples, about a minute; on a slow host fewer still
-  --brief              starts, execs and memory alone, a few samples, without the raw mechanisms: some ten seconds
+  --brief              starts, execs and memory alone, a few samples, without the raw mechanisms: some ten seconds; with --peers as --quick
   --json[=FILE]        the figures with raw samples as JSON (schema: docs/compare.schema.json)
   --html=FILE          one page with every sample plotted, for a browser; needs no network
   --against FILE       what changed since an earlier --json=FILE, beyond noise

@@ -29,5 +29,6 @@ The daemon goes on running. Try:
   bin/bulkhead run --rm -it busybox sh
   bin/bulkhead run --rm --isolation microvm -it busybox sh
   docker -H unix:///run/bulkhead/bulkhead.sock run --rm --runtime microvm busybox uname -r
+Stop the daemon, and remove its workloads and images: bin/bulkhead system reset --stop
 Take everything away again: npm run uninstall
 END

@@ -58,7 +58,7 @@ export async function comparePeers(context: CompareContext): Promise<PeersDocume
         gaps.push({ subject: id, metric: "all", because: reasonOf(thrown) });
       }
     }
-    const size = options.quick ? { rounds: 5, longRounds: 1, instances: 10 } : { rounds: 30, longRounds: 3, instances: 20 };
+    const size = options.quick || options.brief ? { rounds: 5, longRounds: 1, instances: 10 } : { rounds: 30, longRounds: 3, instances: 20 };
     const measures = [];
     for (const peer of peers) {
       try {

@@ -43,6 +43,12 @@ export interface AdviceQuestion {
   readonly measurements?: unknown;
 }
 
+/** A document of `bulkhead compare --json` without its samples. */
+export interface MeasurementsDocument {
+  readonly measuredAt: string;
+  readonly series: readonly { readonly metric: string; readonly summary: { readonly n: number } }[];
+}
+
 export class Advisor {
   private readonly transport: Transport;
 
@@ -52,6 +58,11 @@ export class Advisor {
 
   advise(question: AdviceQuestion, options: Cancellable = {}): Promise<AdviceDocument> {
     return this.transport.json({ method: "POST", path: "/bulkhead/v1/advise", body: question, signal: options.signal });
+  }
+
+  /** Those that were kept last. Rejects NOT_FOUND where there are none. */
+  lastMeasurements(options: Cancellable = {}): Promise<MeasurementsDocument> {
+    return this.transport.json({ method: "GET", path: "/bulkhead/v1/measurements", signal: options.signal });
   }
 
   /** Keeps a document of `bulkhead compare --json` for later advice. */

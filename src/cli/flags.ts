@@ -4,6 +4,7 @@
  * the usual parsers do, and because the hot verbs cannot afford a parser's start-up.
  */
 
+import { findClose } from "./close-word.ts";
 import { UsageError, type OptionDefinition } from "./command.ts";
 import { ABSENT_OPTIONS } from "./specs/absent-options.ts";
 
@@ -129,6 +130,9 @@ function checkValue(option: OptionDefinition, value: string): string {
 }
 
 function nearest(name: string, options: readonly OptionDefinition[]): string {
-  const close = options.find((option) => option.name.startsWith(name) || (name.length > 3 && name.startsWith(option.name)));
-  return close === undefined ? "" : `; did you mean --${close.name}?`;
+  const close = findClose(
+    name,
+    options.map((option) => option.name),
+  );
+  return close === undefined ? "" : `; did you mean --${close}?`;
 }

@@ -23,9 +23,10 @@ export async function withModuleFile(client: Client, document: CreateDocument): 
   return { ...document, Image: reference, HostConfig: { ...document.HostConfig, ...(asked === undefined || asked === "" ? { Isolation: "wasm" } : {}) } };
 }
 
-/** Only what names a file for sure: an image may be called `x.wasm` too. */
+/** Only what names a file for sure: an image may be called `x.wasm` too, but none begins with `.` or `/`. */
 function isModuleFile(path: string): boolean {
   if (!path.endsWith(".wasm")) return false;
+  if (/^[./]/.test(path)) return true;
   try {
     return statSync(path).isFile();
   } catch {

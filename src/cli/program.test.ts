@@ -45,7 +45,12 @@ describe("without a daemon", () => {
   });
 
   it.each([
-    [["nope"], /there is no verb "nope"/],
+    [["nope"], /there is no verb "nope"\n/],
+    [["rnu", "busybox"], /there is no verb "rnu"; did you mean run\?/],
+    [["policy", "nope"], /there is no verb "policy nope"\nRemedy: see `bulkhead policy --help`/],
+    [["top", "web", "-o", "pid"], /unknown option -o/],
+    [["import", "http://example.test/x.tar"], /does not fetch addresses\nRemedy: pipe it in/],
+    [["run", "./nosuch.wasm"], /cannot read "\.\/nosuch\.wasm": there is no such file/],
     [["volume", "nope"], /there is no verb "volume nope"/],
     [["cp", "a", "web:/b"], /"cp" is not carried out\nRemedy: in: `bulkhead exec -i/],
     [["container", "cp", "a", "web:/b"], /"cp" is not carried out/],
@@ -54,7 +59,7 @@ describe("without a daemon", () => {
     [["run"], /run needs an argument/],
     [["ps", "x"], /ps does not take "x"/],
     [["run", "--memory", "much", "busybox"], /--memory takes a size/],
-    [["run", "--nme", "x", "busybox"], /unknown option --nme/],
+    [["run", "--nme", "x", "busybox"], /unknown option --nme; did you mean --name/],
     [["ps", "--format", "{{nope}}"], /no Bulkhead daemon|function "nope"/],
     [["--host", "tcp://1.2.3.4:1", "ps"], /is not a unix socket/],
   ])("%j is a mistake in the command line: a sentence and a remedy", async (words, pattern) => {
@@ -68,6 +73,7 @@ describe("without a daemon", () => {
     expect((await cli.run([])).stdout).toContain("Workloads:");
     expect((await cli.run(["help"])).stdout).toContain("  doctor ");
     expect((await cli.run(["volume"])).stdout).toContain("prune");
+    expect((await cli.run(["policy", "--help"])).stdout).toContain("check|show|test");
     const { stdout, code } = await cli.run(["run", "--help"]);
     expect(code).toBe(0);
     expect(stdout).toContain("-p, --publish [address:][port:]port[/proto]");
@@ -336,6 +342,16 @@ describe("verbs on many workloads", () => {
     const { code, stderr } = await cli.run(["system", "prune"], server);
     expect(code).toBe(125);
     expect(stderr).toContain("say --force");
+  });
+});
+
+describe("port", () => {
+  it("tells where each port is published, or one of them", async () => {
+    const Ports = { "80/tcp": [{ HostIp: "0.0.0.0", HostPort: "8080" }], "53/udp": [{ HostIp: "::1", HostPort: "5353" }], "90/tcp": null };
+    await using server = await ScriptedServer.start({ "GET /containers/web/json": { json: { Id: "w", Name: "/web", NetworkSettings: { Ports } } } });
+    expect((await cli.run(["port", "web"], server)).stdout).toBe("80/tcp -> 0.0.0.0:8080\n53/udp -> [::1]:5353\n");
+    expect((await cli.run(["container", "port", "web", "80"], server)).stdout).toBe("0.0.0.0:8080\n");
+    expect(await cli.run(["port", "web", "90/tcp"], server)).toMatchObject({ code: 1, stdout: "", stderr: expect.stringContaining('no port "90/tcp" of web') });
   });
 });
 

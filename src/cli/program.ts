@@ -5,6 +5,7 @@
  */
 
 import { Client } from "../../sdk/src/client.ts";
+import { findClose } from "./close-word.ts";
 import { UsageError, type Command } from "./command.ts";
 import { parseFlags } from "./flags.ts";
 import { print, printLine, tell } from "./output.ts";
@@ -110,7 +111,7 @@ async function unknown(words: readonly string[]): Promise<number> {
     else tell(`bulkhead: there is no verb ${JSON.stringify(`${first} ${second}`)}\nRemedy: see \`bulkhead ${first} --help\``);
     return asked ? 0 : 125;
   }
-  const close = Object.keys(VERBS).find((name) => name.startsWith(first) || first.startsWith(name));
+  const close = findClose(first, Object.keys(VERBS));
   tell(`bulkhead: there is no verb ${JSON.stringify(first)}${close === undefined ? "" : `; did you mean ${close}?`}\nRemedy: see \`bulkhead help\``);
   return 125;
 }

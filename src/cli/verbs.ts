@@ -25,6 +25,7 @@ const one = {
   attach: () => import("./commands/attach.ts").then((file) => file.command),
   stats: () => import("./commands/stats.ts").then((file) => file.command),
   top: () => import("./commands/top.ts").then((file) => file.command),
+  port: () => import("./commands/port.ts").then((file) => file.command),
   wait: () => import("./commands/wait.ts").then((file) => file.command),
   pause: () => import("./commands/pause.ts").then((file) => file.pause),
   unpause: () => import("./commands/pause.ts").then((file) => file.unpause),
@@ -65,6 +66,7 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   inspect: verb("workloads", "Everything known of a workload, image, volume or network", () => inspect().then((file) => file.command)),
   stats: verb("workloads", "What workloads use", one.stats),
   top: verb("workloads", "List the processes of a workload", one.top),
+  port: verb("workloads", "Where the ports of a workload are published", one.port),
   wait: verb("workloads", "Wait for workloads to end", one.wait),
   pause: verb("workloads", "Freeze workloads", one.pause),
   unpause: verb("workloads", "Let frozen workloads go on", one.unpause),
@@ -93,10 +95,10 @@ export const VERBS: Readonly<Record<string, Verb>> = {
   info: verb("host", "The daemon and its host", one.info),
   version: verb("host", "Versions of client and daemon", () => import("./commands/version.ts").then((file) => file.command)),
   completion: verb("host", "Completion for bash, zsh and fish", () => import("./commands/completion.ts").then((file) => file.command)),
+  "policy show": verb("host", "Print the operator's policy", () => policy().then((file) => file.policyShow)),
+  "policy test": verb("host", "Say whether a file is a policy", () => policy().then((file) => file.policyTest)),
+  "policy check": verb("host", "Say whether a run would be allowed", () => policy().then((file) => file.policyCheck)),
 
-  "policy show": verb("resources", "Print the operator's policy", () => policy().then((file) => file.policyShow)),
-  "policy test": verb("resources", "Say whether a file is a policy", () => policy().then((file) => file.policyTest)),
-  "policy check": verb("resources", "Say whether a run would be allowed", () => policy().then((file) => file.policyCheck)),
   "container prune": verb("resources", "Remove workloads that do not run", () => prune().then((file) => file.containerPrune)),
   "image prune": verb("resources", "Remove unused images", () => prune().then((file) => file.imagePrune)),
   "volume ls": verb("resources", "List volumes", () => volume().then((file) => file.volumeList)),
@@ -129,6 +131,7 @@ const LONGER: Readonly<Record<string, readonly string[]>> = {
     "attach",
     "stats",
     "top",
+    "port",
     "wait",
     "pause",
     "unpause",
@@ -150,7 +153,7 @@ const OTHER_NAMES: Readonly<Record<string, string>> = {
   "network list": "network ls",
 };
 
-export const GROUPS = ["container", "image", "volume", "network", "system"] as const;
+export const GROUPS = ["container", "image", "volume", "network", "system", "policy"] as const;
 
 /** The verb's own name for what was typed, and how many words that took; undefined where there is no such verb. */
 export function findVerb(words: readonly string[]): { readonly name: string; readonly taken: number } | undefined {

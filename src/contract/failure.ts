@@ -27,7 +27,7 @@ export type FailureCode = (typeof FAILURE_CODES)[number];
 
 /** What to do about each code where a failure says nothing better. Total: a new code without one does not compile. */
 export const REMEDIES: Readonly<Record<FailureCode, string>> = {
-  INVALID_SPEC: "change it: the sentence names the field",
+  INVALID_SPEC: "correct what the sentence names, then ask again",
   NOT_FOUND: "look at `ps -a`, `images`, `volume ls`, `network ls`",
   ALREADY_EXISTS: "choose another, or remove the holder",
   WRONG_STATE: "start, stop or resume it first",

@@ -30,7 +30,7 @@ type LimitFields = Pick<
 export function readLimits(host: LimitFields): LimitsSpec {
   if ((host.MemoryReservation ?? 0) < 0 || (host.MemorySwap ?? 0) < -1) throw invalid("memory limits cannot be negative; -1 as MemorySwap is unlimited swap");
   const memoryBytes = host.Memory || undefined;
-  if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) throw invalid("Minimum memory limit allowed is 6MB");
+  if (memoryBytes !== undefined && memoryBytes < LEAST_MEMORY_BYTES) throw invalid("Minimum memory limit allowed is 6MB", "Ask for 6 MiB or more.");
   const memorySwapBytes = host.MemorySwap || undefined;
   if (memorySwapBytes !== undefined && memorySwapBytes > 0) {
     if (memoryBytes === undefined) throw invalid("You should always set the Memory limit when using Memoryswap limit");
@@ -103,6 +103,6 @@ export function readRlimits(host: Pick<HostConfigBody, "Ulimits">): readonly Rli
   });
 }
 
-function invalid(what: string): Failure {
-  return new Failure("INVALID_SPEC", what);
+function invalid(what: string, remedy?: string): Failure {
+  return new Failure("INVALID_SPEC", what, remedy === undefined ? {} : { remedy });
 }

@@ -153,11 +153,13 @@ function readTarget(path: string): string {
   return `/${kept.join("/")}`;
 }
 
+const VOLUME_REMEDY = "A volume's name has 2 to 255 of these characters; a directory of the host is named by its whole path, from /.";
+
 function readVolumeName(name: string): string {
   if (/^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}$/.test(name)) return name;
-  throw invalid(`${quote(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`);
+  throw invalid(`${quote(name)} includes invalid characters for a local volume name, only "[a-zA-Z0-9][a-zA-Z0-9_.-]" are allowed`, VOLUME_REMEDY);
 }
 
-function invalid(what: string): Failure {
-  return new Failure("INVALID_SPEC", what);
+function invalid(what: string, remedy?: string): Failure {
+  return new Failure("INVALID_SPEC", what, remedy === undefined ? {} : { remedy });
 }

@@ -1,6 +1,6 @@
 import { readArchive } from "../archive-input.ts";
-import type { Command } from "../command.ts";
-import { printLine } from "../output.ts";
+import { UsageError, type Command } from "../command.ts";
+import { clean, printLine } from "../output.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] FILE|- [REPOSITORY[:TAG]]",
@@ -16,6 +16,8 @@ export const command: Command = {
   completes: "files",
   run: async ({ flags, args, client }) => {
     const [path, reference] = args;
+    if (path !== undefined && /^https?:\/\//.test(path))
+      throw new UsageError("import does not fetch addresses", `pipe it in: \`curl -fL ${clean(path)} | bulkhead import - [REPOSITORY[:TAG]]\``);
     const options = { reference, changes: flags.list("change"), message: flags.text("message"), platform: flags.text("platform") };
     for await (const line of client.images.import(readArchive(path, undefined), options)) if (line.status !== undefined) printLine(line.status);
     return 0;

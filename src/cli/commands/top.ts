@@ -3,15 +3,15 @@ import { layOut } from "../format/table.ts";
 import { clean, printLine } from "../output.ts";
 
 export const command: Command = {
-  usage: "[OPTIONS] WORKLOAD [PS-OPTIONS]",
-  description: "List the processes of a workload.",
+  usage: "[OPTIONS] WORKLOAD",
+  description: "List the processes of a workload. The columns are the boundary's.",
   options: [{ name: "json", kind: "flag", help: "One JSON document" }],
   least: 1,
-  stopsAtArgument: true,
+  most: 1,
   completes: "running",
   run: async ({ flags, args, client }) => {
-    const [reference = "", ...ps] = args;
-    const found = await client.workloads.top(reference, { psArguments: ps.length > 0 ? ps.join(" ") : undefined });
+    const [reference = ""] = args;
+    const found = await client.workloads.top(reference);
     // A process names itself as it likes: its name must not move the reader's cursor.
     printLine(flags.on("json") ? JSON.stringify(found) : layOut([found.Titles, ...found.Processes].map((row) => row.map(clean))));
     return 0;
