@@ -19,7 +19,8 @@ step() {
   fi
 }
 
-step unit vitest run --project unit --reporter=dot &
+# Whoever adds up results (scripts/test.sh) names the file for those of the unit tests.
+step unit vitest run --project unit --maxWorkers=2 --reporter=dot ${BULKHEAD_UNIT_RESULTS:+--reporter=json --outputFile.json="$BULKHEAD_UNIT_RESULTS"} &
 step types tsc -p .
 step format biome check .
 step lint oxlint --type-aware --quiet

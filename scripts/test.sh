@@ -14,10 +14,10 @@ trap 'rm -rf "$results"' EXIT
 failed=0
 
 step "Format, lint, types, layers, dead code, unit tests"
-sh scripts/check.sh || failed=1
+BULKHEAD_UNIT_RESULTS="$results/unit.json" sh scripts/check.sh || failed=1
 
 step "Native unit tests"
-(cd native && cargo test --release --quiet 2>&1) | tee "$results/cargo.txt" | grep -vE '^(running|\.+$|$)' || true
+(cd native && cargo test --quiet 2>&1) | tee "$results/cargo.txt" | grep -vE '^(running|\.+$|$)' || true
 grep -q '^test result' "$results/cargo.txt" || failed=1
 grep -qE '^test result: FAILED|^error' "$results/cargo.txt" && failed=1
 
@@ -26,10 +26,9 @@ sh scripts/wasm-runner.sh || warn "no wasm runner: the tests of that boundary sa
 
 if [ "$(id -u)" = 0 ]; then
   step "Integration: real engines, real registries, real clients"
-  vitest run --reporter=default --reporter=json --outputFile.json="$results/vitest.json" || failed=1
+  vitest run --project integration --reporter=default --reporter=json --outputFile.json="$results/integration.json" || failed=1
 else
   warn "not root: the integration tests need namespaces and mounts; only unit tests are run"
-  vitest run --project unit --reporter=json --outputFile.json="$results/vitest.json" || failed=1
 fi
 
 node scripts/test-summary.ts "$results" || failed=1

@@ -6,13 +6,16 @@
  */
 export async function* untilAborted<T>(source: AsyncIterable<T>, signal: AbortSignal): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
-  const { promise: aborted, resolve } = Promise.withResolvers<undefined>();
-  const abort = () => resolve(undefined);
+  // Not Promise.race against one promise of the end: that would hold every element until then.
+  let wake = () => {};
+  const abort = () => wake();
   signal.addEventListener("abort", abort, { once: true });
-  if (signal.aborted) abort();
   try {
-    for (;;) {
-      const step = await Promise.race([iterator.next(), aborted]);
+    while (!signal.aborted) {
+      const step = await new Promise<IteratorResult<T> | undefined>((resolve, reject) => {
+        wake = () => resolve(undefined);
+        iterator.next().then(resolve, reject);
+      });
       if (step === undefined || step.done === true) return;
       yield step.value;
     }

@@ -252,7 +252,8 @@ export interface Engine {
   /** Before start is allowed: it joins what will run, and misses nothing. */
   attach(reference: string, options: AttachOptions, call: Call): Promise<Attachment>;
   resizeTerminal(reference: string, size: TerminalSize, call: Call): Promise<void>;
-  logs(reference: string, query: LogQuery, call: Call): AsyncIterable<LogEntry>;
+  /** In order, in batches as they are read. */
+  logs(reference: string, query: LogQuery, call: Call): AsyncIterable<readonly LogEntry[]>;
   stats(reference: string, call: Call): Promise<ResourceUse>;
   top(reference: string, call: Call): Promise<{ readonly titles: readonly string[]; readonly rows: readonly (readonly string[])[] }>;
 

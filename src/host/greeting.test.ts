@@ -4,12 +4,10 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { plainCall } from "../contract/call.ts";
 import type { LauncherHello } from "../contract/launcher-protocol.ts";
+import { PROTOCOL } from "../contract/protocol-version.ts";
 import { LauncherClient } from "./launcher-client.ts";
 import { findSandbox, type SupervisedOptions } from "./supervised-sandbox.ts";
 import { FakeSupervisor } from "./testkit/fake-supervisor.ts";
-
-// A daemon of the release after this one.
-vi.mock("../contract/protocol-version.ts", () => ({ PROTOCOL: { oldest: 1, newest: 2 } }));
 
 interface Recorded {
   readonly ask: Record<string, unknown>;
@@ -22,6 +20,8 @@ let directory: string;
 let peer: FakeSupervisor;
 
 beforeEach(async () => {
+  // A daemon of the release after this one.
+  vi.spyOn(PROTOCOL, "newest", "get").mockReturnValue(2);
   directory = mkdtempSync(join(tmpdir(), "bulkhead-greeting-"));
   peer = new FakeSupervisor(join(directory, "s.sock"));
   // As the first release did: it knew its own version and no other, and no `newest`.
@@ -30,6 +30,7 @@ beforeEach(async () => {
   await peer.listen();
 });
 afterEach(async () => {
+  vi.restoreAllMocks();
   await peer.die();
   rmSync(directory, { recursive: true, force: true });
 });

@@ -48,8 +48,9 @@ async function attach(parts: DockerParts, exchange: Exchange): Promise<void> {
 /** What was logged so far, as the live stream would have carried it. */
 async function replay(parts: DockerParts, { query, call }: Exchange, view: WorkloadView, connection: RawConnection): Promise<void> {
   const wanted = { stdout: query.flag("stdout"), stderr: query.flag("stderr"), follow: false, tail: undefined, sinceNs: undefined, untilNs: undefined };
-  for await (const { stream, bytes } of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
-    await connection.sendPieces(view.request.terminal ? [bytes] : [streamHeader(stream, bytes.length), bytes]);
+  for await (const entries of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
+    const pieces = entries.flatMap(({ stream, bytes }) => (view.request.terminal ? [bytes] : [streamHeader(stream, bytes.length), bytes]));
+    await connection.send(Buffer.concat(pieces));
   }
 }
 

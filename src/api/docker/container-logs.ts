@@ -26,24 +26,24 @@ async function logs(parts: DockerParts, exchange: Exchange): Promise<void> {
   const stamps = query.flag("timestamps");
   const { terminal } = view.request;
   exchange.begin(200, streamType(exchange, terminal));
-  const send = async (stream: OutputStream, bytes: Uint8Array): Promise<void> => {
-    if (!terminal) exchange.response.write(streamHeader(stream, bytes.length));
-    await exchange.write(bytes);
-  };
+  const frame = (stream: OutputStream, bytes: Uint8Array): readonly Uint8Array[] => (terminal ? [bytes] : [streamHeader(stream, bytes.length), bytes]);
   try {
     // A line that was cut into pieces is stamped once, at its beginning.
     const within = { stdout: false, stderr: false };
-    for await (const { stream, at, bytes } of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
-      const stamped = stamps && !within[stream] ? Buffer.concat([Buffer.from(`${at} `), bytes]) : bytes;
-      within[stream] = bytes.at(-1) !== 0x0a;
-      await send(stream, stamped);
+    for await (const entries of untilAborted(parts.engine.logs(view.id, wanted, call), call.signal)) {
+      const pieces = entries.flatMap(({ stream, at, bytes }) => {
+        const stamped = stamps && !within[stream] ? Buffer.concat([Buffer.from(`${at} `), bytes]) : bytes;
+        within[stream] = bytes.at(-1) !== 0x0a;
+        return frame(stream, stamped);
+      });
+      await exchange.write(Buffer.concat(pieces));
     }
   } catch (thrown) {
     if (call.signal.aborted) {
       exchange.response.end();
       return;
     }
-    await send("system", Buffer.from(`Error grabbing logs: ${messageOf(toFailure(thrown))}\n`));
+    await exchange.write(Buffer.concat(frame("system", Buffer.from(`Error grabbing logs: ${messageOf(toFailure(thrown))}\n`))));
   }
   exchange.response.end();
 }

@@ -26,6 +26,6 @@ export async function poll(what: string, look: () => Promise<unknown>, wanted: u
 
 export async function readLog(engine: Engine, id: string): Promise<readonly string[]> {
   const parts: Uint8Array[] = [];
-  for await (const { bytes } of engine.logs(id, EVERYTHING, plainCall())) parts.push(bytes);
+  for await (const entries of engine.logs(id, EVERYTHING, plainCall())) parts.push(...entries.map(({ bytes }) => bytes));
   return Buffer.concat(parts).toString().split("\n").slice(0, -1);
 }

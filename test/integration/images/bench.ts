@@ -1,7 +1,7 @@
 /** What the image tests share: a store over a directory of its own, with the unpacker run by hand in place of the launcher. */
 
 import { execFile } from "node:child_process";
-import { existsSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { basename, dirname, join, resolve } from "node:path";
 import { promisify } from "node:util";
 import { plainCall } from "../../../src/contract/call.ts";
@@ -14,9 +14,9 @@ const run = promisify(execFile);
 const NATIVE = resolve(import.meta.dirname, "../../../native");
 export const LAYER_PROGRAM = join(NATIVE, "target/x86_64-unknown-linux-gnu/release/examples/layer");
 
-/** Builds the unpacker's program once. */
+/** Builds the unpacker's program where it is not what the source says. */
 export async function buildUnpacker(): Promise<void> {
-  if (!existsSync(LAYER_PROGRAM)) await run("cargo", ["build", "--release", "-p", "bulkhead-unpack", "--example", "layer"], { cwd: NATIVE });
+  await run("cargo", ["build", "--release", "-p", "bulkhead-unpack", "--example", "layer"], { cwd: NATIVE });
 }
 
 /** The launcher's two verbs, done by the crate's example program. */
