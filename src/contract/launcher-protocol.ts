@@ -39,16 +39,31 @@ export interface LauncherVerbs {
 
   /**
    * Unpacks one layer in a confined child into `directory`, which must not exist; it appears under that name only when whole.
+   * Whole is said of processes that die: a host that dies may leave less, until `syncLayers` was answered.
    * The archive is `blob` (tar; plain, gzip or zstd, found out by its first bytes), read through while its uncompressed sha256 is
-   * computed; another than `diffId` (when given) is CORRUPT_DATA. Whiteouts become overlayfs's. `progress` is `{bytes}` of the blob read.
+   * computed; another than `diffId` (when given) is CORRUPT_DATA. It may still be written, up to `blobBytes`: its end is waited for until its name is
+   * taken away. Whiteouts become overlayfs's. `progress` is `{bytes}` of the blob read.
    * `lowers` are the trees of the layers below, uppermost first: asked for hard links' targets and parents' attributes that the archive leaves
-   * out. Where that happened, `leansOnLowers` says that the tree may be shared only over the same lowers. EXHAUSTED where the layer has more
+   * out. Where that happened, `leansOnLowers` says that the tree may be shared only over the same lowers; `askedLowers` that it would have taken something, had
+   * there been lowers. EXHAUSTED where the layer has more
    * than `maxBytes` or `maxEntries`, or would leave less than `reserveBytes` of the disk free.
    */
   unpack: {
-    ask: { blob: string; directory: string; lowers: readonly string[]; diffId?: string; maxBytes: number; maxEntries: number; reserveBytes: number };
-    ok: { diffId: string; bytes: number; entries: number; leansOnLowers: boolean };
+    ask: {
+      blob: string;
+      blobBytes?: number;
+      directory: string;
+      lowers: readonly string[];
+      diffId?: string;
+      maxBytes: number;
+      maxEntries: number;
+      reserveBytes: number;
+    };
+    ok: { diffId: string; bytes: number; entries: number; leansOnLowers: boolean; askedLowers?: boolean };
   };
+
+  /** Answers when everything on the filesystem that holds this directory is on the disk. Its failure means that something of it may be lost. */
+  syncLayers: { ask: { directory: string }; ok: Record<never, never> };
 
   /** An unpacked layer as an erofs image at `file` (whiteouts and opaque directories kept). Appears only when whole. */
   layerImage: { ask: { directory: string; file: string }; ok: { bytes: number } };

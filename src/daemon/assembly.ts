@@ -41,6 +41,7 @@ import { VERSION } from "./version.ts";
 
 /** How long a probe that is cut short may take to clear its trial away; what is left after that goes at the next start. */
 const PROBE_GRACE_MS = 3000;
+const SETTLING_GRACE_MS = 2000;
 
 export interface Daemon {
   readonly places: Places;
@@ -87,7 +88,10 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       worker: launcher,
       registries: registriesOf(configuration),
       limits: configuration.images ?? {},
+      log,
     });
+    // What the disk does not have by then, the next daemon makes sure of.
+    undo.push(() => Promise.race([images.settled(), sleep(SETTLING_GRACE_MS, undefined, { ref: false })]));
     const drivers = createDrivers(configuration, places, launcher);
     const engine = createEngine({
       drivers,

@@ -31,6 +31,11 @@ export function readDiskBytes(path: string): number {
   return blocks * bsize;
 }
 
+/** Another at every start of the kernel. */
+export function readBootId(): string {
+  return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+}
+
 export function readHostFacts(): HostFacts {
   const kernelRelease = release();
   const [, major = "0", minor = "0"] = /^(\d+)\.(\d+)/.exec(kernelRelease) ?? [];

@@ -8,6 +8,7 @@ import { Failure } from "../contract/failure.ts";
 import type { Blobs } from "./blobs.ts";
 import { decompressed } from "./compression.ts";
 import { digestOf } from "./digest.ts";
+import type { EarlyLayer, EarlyLayers } from "./early-layers.ts";
 import type { Progress } from "./intake.ts";
 import type { LeaseBundle } from "./leases.ts";
 import { MAX_MANIFEST_BYTES } from "./manifest.ts";
@@ -17,27 +18,33 @@ const MAX_MEMORY_BYTES = 64 * 1024 * 1024;
 /** A thousand images of twenty layers each. More are somebody's trick to keep the daemon busy. */
 const MAX_FILES = 20_000;
 
+/** Where its files go. `early`: the large ones are unpacked while they come. */
+interface Destination {
+  readonly blobs: Blobs;
+  readonly leases: LeaseBundle;
+  readonly progress: Progress;
+  readonly early?: EarlyLayers;
+}
+
 type Stored = { readonly bytes: Buffer } | { readonly digest: string };
 
 export class ArchiveFiles {
   readonly #blobs: Blobs;
   readonly #leases: LeaseBundle;
+  readonly #early: EarlyLayers | undefined;
   readonly #files = new Map<string, Stored>();
   readonly #links = new Map<string, string>();
   #memoryBytes = 0;
 
-  private constructor(blobs: Blobs, leases: LeaseBundle) {
+  private constructor({ blobs, leases, early }: Destination) {
     this.#blobs = blobs;
     this.#leases = leases;
+    this.#early = early;
   }
 
   /** Reads the archive to its end. What it brings is leased in the bundle. Rejects CORRUPT_DATA for what is no whole archive. */
-  static async read(
-    archive: AsyncIterable<Uint8Array>,
-    to: { readonly blobs: Blobs; readonly leases: LeaseBundle; readonly progress: Progress },
-    call: Call,
-  ): Promise<ArchiveFiles> {
-    const files = new ArchiveFiles(to.blobs, to.leases);
+  static async read(archive: AsyncIterable<Uint8Array>, to: Destination, call: Call): Promise<ArchiveFiles> {
+    const files = new ArchiveFiles(to);
     const input = Readable.from(decompressed(archive), { signal: call.signal });
     const entries = extract();
     input.on("error", (error) => entries.destroy(error));
@@ -76,11 +83,15 @@ export class ArchiveFiles {
     const shown = promised?.slice(0, 12) ?? name.slice(0, 12);
     await this.#blobs.space.require(size, "the archive");
     await using writer = await this.#blobs.create();
+    let early: Promise<EarlyLayer | undefined> | undefined;
     for await (const piece of entry) {
+      early ??= this.#early?.begin(writer.path, size, piece);
       await writer.write(piece);
       progress({ layer: shown, status: "Loading layer", current: writer.sizeBytes, total: size });
     }
     const { digest } = await this.#blobs.keep(writer, this.#leases, promised === undefined ? undefined : `sha256:${promised}`);
+    const begun = await early;
+    if (begun !== undefined) this.#early?.arrived(digest, begun);
     this.#files.set(name, { digest });
   }
 

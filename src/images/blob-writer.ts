@@ -1,4 +1,4 @@
-/** A file that is hashed while it is written. */
+/** A file that is hashed while it is written. Nothing is synced: see settling.ts. */
 
 import { createHash, type Hash } from "node:crypto";
 import { type FileHandle, open, rm } from "node:fs/promises";
@@ -10,7 +10,8 @@ export interface Written {
   readonly sizeBytes: number;
 }
 
-const FLUSH_EVERY_BYTES = 16 * 1024 * 1024;
+/** Written in one go, while the next ones are hashed. */
+const GATHER_BYTES = 256 * 1024;
 
 /** To be held by `await using`: unless it was finished or left, closing it removes the file. */
 export class BlobWriter implements AsyncDisposable {
@@ -19,8 +20,9 @@ export class BlobWriter implements AsyncDisposable {
   readonly #hash = createHash("sha256");
   readonly #room: (bytes: number) => Promise<void>;
   #sizeBytes = 0;
-  #flushedBytes = 0;
-  #flushing: Promise<void> | undefined;
+  #gathered: Uint8Array[] = [];
+  #gatheredBytes = 0;
+  #writing: Promise<void> | undefined;
   #fault: NodeJS.ErrnoException | undefined;
   #open = true;
 
@@ -47,6 +49,10 @@ export class BlobWriter implements AsyncDisposable {
     return writer;
   }
 
+  get path(): string {
+    return this.#path;
+  }
+
   get sizeBytes(): number {
     return this.#sizeBytes;
   }
@@ -56,26 +62,41 @@ export class BlobWriter implements AsyncDisposable {
     await this.#room(bytes.length);
     this.#hash.update(bytes);
     this.#sizeBytes += bytes.length;
-    for (let done = 0; done < bytes.length; ) done += (await this.#file.write(bytes, done).catch(refuse)).bytesWritten;
-    if (this.#flushing === undefined && this.#sizeBytes - this.#flushedBytes >= FLUSH_EVERY_BYTES) this.#flushing = this.#flush();
+    this.#gathered.push(bytes);
+    this.#gatheredBytes += bytes.length;
+    if (this.#gatheredBytes >= GATHER_BYTES) await this.#writeOut();
+    if (this.#fault !== undefined) refuse(this.#fault);
   }
 
-  /** The disk works while the bytes still come, so that the last sync has little to wait for. The kernel tells a failure once: it is kept. */
-  async #flush(): Promise<void> {
-    this.#flushedBytes = this.#sizeBytes;
-    await this.#file.datasync().catch((thrown: NodeJS.ErrnoException) => (this.#fault = thrown));
-    this.#flushing = undefined;
+  /** Begins to write what was gathered, once what was begun before is written. */
+  async #writeOut(): Promise<void> {
+    await this.#writing;
+    const pieces = this.#gathered;
+    this.#gathered = [];
+    this.#gatheredBytes = 0;
+    if (this.#fault === undefined && pieces.length > 0) this.#writing = this.#writeAll(pieces);
   }
 
-  /** Syncs and closes. A file that cannot be synced is removed. */
-  async finish(): Promise<{ readonly path: string; readonly written: Written }> {
+  /** Never rejects: a failure is kept for whoever writes or finishes next. */
+  async #writeAll(pieces: readonly Uint8Array[]): Promise<void> {
     try {
-      await this.#flushing;
-      await this.#file.datasync().catch(refuse);
-      if (this.#fault !== undefined) refuse(this.#fault);
-      await this.leave();
-    } finally {
-      await this[Symbol.asyncDispose]();
+      let { bytesWritten } = await this.#file.writev(pieces);
+      for (const piece of pieces) {
+        // A write may be cut short; what is missing goes out piece by piece.
+        for (; bytesWritten < piece.length; bytesWritten += (await this.#file.write(piece, bytesWritten)).bytesWritten);
+        bytesWritten -= piece.length;
+      }
+    } catch (thrown) {
+      this.#fault = thrown as NodeJS.ErrnoException;
+    }
+  }
+
+  /** Closes. What could not be written whole is removed. */
+  async finish(): Promise<{ readonly path: string; readonly written: Written }> {
+    await this.leave();
+    if (this.#fault !== undefined) {
+      await rm(this.#path, { force: true });
+      refuse(this.#fault);
     }
     return { path: this.#path, written: { digest: `sha256:${this.#hash.digest("hex")}`, sizeBytes: this.#sizeBytes } };
   }
@@ -84,12 +105,14 @@ export class BlobWriter implements AsyncDisposable {
   async leave(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
-    await this.#flushing;
+    await this.#writeOut();
+    await this.#writing;
     await this.#file.close();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#open) return;
+    this.#gathered = [];
     await this.leave();
     await rm(this.#path, { force: true });
   }

@@ -1,30 +1,33 @@
 /**
- * The content-addressed store: files named by the sha256 of their bytes. A blob appears under its name only when it is whole, checked
- * and synced; what a crash leaves lies in `staging` (removed at the next opening) or in `partial` (continued by the next pull).
+ * The content-addressed store: files named by the sha256 of their bytes. A blob appears under its name only when it is whole and checked (what the death
+ * of the host does to that: settling.ts); what a crash leaves lies in `staging` (removed at the next opening) or in `partial` (continued by the next pull).
  */
 
 import { createReadStream } from "node:fs";
-import { mkdir, open, readdir, readFile, rename, rm, stat } from "node:fs/promises";
+import { mkdir, readdir, readFile, rename, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { Failure } from "../contract/failure.ts";
 import { BlobWriter, type Written } from "./blob-writer.ts";
 import { hexOf } from "./digest.ts";
 import type { LeaseBundle } from "./leases.ts";
+import { blobMark, type Settling } from "./settling.ts";
 import type { Space } from "./space.ts";
 
 export class Blobs {
   /** Room for them, and for what is unpacked from them. */
   readonly space: Space;
   readonly #directory: string;
+  readonly #settling: Pick<Settling, "mark">;
   #next = 0;
 
-  private constructor(directory: string, space: Space) {
+  private constructor(directory: string, space: Space, settling: Pick<Settling, "mark">) {
     this.#directory = directory;
     this.space = space;
+    this.#settling = settling;
   }
 
-  static async open(directory: string, space: Space): Promise<Blobs> {
-    const blobs = new Blobs(directory, space);
+  static async open(directory: string, space: Space, settling: Pick<Settling, "mark">): Promise<Blobs> {
+    const blobs = new Blobs(directory, space, settling);
     await rm(join(directory, "staging"), { recursive: true, force: true });
     for (const part of ["blobs/sha256", "staging", "partial"]) await mkdir(join(directory, part), { recursive: true, mode: 0o700 });
     return blobs;
@@ -48,6 +51,12 @@ export class Blobs {
 
   async bytes(digest: string): Promise<Buffer> {
     return await readFile(this.path(digest));
+  }
+
+  /** False also where it is not here. */
+  async startsWith(digest: string, start: Uint8Array): Promise<boolean> {
+    for await (const piece of createReadStream(this.path(digest), { end: start.length - 1 })) return Buffer.from(start).equals(piece as Buffer);
+    return false;
   }
 
   async remove(digest: string): Promise<void> {
@@ -90,7 +99,10 @@ export class Blobs {
     return await this.keep(writer, leases);
   }
 
-  /** Syncs what was written, leases it, and gives it its name. Rejects CORRUPT_DATA where another digest was expected. After a rejection its file is gone. */
+  /**
+   * Leases what was written and gives it its name. What has the name already stays: it may be on the disk for long, and this is not. Rejects CORRUPT_DATA
+   * where another digest was expected. After a rejection its file is gone.
+   */
   async keep(writer: BlobWriter, leases: LeaseBundle, expected?: string): Promise<Written> {
     const { path, written } = await writer.finish();
     try {
@@ -100,22 +112,17 @@ export class Blobs {
         });
       }
       leases.add(written.digest);
+      if ((await this.size(written.digest)) === written.sizeBytes) {
+        await rm(path, { force: true });
+        return written;
+      }
+      this.#settling.mark(blobMark(written.digest));
       await rename(path, this.path(written.digest));
     } catch (thrown) {
       await rm(path, { force: true });
       throw thrown;
     }
-    await syncDirectory(join(this.#directory, "blobs/sha256"));
     return written;
-  }
-}
-
-async function syncDirectory(path: string): Promise<void> {
-  const directory = await open(path, "r");
-  try {
-    await directory.sync();
-  } finally {
-    await directory.close();
   }
 }
 

@@ -108,6 +108,8 @@ export interface Images {
   /** Marks an image as used, so that it cannot be deleted; released with the workload. */
   hold(imageId: string, holder: string): void;
   release(holder: string): void;
+  /** Resolves when the disk has everything that was pulled, loaded and imported until now, or has refused it. */
+  settled(): Promise<void>;
   /** Deletes blobs and layers that nothing names and nobody is fetching. */
   collect(call: Call): Promise<{ readonly freedBytes: number; readonly removed: readonly string[] }>;
 }

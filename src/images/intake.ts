@@ -1,19 +1,20 @@
 /**
  * The last step of every way into the store (pull, load, import): blobs are here, checked by digest; the image's layers are unpacked, checked by
- * diff id, and only then the image gets its record and its tags.
+ * diff id, and only then the image gets its record and its tags. The disk has all of it a moment later: see settling.ts.
  */
 
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
 import type { Blobs } from "./blobs.ts";
 import type { Coalesced } from "./coalesced.ts";
+import type { EarlyLayers } from "./early-layers.ts";
 import { readConfiguration } from "./configuration.ts";
 import { parseDocument } from "./document.ts";
 import type { TransferProgress } from "./index.ts";
-import type { Layers } from "./layers.ts";
+import type { Layers, LayerSource } from "./layers.ts";
 import type { LeaseBundle, Leases } from "./leases.ts";
 import { MAX_MANIFEST_BYTES, type Manifest, parseManifest } from "./manifest.ts";
-import type { ImageRecord, Records } from "./records.ts";
+import type { ImageRecord, LayerReference, Records } from "./records.ts";
 import { isModuleType } from "./wasm-artifact.ts";
 
 /** What the ways into and out of the store work on. */
@@ -46,6 +47,8 @@ export async function takeIn(
     readonly progress: Progress;
     /** Of layers that are still on their way, by the blob's digest: each is unpacked as soon as it and those below are there. */
     readonly arriving?: ReadonlyMap<string, Promise<void>>;
+    /** What was unpacked of them already. */
+    readonly early?: EarlyLayers;
   },
   call: Call,
 ): Promise<ImageRecord> {
@@ -58,13 +61,12 @@ export async function takeIn(
   if (manifest.layers.some(({ mediaType }) => isModuleType(mediaType))) return takeInModule(store, arrival, manifest);
   const layers = manifest.layers.map(({ digest, mediaType, sizeBytes }, index) => ({ digest, mediaType, sizeBytes, diffId: diffIds[index] as string }));
   for (const { diffId } of layers) options.leases.add(diffId);
-  const sources = layers.map(({ digest, diffId, sizeBytes }) => ({
-    diffId,
-    blob: store.blobs.path(digest),
-    shown: shortId(digest),
-    sizeBytes,
+  const sources = layerSources(store, layers).map((source, index) => ({
+    ...source,
+    shown: shortId(layers[index]?.digest ?? ""),
     ...(arrival.unpromised === true ? { unpromised: true } : {}),
-    ...arrivalOf(options.arriving?.get(digest)),
+    ...arrivalOf(options.arriving?.get(layers[index]?.digest ?? "")),
+    early: options.early?.of(layers[index]?.digest ?? ""),
   }));
   const layerKeys = await store.layers.ensure(
     sources,
@@ -76,6 +78,11 @@ export async function takeIn(
     { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys, digests: arrival.digests },
     arrival.tags,
   );
+}
+
+/** What an image's layers are unpacked from, lowest first. */
+export function layerSources({ blobs }: Store, layers: readonly LayerReference[]): readonly (LayerSource & { readonly sizeBytes: number })[] {
+  return layers.map(({ digest, diffId, sizeBytes }) => ({ diffId, blob: blobs.path(digest), sizeBytes }));
 }
 
 /** A wasm artifact: its one layer is the module itself, and stays a blob. */

@@ -36,7 +36,14 @@ const worker = {
   },
 } satisfies LayerWorker;
 
-const open = () => Layers.open(join(directory, "layers"), { worker, state, space: new Space(directory, reserveBytes), limits: { maxBytes: 1, maxEntries: 1 } });
+const open = () =>
+  Layers.open(join(directory, "layers"), {
+    worker,
+    state,
+    space: new Space(directory, reserveBytes),
+    settling: { mark: () => {} },
+    limits: { maxBytes: 1, maxEntries: 1 },
+  });
 const source = (diffId: string) => ({ diffId, blob: "/blob" });
 const ensure = (layers: Layers, ...diffIds: string[]) => layers.ensure(diffIds.map(source), () => {}, plainCall());
 

@@ -8,20 +8,28 @@
  * layer, a directory that only a path names) gets the chain id as its key instead: then it is shared over the same lowers only.
  */
 
+import { randomUUID } from "node:crypto";
 import { chmod, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
 import type { LauncherAsk, LauncherOk } from "../contract/launcher-protocol.ts";
+import { spreadDirectories } from "../host/spread.ts";
 import type { Collection, StateStore } from "../state/index.ts";
 import { Coalesced } from "./coalesced.ts";
 import { chainIds, hexOf } from "./digest.ts";
 import { deleteDurably } from "./durable.ts";
+import type { EarlyLayer } from "./early-layers.ts";
+import { layerMark, type Settling } from "./settling.ts";
 import type { Space } from "./space.ts";
 
 /** The part of the launcher that images need. */
 export interface LayerWorker {
-  request<V extends "unpack" | "layerImage">(verb: V, ask: LauncherAsk<V>, progress?: (progress: Record<string, unknown>) => void): Promise<LauncherOk<V>>;
+  request<V extends "unpack" | "layerImage" | "syncLayers">(
+    verb: V,
+    ask: LauncherAsk<V>,
+    progress?: (progress: Record<string, unknown>) => void,
+  ): Promise<LauncherOk<V>>;
 }
 
 /** What one layer may not exceed when it is unpacked. */
@@ -48,6 +56,8 @@ export interface LayerSource {
   readonly unpromised?: boolean;
   /** Settles when the blob is there, for one that is still on its way. */
   readonly arrived?: Promise<void>;
+  /** It was unpacked already, if it turns out to be this layer. */
+  readonly early?: EarlyLayer | undefined;
 }
 
 /** Where a layer may come to lie, and over what. */
@@ -62,6 +72,7 @@ export interface LayersOptions {
   readonly worker: LayerWorker;
   readonly state: StateStore;
   readonly space: Space;
+  readonly settling: Pick<Settling, "mark">;
   readonly limits: LayerLimits;
 }
 
@@ -71,18 +82,20 @@ export class Layers {
   readonly #limits: LayerLimits;
   readonly #state: StateStore;
   readonly #space: Space;
+  readonly #settling: Pick<Settling, "mark">;
   readonly #documents: Collection<LayerRecord>;
   /** By diff id: layers of which is known that they lean on what is below. */
   readonly #leaning: Collection<{ readonly version: 1 }>;
   readonly #unpacking = new Coalesced<string>();
   readonly #imaging = new Coalesced<number>();
 
-  private constructor(directory: string, { worker, state, space, limits }: LayersOptions) {
+  private constructor(directory: string, { worker, state, space, settling, limits }: LayersOptions) {
     this.#directory = directory;
     this.#worker = worker;
     this.#limits = limits;
     this.#state = state;
     this.#space = space;
+    this.#settling = settling;
     this.#documents = state.collection<LayerRecord>("image-layers");
     this.#leaning = state.collection<{ readonly version: 1 }>("image-layers-leaning");
   }
@@ -90,7 +103,7 @@ export class Layers {
   /** Removes what a crash half-made: every directory without a record, and every image file that its record does not know. */
   static async open(directory: string, options: LayersOptions): Promise<Layers> {
     const layers = new Layers(directory, options);
-    await mkdir(directory, { recursive: true, mode: 0o700 });
+    if ((await mkdir(directory, { recursive: true, mode: 0o700 })) !== undefined) await spreadDirectories(directory);
     for (const name of await readdir(directory)) {
       const record = layers.#documents.get(name);
       if (record === undefined) await layers.#discard(name);
@@ -138,7 +151,7 @@ export class Layers {
     const { shared, chainKey } = place;
     for (const key of [shared, chainKey]) if (this.#documents.get(key) !== undefined) return key;
     // Two images may want one layer over different lowers at once: one after another, and the second then sees whether it can be shared.
-    const made = await this.#unpacking.run(shared, () => this.#unpack(source, place, progress));
+    const made = await this.#unpacking.run(shared, async () => (await this.#adopt(source, place)) ?? (await this.#unpack(source, place, progress)));
     if (made === shared || made === chainKey) return made;
     return await this.#unpacking.run(chainKey, () => this.#unpack(source, place, progress));
   }
@@ -148,11 +161,9 @@ export class Layers {
     const started = this.#leaning.get(source.diffId) === undefined ? shared : chainKey;
     await this.#space.require(source.sizeBytes ?? 0, "the layer");
     await this.#discard(started);
-    await mkdir(join(this.#directory, started), { mode: 0o700 });
-    // The workload's root must be able to go through it.
-    await chmod(join(this.#directory, started), 0o711);
+    await this.#makeDirectory(started);
     const promise = source.unpromised === true ? {} : { diffId: source.diffId };
-    const order = { blob: source.blob, directory: this.treePath(started), lowers, ...promise, ...this.#limits, reserveBytes: await this.#space.reserveBytes() };
+    const order = { blob: source.blob, directory: this.treePath(started), lowers, ...promise, ...(await this.#bounds()) };
     const done = await this.#worker
       .request("unpack", order, ({ bytes }) => {
         if (typeof bytes === "number") progress(bytes);
@@ -167,8 +178,48 @@ export class Layers {
       await this.#discard(key);
       await rename(join(this.#directory, started), join(this.#directory, key));
     }
-    this.#documents.put(key, { version: 1, diffId: source.diffId, bytes: done.bytes, entries: done.entries }, { durable: true });
+    this.#record(key, source.diffId, done);
     return key;
+  }
+
+  /** Unpacks a blob that is still being written, up to so many bytes, without knowing which layer it is or what lies below it. */
+  async begin(blob: string, blobBytes: number): Promise<EarlyLayer> {
+    await this.#space.require(blobBytes, "the layer");
+    const name = `early-${randomUUID()}`;
+    await this.#makeDirectory(name);
+    const order = { blob, blobBytes, directory: this.treePath(name), lowers: [], ...(await this.#bounds()) };
+    const outcome = this.#worker.request("unpack", order).catch(() => undefined);
+    // The child of a launcher that was killed may still write there: what is left then is removed at the next opening.
+    const discard = () => outcome.then(() => this.#discard(name)).catch(() => undefined);
+    return { directory: join(this.#directory, name), outcome, discard };
+  }
+
+  /** Its key, where a layer that was unpacked early is this one, and would have been the same over these lowers. */
+  async #adopt({ diffId, early }: LayerSource, { shared, lowerKeys }: Place): Promise<string | undefined> {
+    const done = await early?.outcome;
+    if (early === undefined || done === undefined || done.diffId !== diffId) return undefined;
+    if (done.askedLowers !== false && lowerKeys.length > 0) return undefined;
+    await this.#discard(shared);
+    await rename(early.directory, join(this.#directory, shared));
+    this.#record(shared, diffId, done);
+    return shared;
+  }
+
+  async #makeDirectory(name: string): Promise<void> {
+    await mkdir(join(this.#directory, name), { mode: 0o700 });
+    // The workload's root must be able to go through it.
+    await chmod(join(this.#directory, name), 0o711);
+  }
+
+  async #bounds(): Promise<LayerLimits & { readonly reserveBytes: number }> {
+    return { ...this.#limits, reserveBytes: await this.#space.reserveBytes() };
+  }
+
+  #record(key: string, diffId: string, { bytes, entries }: LauncherOk<"unpack">): void {
+    this.#state.transaction(() => {
+      this.#settling.mark(layerMark(key));
+      this.#documents.put(key, { version: 1, diffId, bytes, entries });
+    });
   }
 
   /** Bytes of the layer's erofs image, made where it is missing. */

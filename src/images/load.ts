@@ -9,6 +9,7 @@ import { ArchiveFiles } from "./archive-files.ts";
 import { readConfiguration } from "./configuration.ts";
 import { compressionOf } from "./compression.ts";
 import { digestOf, hexOf } from "./digest.ts";
+import { EarlyLayers } from "./early-layers.ts";
 import { asFields, asShortList, asStrings, optionalString, parseDocument, parseJson } from "./document.ts";
 import { type Arrival, type Progress, type Store, takeIn } from "./intake.ts";
 import { LeaseBundle } from "./leases.ts";
@@ -17,17 +18,18 @@ import { HOST_PLATFORM, platformText, selectForHost } from "./platform.ts";
 import { parseReference, tagKey } from "./reference.ts";
 import type { ImageRecord } from "./records.ts";
 
-/** Each image costs a synced write or two. */
+/** Each image costs a write or two of the state store. */
 const MAX_IMAGES = 1000;
 const MAX_TAGS = 1000;
 
 /** All images of the archive, each whole, or a rejection; images before a damaged one stay. */
 export async function loadArchive(store: Store, archive: AsyncIterable<Uint8Array>, progress: Progress, call: Call): Promise<readonly ImageRecord[]> {
   using leases = new LeaseBundle(store.leases);
-  const files = await ArchiveFiles.read(archive, { blobs: store.blobs, leases, progress }, call);
+  await using early = new EarlyLayers(store);
+  const files = await ArchiveFiles.read(archive, { blobs: store.blobs, leases, progress, early }, call);
   const arrivals = await readArrivals(files, store, leases);
   const loaded: ImageRecord[] = [];
-  for (const arrival of arrivals) loaded.push(await takeIn(store, arrival, { leases, progress }, call));
+  for (const arrival of arrivals) loaded.push(await takeIn(store, arrival, { leases, progress, early }, call));
   return loaded;
 }
 

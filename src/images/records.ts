@@ -98,13 +98,13 @@ export class Records {
     });
   }
 
-  /** Adds or joins: an image that is known keeps its digests. Synced before it returns. */
+  /** Adds or joins: an image that is known keeps its digests. On the disk when its parts are: see settling.ts. */
   put(record: ImageRecord, tags: readonly string[]): ImageRecord {
     const known = this.#images.get(record.id);
     const joined = { ...record, digests: [...new Set([...(known?.digests ?? []), ...record.digests])] };
     this.#state.transaction(() => {
-      this.#imageDocuments.put(record.id, joined, { durable: true });
-      for (const tag of tags) this.#tagDocuments.put(tag, { version: 1, image: record.id }, { durable: true });
+      this.#imageDocuments.put(record.id, joined);
+      for (const tag of tags) this.#tagDocuments.put(tag, { version: 1, image: record.id });
     });
     this.#images.set(record.id, joined);
     for (const tag of tags) this.#tags.set(tag, record.id);

@@ -3,8 +3,9 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { RootForm } from "../contract/boundary.ts";
-import { type Call, plainCall } from "../contract/call.ts";
+import { type Call, type Log, plainCall } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
+import { readBootId } from "../host/host-facts.ts";
 import type { RootSource } from "../contract/spec.ts";
 import type { StateStore } from "../state/index.ts";
 import { Blobs } from "./blobs.ts";
@@ -20,11 +21,13 @@ import { pullImage } from "./pull.ts";
 import { pushImage } from "./push.ts";
 import { Records, type ImageRecord } from "./records.ts";
 import { parseReference, tagKey } from "./reference.ts";
+import { recoverImages } from "./recovery.ts";
 import { checkLogin } from "./registry/login.ts";
 import type { RegistrySettings } from "./registry/settings.ts";
 import { planRemoval, removalSteps } from "./remove.ts";
 import { Roots } from "./roots.ts";
 import { saveArchive } from "./save.ts";
+import { Settling } from "./settling.ts";
 import { Space } from "./space.ts";
 import { Views } from "./view.ts";
 
@@ -35,6 +38,9 @@ export interface ImagesOptions {
   readonly worker: LayerWorker;
   readonly registries?: Partial<RegistrySettings>;
   readonly limits?: ImageLimits;
+  /** Which start of the host this is; the kernel says it where it is absent. */
+  readonly boot?: string;
+  readonly log?: Log;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
@@ -48,34 +54,28 @@ export interface ImageLimits {
   readonly maxLayerEntries?: number;
 }
 
-/** Opens the store: removes what a crash half-made, reads what is known. */
+/** Opens the store: removes what a crash half-made, reads what is known, and makes sure of what the host's death may have damaged. */
 export async function openImages(options: ImagesOptions): Promise<Images> {
   await mkdir(options.directory, { recursive: true, mode: 0o700 });
   const { worker, state, limits = {} } = options;
   const space = new Space(options.directory, limits.reserveBytes);
-  const blobs = await Blobs.open(options.directory, space);
-  const layers = await Layers.open(join(options.directory, "layers"), { worker, state, space, limits: layerLimits(limits) });
+  const settling = new Settling({ state, worker, directory: options.directory, log: options.log });
+  const blobs = await Blobs.open(options.directory, space, settling);
+  const layers = await Layers.open(join(options.directory, "layers"), { worker, state, space, settling, limits: layerLimits(limits) });
   const store: Store = { blobs, layers, records: new Records(state), leases: new Leases(), downloads: new Coalesced() };
   const views = new Views(store);
-  for (const record of store.records.images()) {
-    const whole = record.layerKeys.every((key) => layers.has(key)) && (await views.remember(record).then(always, onlyDamage));
-    // Somebody took files out of the store: without its parts an image cannot be run, and must not keep the daemon from starting.
-    if (!whole) store.records.delete(record.id);
-  }
+  const boots = state.collection<{ readonly boot: string }>("image-barrier");
+  const boot = options.boot ?? readBootId();
+  const rebooted = boots.get("boot")?.boot !== boot;
+  await recoverImages({ store, settling, rebooted, remember: (record) => views.remember(record), log: options.log });
+  if (rebooted) boots.put("boot", { boot }, { durable: true });
+  settling.begin();
   const roots = await Roots.open(join(options.directory, "drives"), { layers, blobs }, (id) => store.records.image(id) !== undefined);
-  return new ImageStore(store, views, roots, options);
+  return new ImageStore({ store, views, roots, settling }, options);
 }
 
 function layerLimits({ maxLayerBytes = 64 * 1024 ** 3, maxLayerEntries = 4_000_000 }: ImageLimits): LayerLimits {
   return { maxBytes: maxLayerBytes, maxEntries: maxLayerEntries };
-}
-
-const always = () => true;
-
-/** False for what is missing or damaged; anything else (a disk that cannot be read just now) is no reason to forget. */
-function onlyDamage(thrown: unknown): boolean {
-  if (thrown instanceof Failure && thrown.code === "CORRUPT_DATA") return false;
-  throw thrown;
 }
 
 /** The contract's word for what was called off, whatever noticed it first. */
@@ -92,14 +92,16 @@ class ImageStore implements Images {
   readonly #store: Store;
   readonly #views: Views;
   readonly #roots: Roots;
+  readonly #settling: Settling;
   readonly #options: ImagesOptions;
   /** From workload to image. */
   readonly #holds = new Map<string, string>();
 
-  constructor(store: Store, views: Views, roots: Roots, options: ImagesOptions) {
-    this.#store = store;
-    this.#views = views;
-    this.#roots = roots;
+  constructor(parts: { readonly store: Store; readonly views: Views; readonly roots: Roots; readonly settling: Settling }, options: ImagesOptions) {
+    this.#store = parts.store;
+    this.#views = parts.views;
+    this.#roots = parts.roots;
+    this.#settling = parts.settling;
     this.#options = options;
   }
 
@@ -176,6 +178,10 @@ class ImageStore implements Images {
     return await collectGarbage(this.#store, this.#now(), call);
   }
 
+  async settled() {
+    await this.#settling.settled();
+  }
+
   #holders(id: string): readonly string[] {
     return [...this.#holds].filter(([, image]) => image === id).map(([holder]) => holder);
   }
@@ -185,6 +191,7 @@ class ImageStore implements Images {
   }
 
   async #seen(record: ImageRecord): Promise<ImageView> {
+    this.#settling.begin();
     await this.#views.remember(record);
     return this.#views.of(record);
   }

@@ -15,6 +15,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 #[serde(rename_all = "camelCase")]
 pub struct Unpack {
     blob: String,
+    blob_bytes: Option<u64>,
     directory: String,
     lowers: Vec<String>,
     diff_id: Option<String>,
@@ -72,12 +73,18 @@ pub fn unpack(below: &Below, order: Unpack) -> Result<(io::Result<Offspring>, Un
     let mut keep: Vec<RawFd> = lowers.iter().map(AsRawFd::as_raw_fd).collect();
     keep.extend([blob.as_raw_fd(), parent.as_raw_fd()]);
     let limits = unpacker::Limits { max_bytes: order.max_bytes, max_entries: order.max_entries, reserve_bytes: order.reserve_bytes };
-    let job = unpacker::UnpackJob { blob, parent, name, lowers, diff_id: order.diff_id, limits };
+    let job = unpacker::UnpackJob { blob, grows_to: order.blob_bytes, parent, name, lowers, diff_id: order.diff_id, limits };
     let work = move |teller: &mut Teller| {
         let done = unpacker::unpack(job, &mut |bytes| teller.progress(&json!({ "bytes": bytes }))).map_err(foreign::of_unpack)?;
-        Ok(json!({ "diffId": done.diff_id, "bytes": done.bytes, "entries": done.entries, "leansOnLowers": done.leans_on_lowers }))
+        Ok(json!({ "diffId": done.diff_id, "bytes": done.bytes, "entries": done.entries, "leansOnLowers": done.leans_on_lowers, "askedLowers": done.asked_lowers }))
     };
     Ok((Offspring::task(&keep, work), unfinished))
+}
+
+/// Of the filesystem that holds the directory. It may take as long as the disk is slow: a child waits for it.
+pub fn sync(below: &Below, directory: &str) -> Result<Value, Failure> {
+    let directory = below.open(directory, libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    unpacker::sync(&directory).map(|()| json!({})).map_err(foreign::of_unpack)
 }
 
 pub fn layer_image(below: &Below, order: LayerImage) -> Result<(io::Result<Offspring>, Unfinished), Failure> {

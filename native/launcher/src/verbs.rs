@@ -85,6 +85,11 @@ impl Server {
                 let (forked, unfinished) = layers::layer_image(&self.place.below, request.arguments()?)?;
                 self.keep(forked, Purpose::Cancellable(unfinished), Some(asker)).map(|()| None)
             }
+            "syncLayers" => {
+                let directory = request.arguments::<Directory>()?.directory;
+                let below = self.place.below.clone();
+                self.task(asker, move || layers::sync(&below, &directory))
+            }
             "bridgeEnsure" => self.bridge_ensure(asker, request),
             "bridgeRemove" => {
                 let bridge = request.arguments::<BridgeRemove>()?.bridge;

@@ -28,10 +28,6 @@ impl Place<'_> {
     }
 }
 
-/// The disk begins with a large file while the next ones still come, so that the sync at the end has little to wait for.
-const WRITEBACK_BYTES: usize = 8 << 20;
-const WORTH_BYTES: usize = 256 << 10;
-
 /// Told of the bytes of the blob read so far, between any two pieces; stops the work by its failure.
 pub type Tick<'a> = dyn FnMut(u64) -> Result<(), Failure> + 'a;
 
@@ -81,22 +77,13 @@ fn making<T>(tree: &mut Tree, place: &Place<'_>, make: impl Fn(BorrowedFd<'_>, &
 fn file(tree: &mut Tree, place: &Place<'_>, archive: &mut Archive, entry: &Entry, tick: &mut Tick<'_>) -> Result<(), Failure> {
     let mut file = File::from(making(tree, place, |parent, name| at::create_file(parent, name, entry.mode & 0o777))?);
     let failed = place.failed();
-    let mut unwritten = 0;
     match &entry.segments {
         None => {
             while let piece = archive.data()?
                 && !piece.is_empty()
             {
                 file.write_all(piece).map_err(&failed)?;
-                unwritten += piece.len();
-                if unwritten >= WRITEBACK_BYTES {
-                    at::begin_writeback(file.as_fd());
-                    unwritten = 0;
-                }
                 tick(archive.blob_bytes())?;
-            }
-            if unwritten >= WORTH_BYTES {
-                at::begin_writeback(file.as_fd());
             }
         }
         Some(segments) => {

@@ -178,11 +178,6 @@ pub fn disk(file: BorrowedFd<'_>) -> Result<Disk> {
     Ok(Disk { free_bytes: found.f_bavail.saturating_mul(block), inodes: found.f_files, free_inodes: found.f_ffree })
 }
 
-/// Has the kernel begin to write out what it holds of a file; promises nothing.
-pub fn begin_writeback(file: BorrowedFd<'_>) {
-    unsafe { libc::sync_file_range(file.as_raw_fd(), 0, 0, libc::SYNC_FILE_RANGE_WRITE) };
-}
-
 pub fn sync_filesystem(file: BorrowedFd<'_>) -> Result<()> {
     check(i64::from(unsafe { libc::syncfs(file.as_raw_fd()) })).map(drop)
 }

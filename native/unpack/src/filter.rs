@@ -20,7 +20,7 @@ const UNPACKING: &[c_long] = &[
     libc::SYS_openat, libc::SYS_openat2, libc::SYS_mkdirat, libc::SYS_mknodat, libc::SYS_symlinkat, libc::SYS_linkat, libc::SYS_unlinkat,
     libc::SYS_renameat2, libc::SYS_readlinkat, libc::SYS_getdents64, libc::SYS_newfstatat, libc::SYS_fstat, libc::SYS_statx, libc::SYS_fstatfs, libc::SYS_fcntl,
     libc::SYS_fchdir, libc::SYS_getcwd, libc::SYS_fchown, libc::SYS_fchownat, libc::SYS_fchmod, libc::SYS_fchmodat, libc::SYS_utimensat,
-    libc::SYS_fsetxattr, libc::SYS_lsetxattr, libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_syncfs, libc::SYS_fsync, libc::SYS_sync_file_range,
+    libc::SYS_fsetxattr, libc::SYS_lsetxattr, libc::SYS_fgetxattr, libc::SYS_flistxattr, libc::SYS_syncfs, libc::SYS_fsync,
     libc::SYS_copy_file_range, libc::SYS_sendfile, libc::SYS_splice,
     libc::SYS_mmap, libc::SYS_munmap, libc::SYS_mprotect, libc::SYS_mremap, libc::SYS_madvise, libc::SYS_brk,
     libc::SYS_futex, libc::SYS_set_robust_list, libc::SYS_rseq, libc::SYS_sched_yield, libc::SYS_sched_getaffinity, libc::SYS_gettid, libc::SYS_getpid, libc::SYS_tgkill,

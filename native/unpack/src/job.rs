@@ -29,6 +29,8 @@ pub struct Limits {
 pub struct UnpackJob {
     /// The archive from its first byte: plain, gzip or zstd.
     pub blob: File,
+    /// How many bytes it will have, where it is still being written: its end is waited for, until its last name is gone.
+    pub grows_to: Option<u64>,
     /// The directory in which `name` shall appear; on the same filesystem, trusted.
     pub parent: OwnedFd,
     /// One component. It must not exist.
@@ -50,16 +52,19 @@ pub struct Unpacked {
     /// The tree took something from the lowers (a hard link's target, the attributes of a directory that the archive names only
     /// inside a path): it must not be shared with an image whose lower layers are others.
     pub leans_on_lowers: bool,
+    /// The tree would have taken something from the lowers, whether there were any or not.
+    pub asked_lowers: bool,
 }
 
 /// Confines this process, then unpacks. `progress` gets the bytes of the blob read so far, not more than every 100 ms. Nothing is left after a failure.
+/// What was made outlives the death of every process, and not that of the host: that takes `sync`.
 pub fn unpack(job: UnpackJob, progress: &mut dyn FnMut(u64)) -> Result<Unpacked, Failure> {
     let names = Names::check(&job.name)?;
     let lowers = confine::for_unpacking(job.parent, job.lowers)?;
-    let stream = Stream::open(job.blob, job.limits.max_bytes)?;
+    let stream = Stream::open(job.blob, job.grows_to, job.limits.max_bytes)?;
     let parent = here()?;
     let outcome = write_tree(&parent, &names, Lowers::new(lowers), stream, job.limits, job.diff_id.as_deref(), progress);
-    names.settle(&parent, outcome)
+    names.appear(&parent, outcome)
 }
 
 fn write_tree(
@@ -110,7 +115,7 @@ fn write_tree(
         _ => {}
     }
     tree.finish()?;
-    Ok(Unpacked { diff_id: found, bytes, entries, leans_on_lowers: tree.lowers.used })
+    Ok(Unpacked { diff_id: found, bytes, entries, leans_on_lowers: tree.lowers.used, asked_lowers: tree.lowers.asked })
 }
 
 pub struct ImageJob {
@@ -143,6 +148,11 @@ pub fn layer_image(job: ImageJob) -> Result<ImageMade, Failure> {
         .and_then(|()| erofs::settle(&image))
         .map(|bytes| ImageMade { bytes });
     names.settle(&parent, outcome)
+}
+
+/// Everything on the filesystem that holds this directory is on the disk when it returns.
+pub fn sync(directory: &OwnedFd) -> Result<(), Failure> {
+    at::sync_filesystem(directory.as_fd()).map_err(|error| Failure::system("cannot write the layers out", error))
 }
 
 /// Removes `name` below `parent`, or what a killed job left of it, following no link and however deep.
@@ -180,19 +190,23 @@ impl Names {
 
     /// Synced before it is renamed: after a loss of power a name never stands for half of it.
     fn settle<T>(&self, parent: &OwnedFd, outcome: Result<T, Failure>) -> Result<T, Failure> {
-        let outcome = outcome.and_then(|made| {
-            at::sync_filesystem(parent.as_fd())
-                .and_then(|()| at::rename_new(parent.as_fd(), &self.partial, &self.whole))
-                .and_then(|()| at::sync(parent.as_fd()))
-                .map_err(|error| Failure::system("cannot finish the layer", error))?;
-            Ok(made)
-        });
+        let synced = outcome.and_then(|made| at::sync_filesystem(parent.as_fd()).map(|()| made).map_err(unfinished));
+        let made = self.appear(parent, synced)?;
+        at::sync(parent.as_fd()).map(|()| made).map_err(unfinished)
+    }
+
+    fn appear<T>(&self, parent: &OwnedFd, outcome: Result<T, Failure>) -> Result<T, Failure> {
+        let outcome = outcome.and_then(|made| at::rename_new(parent.as_fd(), &self.partial, &self.whole).map(|()| made).map_err(unfinished));
         if outcome.is_err() {
             // The first failure is the one to tell; what cannot be removed now is removed at the next start.
             let _ = tree::remove(parent.as_fd(), &self.partial);
         }
         outcome
     }
+}
+
+fn unfinished(error: std::io::Error) -> Failure {
+    Failure::system("cannot finish the layer", error)
 }
 
 fn here() -> Result<OwnedFd, Failure> {

@@ -6,7 +6,7 @@
 //! `confine`), so none must ever be called in a process that has anything else to do. Afterwards the child reports and exits.
 //!
 //!     blob ─▶ decompress (gzip, zstd, plain) ─▶ sha256 in a thread of its own
-//!                                           └▶ tar ─▶ tree, by descriptors, inside `parent/.name.partial` ─▶ sync ─▶ rename to `parent/name`
+//!                                           └▶ tar ─▶ tree, by descriptors, inside `parent/.name.partial` ─▶ rename to `parent/name`
 
 mod apply;
 mod archive;
@@ -31,5 +31,5 @@ mod usage;
 
 pub use failure::{Code, Failure};
 pub use fill::{FillJob, fill, leftovers};
-pub use job::{ImageJob, ImageMade, Limits, UnpackJob, Unpacked, layer_image, remove, unpack};
+pub use job::{ImageJob, ImageMade, Limits, UnpackJob, Unpacked, layer_image, remove, sync, unpack};
 pub use usage::disk_use;

@@ -16,15 +16,18 @@ pub const OPAQUE: &std::ffi::CStr = c"trusted.overlay.opaque";
 pub struct Lowers {
     trees: Vec<OwnedFd>,
     pub used: bool,
+    /// Something was looked for, found or not.
+    pub asked: bool,
 }
 
 impl Lowers {
     pub fn new(trees: Vec<OwnedFd>) -> Self {
-        Lowers { trees, used: false }
+        Lowers { trees, used: false, asked: false }
     }
 
     /// The uppermost thing of that path, unless a layer above it has taken it away.
-    fn find(&self, path: &[u8], flags: i32) -> Option<OwnedFd> {
+    fn find(&mut self, path: &[u8], flags: i32) -> Option<OwnedFd> {
+        self.asked = true;
         for tree in &self.trees {
             if let Ok(found) = at::open_inside(tree.as_fd(), path, flags | libc::O_NOFOLLOW, at::IN_ROOT) {
                 return Some(found);

@@ -1,13 +1,17 @@
 //! The uncompressed stream: read and decompressed in one thread, hashed in a second, parsed and written out in the caller's.
 //!
 //! The threads hand on buffers and hold nothing else; at most `BUFFERS` of them exist, whatever the archive claims.
+//!
+//! The file may still be written while it is read: its reader then waits at its end for more, until all the promised bytes came or its last name is gone.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Error, Read};
+use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
@@ -15,6 +19,8 @@ use crate::failure::{Code, Failure};
 
 const BUFFER_BYTES: usize = 256 * 1024;
 const BUFFERS: usize = 8;
+/// Between two looks whether a file has grown: a few hundred kilobytes of a fast archive.
+const LOOK_AGAIN: Duration = Duration::from_millis(1);
 
 type Piece = Result<Arc<Vec<u8>>, Failure>;
 
@@ -28,10 +34,11 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// Finds out the compression by the first bytes. More than `max_bytes` uncompressed is EXHAUSTED.
-    pub fn open(blob: File, max_bytes: u64) -> Result<Stream, Failure> {
+    /// Finds out the compression by the first bytes. More than `max_bytes` uncompressed is EXHAUSTED. A file that is still being written has
+    /// `grows_to` bytes in the end.
+    pub fn open(blob: File, grows_to: Option<u64>, max_bytes: u64) -> Result<Stream, Failure> {
         let read = Arc::new(AtomicU64::new(0));
-        let source = Counted { inner: blob, count: read.clone() };
+        let source = Growing { file: blob, grows_to: grows_to.unwrap_or(0), count: read.clone() };
         let (to_parser, pieces) = sync_channel(BUFFERS);
         let (to_hasher, hashes) = sync_channel::<Arc<Vec<u8>>>(BUFFERS);
         let reader = spawn("read", move || read_pieces(source, max_bytes, &to_parser, &to_hasher))?;
@@ -80,20 +87,30 @@ fn spawn<T: Send + 'static>(what: &str, work: impl FnOnce() -> T + Send + 'stati
     std::thread::Builder::new().stack_size(512 * 1024).spawn(work).map_err(|e| Failure::system(format!("cannot start the {what} thread"), e))
 }
 
-struct Counted<R> {
-    inner: R,
+struct Growing {
+    file: File,
+    grows_to: u64,
     count: Arc<AtomicU64>,
 }
 
-impl<R: Read> Read for Counted<R> {
+impl Read for Growing {
     fn read(&mut self, to: &mut [u8]) -> std::io::Result<usize> {
-        let got = self.inner.read(to)?;
-        self.count.fetch_add(got as u64, Ordering::Relaxed);
-        Ok(got)
+        loop {
+            let got = self.file.read(to)?;
+            let all = self.count.fetch_add(got as u64, Ordering::Relaxed) + got as u64;
+            if got > 0 || to.is_empty() || all >= self.grows_to {
+                return Ok(got);
+            }
+            // Who gave up writing it took its name away.
+            if self.file.metadata()?.nlink() == 0 {
+                return Err(Error::other("it was withdrawn while it was being written"));
+            }
+            std::thread::sleep(LOOK_AGAIN);
+        }
     }
 }
 
-fn read_pieces(source: Counted<File>, max_bytes: u64, parser: &SyncSender<Piece>, hasher: &SyncSender<Arc<Vec<u8>>>) {
+fn read_pieces(source: Growing, max_bytes: u64, parser: &SyncSender<Piece>, hasher: &SyncSender<Arc<Vec<u8>>>) {
     let outcome = decoder(source).and_then(|mut from| {
         let mut left = max_bytes;
         loop {
@@ -126,7 +143,7 @@ fn broken(error: std::io::Error) -> Failure {
     }
 }
 
-fn decoder(source: Counted<File>) -> Result<Box<dyn Read>, Failure> {
+fn decoder(source: Growing) -> Result<Box<dyn Read>, Failure> {
     let mut source = BufReader::with_capacity(BUFFER_BYTES, source);
     let start = source.fill_buf().map_err(broken)?;
     if start.starts_with(&[0x1f, 0x8b]) {

@@ -20,7 +20,7 @@ fn a_running_unpacker_has_few_powers_and_sees_only_its_directory() {
     if child == 0 {
         drop(to);
         let parent: OwnedFd = File::open(scratch.path("layers")).unwrap().into();
-        let job = UnpackJob { blob: from, parent, name: "t".to_owned(), lowers: vec![], diff_id: None, limits: LIMITS };
+        let job = UnpackJob { blob: from, grows_to: None, parent, name: "t".to_owned(), lowers: vec![], diff_id: None, limits: LIMITS };
         unsafe { libc::_exit(i32::from(unpack(job, &mut |_| {}).is_err())) }
     }
     drop(from);
@@ -68,7 +68,7 @@ fn a_job_that_is_killed_leaves_nothing_under_its_name_and_can_be_done_again() {
     if child == 0 {
         drop(to);
         let parent: OwnedFd = File::open(scratch.path("layers")).unwrap().into();
-        let job = UnpackJob { blob: from, parent, name: "t".to_owned(), lowers: vec![], diff_id: None, limits: LIMITS };
+        let job = UnpackJob { blob: from, grows_to: None, parent, name: "t".to_owned(), lowers: vec![], diff_id: None, limits: LIMITS };
         unsafe { libc::_exit(i32::from(unpack(job, &mut |_| {}).is_err())) }
     }
     drop(from);

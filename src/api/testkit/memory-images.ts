@@ -122,6 +122,7 @@ export function memoryImages(first: readonly string[] = ["busybox:latest"]): Mem
     root: async () => ({ form: "directories", layers: ["/layers/1"] }),
     hold: (image, holder) => void held.set(holder, image),
     release: (holder) => void held.delete(holder),
+    settled: async () => {},
     collect: async () => ({ freedBytes: 0, removed: [] }),
   };
 

@@ -48,6 +48,7 @@ export function memoryImages(configurations: Readonly<Record<string, Partial<Ima
     load: notHere("load"),
     import: notHere("import"),
     save: notHere("save"),
+    settled: async () => {},
     collect: notHere("collect"),
   };
 }

@@ -19,17 +19,19 @@ export async function buildUnpacker(): Promise<void> {
   await run("cargo", ["build", "--release", "-p", "bulkhead-unpack", "--example", "layer"], { cwd: NATIVE });
 }
 
-/** The launcher's two verbs, done by the crate's example program. */
+/** The launcher's three verbs, done by the crate's example program. */
 export const worker = {
   async request(verb: string, ask: unknown): Promise<never> {
     if (verb === "unpack") return (await unpack(ask as LauncherAsk<"unpack">)) as never;
+    if (verb === "syncLayers") return (await layer(["sync", (ask as LauncherAsk<"syncLayers">).directory])) as never;
     const { directory, file } = ask as LauncherAsk<"layerImage">;
     return (await layer(["image", directory, dirname(file), basename(file)])) as never;
   },
 };
 
-async function unpack({ blob, directory, lowers, diffId, maxBytes, maxEntries, reserveBytes }: LauncherAsk<"unpack">): Promise<unknown> {
+async function unpack({ blob, blobBytes, directory, lowers, diffId, maxBytes, maxEntries, reserveBytes }: LauncherAsk<"unpack">): Promise<unknown> {
   const promise = diffId === undefined ? [] : ["diff-id", diffId];
+  const growing = blobBytes === undefined ? [] : ["blob-bytes", `${blobBytes}`];
   const below = lowers.flatMap((lower) => ["lower", lower]);
   return await layer([
     "unpack",
@@ -43,6 +45,7 @@ async function unpack({ blob, directory, lowers, diffId, maxBytes, maxEntries, r
     "reserve-bytes",
     `${reserveBytes}`,
     ...promise,
+    ...growing,
     ...below,
   ]);
 }

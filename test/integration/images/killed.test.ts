@@ -41,7 +41,10 @@ async function checkWhole(bench: Bench): Promise<void> {
       expect(readFileSync(join(form.layers[LAYERS.length - 1 - index] as string, `file${index}`)).equals(bytes)).toBe(true);
     expect((await bench.images.root(image.id, "block-image", call())).form).toBe("block-image");
   }
-  for (const layer of readdirSync(join(root, "layers"))) expect(readdirSync(join(root, "layers", layer)).filter((name) => name.startsWith("."))).toEqual([]);
+  for (const layer of readdirSync(join(root, "layers"))) {
+    expect(layer).toMatch(/^[0-9a-f]{64}$/);
+    expect(readdirSync(join(root, "layers", layer)).filter((name) => name.startsWith("."))).toEqual([]);
+  }
 }
 
 test("whatever is interrupted, the next daemon finds only what is whole and can go on", { timeout: 240_000 }, async () => {

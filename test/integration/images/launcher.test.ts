@@ -1,4 +1,4 @@
-/** The store over the real launcher: the two verbs through its socket, into its confined children. */
+/** The store over the real launcher: its verbs through its socket, into its confined children. */
 
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -76,7 +76,8 @@ test("a layer whose uncompressed digest lies is refused in the image's own words
 test("a launcher that dies while it unpacks is told as such, and nothing is believed", async () => {
   await using daemon = await startDaemon();
   const big = archiveOf([Buffer.alloc(120_000_000, "contents ")], "big:1", daemon.directory);
-  const progress = ({ status }: { readonly status: string }) => void (status === "Extracting" && daemon.launcher.kill("SIGKILL"));
+  // The layer is unpacked while it comes.
+  const progress = ({ current = 0 }: { readonly current?: number }) => void (current > 60_000_000 && daemon.launcher.kill("SIGKILL"));
   await expect(daemon.images.load(pieces(big, 1 << 20), { progress }, call())).rejects.toMatchObject({ code: "CONNECTION_LOST" });
   expect(daemon.images.list()).toEqual([]);
 });

@@ -1,55 +1,59 @@
 /**
- * How fast an archive becomes an image here, by dockerd (whose socket is given) and by system tar, in one interleaved run.
+ * How fast an archive becomes images here, by dockerd and by system tar, in one interleaved run. Each daemon is asked by the same docker client over its own
+ * socket; nobody's images are kept.
  *
- *     node test/integration/images/load-speed.ts ARCHIVE LAYER_TAR [DOCKER_SOCKET] [ROUNDS]
+ *     node test/integration/images/load-speed.ts ARCHIVE LAYER_TAR NAME=SOCKET... [rounds=5]
  *
- * Prints milliseconds per round and the medians in MB of the uncompressed layer per second.
+ * For each: milliseconds until the answer, until all of it was on the disk as well (`sync` right after), and the median in MB of the archive per second.
  */
 
 import { execFileSync } from "node:child_process";
-import { createReadStream, mkdtempSync, rmSync, statSync } from "node:fs";
-import { join } from "node:path";
-import { buildUnpacker, call, openBench, quiet } from "./bench.ts";
+import { mkdtempSync, rmSync, statSync } from "node:fs";
 
-const [, , archive = "", layer = "", socket = "", rounds = "5"] = process.argv;
-const megabytes = statSync(layer).size / 1e6;
-const series: Record<string, number[]> = {};
+const [, , archive = "", layer = "", ...words] = process.argv;
+const settings = new Map(words.map((word) => [word.slice(0, word.indexOf("=")), word.slice(word.indexOf("=") + 1)]));
+const rounds = Number(settings.get("rounds") ?? 5);
+settings.delete("rounds");
 
-async function timed(name: string, work: () => unknown): Promise<void> {
+interface Series {
+  readonly megabytes: number;
+  readonly answered: number[];
+  readonly onDisk: number[];
+}
+const all = new Map<string, Series>();
+
+/** What others left to be written is written before. */
+function timed(name: string, file: string, work: () => unknown): void {
+  const series = all.get(name) ?? { megabytes: statSync(file).size / 1e6, answered: [], onDisk: [] };
+  all.set(name, series);
   execFileSync("sync");
   const begun = performance.now();
-  await work();
-  (series[name] ??= []).push(performance.now() - begun);
+  work();
+  series.answered.push(performance.now() - begun);
+  execFileSync("sync");
+  series.onDisk.push(performance.now() - begun);
 }
 
-async function ours(): Promise<void> {
-  await using bench = await openBench();
-  await timed("bulkhead load", () => bench.images.load(createReadStream(archive, { highWaterMark: 1 << 20 }), quiet, call()));
-}
-
-function docker(...words: string[]): string {
-  return execFileSync("docker", ["-H", `unix://${socket}`, ...words], { encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] });
-}
-
-async function dockerd(): Promise<void> {
-  await timed("dockerd load", () => docker("load", "-i", archive));
+function load(name: string, socket: string): void {
+  const docker = (...command: string[]) => execFileSync("docker", ["-H", `unix://${socket}`, ...command], { stdio: ["ignore", "pipe", "inherit"] });
+  timed(name, archive, () => docker("load", "-i", archive));
   docker("image", "prune", "-af");
 }
 
-async function tar(): Promise<void> {
+function tar(): void {
   const directory = mkdtempSync("/tmp/bulkhead-tar-");
-  await timed("system tar, no digest", () => execFileSync("tar", ["-C", directory, "--xattrs", "-xpf", layer]));
-  await timed("system tar, with sync", () => execFileSync("sync", ["-f", join(directory, ".")]));
+  timed("system tar, no digest", layer, () => execFileSync("tar", ["-C", directory, "--xattrs", "-xpf", layer]));
   rmSync(directory, { recursive: true });
 }
 
-await buildUnpacker();
-for (let round = 0; round < Number(rounds); round++) {
-  await ours();
-  if (socket !== "") await dockerd();
-  await tar();
+const median = (values: readonly number[]) => values.toSorted((a, b) => a - b)[Math.floor((values.length - 1) / 2)] as number;
+const row = (values: readonly number[], megabytes: number) =>
+  `${values.map((value) => value.toFixed(0)).join(" ")} ms, median ${(megabytes / (median(values) / 1000)).toFixed(0)} MB/s`;
+
+for (let round = 0; round < rounds; round++) {
+  for (const [name, socket] of settings) load(name, socket);
+  tar();
 }
-for (const [name, values] of Object.entries(series)) {
-  const median = values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] as number;
-  console.log(`${name.padEnd(24)} ${values.map((value) => value.toFixed(0)).join(" ")} ms; median ${(megabytes / (median / 1000)).toFixed(0)} MB/s`);
+for (const [name, { megabytes, answered, onDisk }] of all) {
+  console.log(`${name}\n  answered  ${row(answered, megabytes)}\n  on disk   ${row(onDisk, megabytes)}`);
 }

@@ -74,8 +74,8 @@ pub fn unpack_with(scratch: &Scratch, name: &str, archive: &[u8], limits: Limits
     in_child(|| {
         let open = |path: &Path| -> OwnedFd { File::open(path).unwrap().into() };
         let lowers = lowers.iter().map(|lower| open(&scratch.path(&format!("layers/{lower}")))).collect();
-        let job = UnpackJob { blob: File::open(&blob).unwrap(), parent: open(&scratch.path("layers")), name: name.to_owned(), lowers, diff_id: None, limits };
-        unpack(job, &mut |_| {}).map(|Unpacked { diff_id, bytes, entries, leans_on_lowers }| format!("{diff_id} {bytes} {entries} {leans_on_lowers}"))
+        let job = UnpackJob { blob: File::open(&blob).unwrap(), grows_to: None, parent: open(&scratch.path("layers")), name: name.to_owned(), lowers, diff_id: None, limits };
+        unpack(job, &mut |_| {}).map(|Unpacked { diff_id, bytes, entries, leans_on_lowers, .. }| format!("{diff_id} {bytes} {entries} {leans_on_lowers}"))
     })
 }
 
