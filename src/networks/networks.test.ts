@@ -31,13 +31,13 @@ describe("joining the bridge", () => {
       bridge: "bhabc1230",
       interfaceName: "eth0",
       address: "172.20.0.2",
-      prefixLength: 22,
+      prefixLength: 23,
       gateway: "172.20.0.1",
       mac: "02:42:ac:14:00:02",
       mtu: 1500,
       ports: [],
     });
-    expect(launcher.asked).toEqual([{ bridge: "bhabc1230", address: "172.20.0.1", prefixLength: 22, mtu: 1500, masquerade: true }]);
+    expect(launcher.asked).toEqual([{ bridge: "bhabc1230", address: "172.20.0.1", prefixLength: 23, mtu: 1500, masquerade: true }]);
   });
 
   it("gives the same again to the same workload, and asks for the bridge once", async () => {
@@ -56,16 +56,16 @@ describe("joining the bridge", () => {
     expect((await join(networks, 2)).address).toBe("172.20.0.3");
   });
 
-  it("goes on with a further bridge after 1,021 members, and refuses when the subnet is full", async () => {
-    const { networks, launcher } = bed({}, { pools: ["10.5.0.0/21"] });
+  it("goes on with a further bridge while a broadcast still fits in the host's queue twice, and refuses when the subnet is full", async () => {
+    const { networks, launcher } = bed({}, { pools: ["10.5.0.0/22"] });
     let last: Extract<NetworkSpec, { kind: "bridge" }> | undefined;
-    for (let number = 1; number <= 1022; number++) last = await join(networks, number);
-    expect(last).toMatchObject({ bridge: "bhabc1230-1", address: "10.5.4.2", gateway: "10.5.4.1", prefixLength: 22 });
+    for (let number = 1; number <= 510; number++) last = await join(networks, number);
+    expect(last).toMatchObject({ bridge: "bhabc1230-1", address: "10.5.2.2", gateway: "10.5.2.1", prefixLength: 23 });
     expect(launcher.asked.map(({ bridge }) => bridge)).toEqual(["bhabc1230", "bhabc1230-1"]);
-    for (let number = 1023; number <= 2042; number++) await join(networks, number);
-    await expect(join(networks, 2043)).rejects.toMatchObject({ code: "EXHAUSTED" });
+    for (let number = 511; number <= 1018; number++) await join(networks, number);
+    await expect(join(networks, 1019)).rejects.toMatchObject({ code: "EXHAUSTED" });
     networks.leave(id(7));
-    expect((await join(networks, 2043)).address).toBe("10.5.0.8");
+    expect((await join(networks, 1019)).address).toBe("10.5.0.8");
   });
 
   it("gives back what it reserved when the bridge cannot be made, and tries anew the next time", async () => {
@@ -108,6 +108,17 @@ describe("choosing the subnet", () => {
     await join(networks, 1);
     files["/proc/net/route"] = routes(route("bhabc1230", "172.20.0.0/22"));
     expect((await join(open(), 2)).address).toBe("172.20.0.2");
+  });
+
+  it("cuts a subnet of an earlier version as that version did: what runs in it keeps its gateway", async () => {
+    const { networks, store, open } = bed();
+    await join(networks, 1);
+    const { slicePrefix, ...older } = store.get("bridge") as NetworkRecord;
+    expect(slicePrefix).toBe(23);
+    store.put("bridge", older);
+    const later = open();
+    for (let number = 2; number <= 600; number++) await join(later, number);
+    expect(await join(later, 601)).toMatchObject({ bridge: "bhabc1230", gateway: "172.20.0.1", prefixLength: 22 });
   });
 
   it("chooses anew when the host has got such a route and nobody is in the subnet", async () => {

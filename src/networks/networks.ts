@@ -17,7 +17,7 @@ import type { Networks, NetworkView, PortWish } from "./index.ts";
 import { findAddress, formatAddress, formatRange, macOf, overlaps, parseRange } from "./ipv4.ts";
 import { FALLBACK_RESOLVERS, writeHosts, writeResolvConf } from "./name-files.ts";
 import { HostPorts } from "./ports.ts";
-import { choosePool, DEFAULT_POOLS, type Slice, Subnet } from "./subnet.ts";
+import { choosePool, DEFAULT_POOLS, OLDER_SLICE_PREFIX, type Slice, SLICE_PREFIX, Subnet } from "./subnet.ts";
 
 /** A network as it is stored, by its name. */
 export interface NetworkRecord {
@@ -25,6 +25,8 @@ export interface NetworkRecord {
   readonly createdAt: string;
   /** Chosen when the first workload joined. */
   readonly subnet?: string;
+  /** How the subnet is cut: what runs in it keeps its bridge and its gateway over an upgrade. */
+  readonly slicePrefix?: number;
 }
 
 export interface NetworksOptions {
@@ -66,8 +68,8 @@ class DefaultNetworks implements Networks {
     this.#bridges = new Bridges(options.launcher, options.now ?? Date.now);
     this.#ports = new HostPorts(this.#read);
     for (const name of Object.keys(DRIVERS)) this.#ensureRecord(name);
-    const chosen = options.store.get("bridge")?.subnet;
-    if (chosen !== undefined) this.#subnet = new Subnet(parseRange(chosen));
+    const { subnet: chosen, slicePrefix } = options.store.get("bridge") ?? {};
+    if (chosen !== undefined) this.#subnet = new Subnet(parseRange(chosen), slicePrefix ?? OLDER_SLICE_PREFIX);
   }
 
   list(): readonly NetworkView[] {
@@ -160,7 +162,7 @@ class DefaultNetworks implements Networks {
     this.#mtu = readUplinkMtu(this.#read);
     if (subnet === known) return subnet;
     this.#subnet = subnet;
-    this.#options.store.put("bridge", { ...this.#ensureRecord("bridge"), subnet: formatRange(subnet.range) }, { durable: true });
+    this.#options.store.put("bridge", { ...this.#ensureRecord("bridge"), subnet: formatRange(subnet.range), slicePrefix: SLICE_PREFIX }, { durable: true });
     return subnet;
   }
 

@@ -1,15 +1,19 @@
 /**
  * The subnet of one network, and who has which address of it.
  *
- * A Linux bridge carries at most 1,023 members, so a subnet is cut into slices of 1,021 members, each with a bridge and a gateway of
- * its own; the host routes between them. A slice's bridge is made when the slices before it are full. A subnet of a /22 or less is one slice.
+ * A Linux bridge carries at most 1,023 members, and fewer well: a broadcast puts one packet for each of them into a queue of the host
+ * that holds 1,000 (net.core.netdev_max_backlog), and the gateway's answer after them is dropped where they are more. So a subnet is cut
+ * into slices of 509 members, each with a bridge and a gateway of its own; the host routes between them. A slice's bridge is made when
+ * the slices before it are full. A subnet of a /23 or less is one slice.
  */
 
 import { Failure } from "../contract/failure.ts";
 import { formatAddress, formatRange, overlaps, type Range, sizeOf } from "./ipv4.ts";
 
-/** 1,024 addresses: without the first, the gateway's and the last, fewer than a bridge has places. */
-const SLICE_PREFIX = 22;
+/** 512 addresses: without the first, the gateway's and the last, about half of what the host's queue holds. */
+export const SLICE_PREFIX = 23;
+/** Of subnets that were chosen before slices were noted. */
+export const OLDER_SLICE_PREFIX = 22;
 
 export interface Slice {
   readonly index: number;
@@ -20,11 +24,13 @@ export interface Slice {
 
 export class Subnet {
   readonly range: Range;
+  readonly #slicePrefix: number;
   readonly #used = new Set<number>();
   readonly #next = new Map<number, number>();
 
-  constructor(range: Range) {
+  constructor(range: Range, slicePrefix: number = SLICE_PREFIX) {
     this.range = range;
+    this.#slicePrefix = slicePrefix;
   }
 
   /** Takes the address that has been free for longest in the first slice with a free one. Throws EXHAUSTED. */
@@ -53,18 +59,18 @@ export class Subnet {
   }
 
   slice(index: number): Slice {
-    const prefixLength = Math.max(this.range.prefixLength, SLICE_PREFIX);
+    const prefixLength = Math.max(this.range.prefixLength, this.#slicePrefix);
     const base = this.range.base + index * sizeOf(prefixLength);
     return { index, range: { base, prefixLength }, gateway: base + 1 };
   }
 
   /** The slice that an address lies in. */
   sliceOf(address: number): Slice {
-    return this.slice(Math.floor((address - this.range.base) / sizeOf(Math.max(this.range.prefixLength, SLICE_PREFIX))));
+    return this.slice(Math.floor((address - this.range.base) / sizeOf(Math.max(this.range.prefixLength, this.#slicePrefix))));
   }
 
   #slices(): number {
-    return Math.max(1, 2 ** (SLICE_PREFIX - this.range.prefixLength));
+    return Math.max(1, 2 ** (this.#slicePrefix - this.range.prefixLength));
   }
 
   /** Goes round, so that an address that has just become free is not at once somebody else's. */
