@@ -24,7 +24,11 @@ const MITIGATIONS: readonly Entry[] = [
   { id: "seccomp", behind: ON_HOST_KERNEL, text: "keep the default seccomp profile, or give a narrower one; never seccomp=unconfined" },
   { id: "lsm", behind: ON_HOST_KERNEL, text: "keep AppArmor or SELinux on where the host has it" },
   { id: "no-new-privileges", behind: IN_NAMESPACES, text: "--security-opt no-new-privileges: set-uid programs gain nothing" },
-  { id: "user-namespaces", behind: ON_HOST_KERNEL, text: "user namespaces: root inside is nobody outside" },
+  {
+    id: "user-namespaces",
+    behind: ON_HOST_KERNEL,
+    text: "keep the user namespace that it has by default, in which root is nobody outside; never --userns=host",
+  },
   { id: "read-only-root", behind: ["container", "gvisor", "microvm"], text: "--read-only, with a tmpfs or a volume where it must write" },
   { id: "no-root-user", behind: ["container", "gvisor", "microvm"], text: "run it as a user of its own: --user, or USER in the image" },
   { id: "limits", text: "limit memory, processors and processes: --memory, --cpus, --pids-limit" },

@@ -10,7 +10,8 @@ import type { TerminalSize } from "./process.ts";
 import type { LimitsSpec, LogSpec, NetworkSpec, RlimitSpec, DeviceSpec, MountSpec } from "./spec.ts";
 
 export interface LaunchPlan {
-  readonly version: 1;
+  /** 2 where something is asked for that a launcher of the first release would leave out without a word: `ownIds`. */
+  readonly version: 1 | 2;
   readonly workload: string;
   /** The workload's own directory, below the root. */
   readonly directory: string;
@@ -50,6 +51,11 @@ export interface OciEngine {
   readonly root: { readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly readOnly: boolean };
   /** Compiled seccomp filters are cached under this key; absent: nothing to cache. */
   readonly seccompKey?: string;
+  /**
+   * A user namespace and a range of 65,536 ids that nobody of this host has, which the supervisor makes together with the network namespace. It
+   * shows layers, files and sources of binds with that range's owners, and makes nodes for `devices`: the bundle names none.
+   */
+  readonly ownIds?: boolean;
   /** Defaults for exec, as in `process` of the OCI runtime specification; an exec's own fields replace them. */
   readonly execProcess: unknown;
 }

@@ -69,11 +69,11 @@ function refuse(policy: Policy, identity: Identity, subject: PolicySubject, log:
 async function subjectOf(intent: Intent, parts: Pick<AdmissionParts, "engine" | "images">): Promise<PolicySubject | undefined> {
   if (intent.request !== undefined) {
     const kind = intent.request.isolation ?? parts.engine.defaultIsolation;
-    return describe(intent.request, await parts.engine.demand(kind, plainCall()), parts.images);
+    return describe(intent.request, await parts.engine.demand(kind, intent.request, plainCall()), parts.images);
   }
   const view = intent.subject === undefined ? undefined : orNothing(() => parts.engine.inspect(intent.subject ?? ""));
   if (view === undefined) return undefined;
-  const subject = describe(view.request, await parts.engine.demand(view.boundary.kind, plainCall()), parts.images, view.imageId);
+  const subject = describe(view.request, await parts.engine.demand(view.boundary.kind, view.request, plainCall()), parts.images, view.imageId);
   return withUpdate(withExec(subject, intent.exec), intent.limits);
 }
 

@@ -8,6 +8,7 @@ import { hostname as hostName } from "node:os";
 import type { BoundaryKind } from "../contract/boundary.ts";
 import type { Call } from "../contract/call.ts";
 import { toFailure } from "../contract/failure.ts";
+import { identityFor } from "../contract/host-ids.ts";
 import type { PortWish } from "../networks/index.ts";
 import type { ImageConfiguration } from "../images/index.ts";
 import { announceWorkload } from "./announcement.ts";
@@ -64,7 +65,11 @@ export class Creation {
     const hostname = request.hostname ?? (request.network === "host" || request.security.hostNamespaces.includes("uts") ? hostName() : id.slice(0, 12));
     const main = mergeProcess(image.configuration, request, hostname);
     const { identity } = await this.probes.demand(driver, call);
-    const created = await this.write({ id, hostname, main, boundary: identity, imageId: image.id, configuration: image.configuration }, request, call);
+    const created = await this.write(
+      { id, hostname, main, boundary: identityFor(identity, driver.traits, request), imageId: image.id, configuration: image.configuration },
+      request,
+      call,
+    );
     announceWorkload(context, created, "created");
     this.raising.beginAhead(created);
     return { id, warnings };

@@ -8,6 +8,7 @@ import type { Call, Log } from "../contract/call.ts";
 import { plainCall } from "../contract/call.ts";
 import type { BoundaryDriver } from "../contract/driver.ts";
 import { Failure, toFailure } from "../contract/failure.ts";
+import { identityFor } from "../contract/host-ids.ts";
 import type { AttachOptions, Attachment } from "../contract/process.ts";
 import type { Images } from "../images/index.ts";
 import type { Networks } from "../networks/index.ts";
@@ -144,7 +145,10 @@ export function createEngine(options: EngineOptions): Engine {
       const asked = options.drivers.filter((driver) => kind === undefined || driver.kind === kind);
       return Promise.all(asked.map((driver) => probes.ask(driver, how.fresh, call)));
     },
-    demand: async (kind, call) => (await probes.demand(getDriver(context, kind), call)).identity,
+    demand: async (kind, request, call) => {
+      const driver = getDriver(context, kind);
+      return identityFor((await probes.demand(driver, call)).identity, driver.traits, request);
+    },
     templates: () => templates.list(),
     removeTemplates: () => templates.clear(),
     recover: (call) => recovery.recover(call),

@@ -279,10 +279,10 @@ export interface Engine {
   /** Cached per boundary for as long as the host does not change; `fresh` asks again. */
   probe(kind: BoundaryKind | undefined, options: { readonly fresh: boolean }, call: Call): Promise<readonly ProbeReport[]>;
   /**
-   * The boundary as it carries workloads now. Rejects UNAVAILABLE with the probe's finding and its remedy where it does not: a floor must not
+   * The boundary as it would carry this workload now. Rejects UNAVAILABLE with the probe's finding and its remedy where it does not: a floor must not
    * be argued about with what is not there.
    */
-  demand(kind: BoundaryKind, call: Call): Promise<BoundaryIdentity>;
+  demand(kind: BoundaryKind, request: WorkloadRequest, call: Call): Promise<BoundaryIdentity>;
   readonly defaultIsolation: BoundaryKind;
 
   /** Saved machines that others begin from, made by the engine itself. */

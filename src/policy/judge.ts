@@ -1,6 +1,7 @@
 /** Judges a workload by a policy: which demands hold for it, and which of them it does not meet. Pure. */
 
 import type { BoundaryIdentity } from "../contract/boundary.ts";
+import { OWN_IDS } from "../contract/host-ids.ts";
 import type { LimitsSpec } from "../contract/spec.ts";
 import type { Demands, LimitName, Policy, PolicyRule } from "./document.ts";
 import { findForbidden } from "./privileges.ts";
@@ -37,7 +38,7 @@ export function judge(policy: Policy, identity: Identity, subject: PolicySubject
       ...missingTraits(expandFloor(demands.floor ?? []), subject.boundary, allowEmulated).map((trait) => ({
         rule,
         what: `${describe(subject.boundary)} lacks ${trait}: ${FLOOR_TRAITS[trait] ?? "a trait that this version does not know"}`,
-        remedy: "ask for a boundary that has it with --isolation",
+        remedy: trait === OWN_IDS ? LEAVE_HOST_IDS : "ask for a boundary that has it with --isolation",
       })),
       ...findForbidden(demands.forbid ?? [], subject).map(({ name, held }) => ({
         rule,
@@ -55,6 +56,9 @@ export function judge(policy: Policy, identity: Identity, subject: PolicySubject
     ];
   });
 }
+
+const LEAVE_HOST_IDS =
+  "leave out what goes with the host's ids (--userns=host, --privileged, the host's network, pid, ipc and cgroup namespaces, shared propagation), or ask for a boundary that has it";
 
 const FLAGS: Readonly<Record<LimitName, string>> = { memory: "--memory", cpus: "--cpus", pids: "--pids-limit", disk: "--storage-opt size=…" };
 

@@ -10,7 +10,7 @@ export const FLOOR_TRAITS: Readonly<Record<string, string>> = {
   "no-kernel": "it makes no system calls of its own",
   "hardware-enforced": "a processor's virtualisation is the wall",
   "not-emulated": "it is no machine without hardware virtualisation",
-  "user-namespace": "root inside is nobody outside",
+  "user-namespace": "root inside is nobody outside: ids of its own, or a boundary whose process on the host is an unprivileged user",
 };
 
 const SHORTHAND: Readonly<Record<BoundaryKind, readonly string[]>> = {
@@ -28,7 +28,7 @@ export function expandFloor(names: readonly string[]): readonly string[] {
 }
 
 /** What an emulated machine would have if virtualisation were usable: counts only where the operator says so. */
-const LOST_BY_EMULATION = ["separate-kernel", "hardware-enforced", "not-emulated"];
+const LOST_BY_EMULATION = ["separate-kernel", "hardware-enforced", "not-emulated", "user-namespace"];
 
 export function missingTraits(required: readonly string[], boundary: BoundaryIdentity, allowEmulated: boolean): readonly string[] {
   const held = new Set(boundary.traits);

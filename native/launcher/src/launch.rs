@@ -224,6 +224,7 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
             let Some((runtime, program, program_stamp)) = runtime else { return Err(Failure::new(Code::Internal, "the plan lost its runtime")) };
             let order = Order {
                 workload: plan.workload.clone(),
+                directory: plan.directory.clone(),
                 engine: *engine,
                 limits: plan.limits,
                 devices: plan.devices,

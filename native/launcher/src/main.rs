@@ -11,6 +11,7 @@ mod apparmor;
 mod beneath;
 mod detached;
 mod foreign;
+mod idmap;
 mod instance;
 mod kin;
 mod launch;
@@ -85,6 +86,9 @@ fn run(options: &options::Options) -> Result<(), String> {
     let state = supervisors::state_directory(&options.run);
     instance::make_directory(&state, 0o711)?;
     mounts::mount_state(&state).map_err(|failure| failure.what)?;
+    if let Err(error) = mounts::mount_stage() {
+        eprintln!("bulkhead-launcher: no workload can have a user namespace: {} cannot be made: {error}", mounts::STAGE);
+    }
     let place = launch::Place::open(options, &root_id)?;
     let mut server = server::Server::open(options, place).map_err(|error| format!("cannot listen at {}: {error}", options.socket.display()))?;
     server.take_up();

@@ -31,6 +31,19 @@ pub fn mount_state(directory: &Path) -> Result<(), Failure> {
         .map_err(|error| Failure::from_io(&format!("mount a tmpfs at {target}"), &error))
 }
 
+/// Where a workload with ids of its own finds what it is made of. Everybody may pass through the host's /run, and through nothing that is the daemon's own.
+pub const STAGE: &str = "/run/bulkhead-stage";
+
+/// In this namespace and the supervisors' alone. The directories are mount points, each supervisor's own: they are never removed. On the host stays an empty directory.
+pub fn mount_stage() -> std::io::Result<()> {
+    std::fs::create_dir_all(STAGE)?;
+    mount(Some("tmpfs"), STAGE, Some("tmpfs"), libc::MS_NOSUID | libc::MS_NOEXEC, Some("mode=711,size=1m"))?;
+    for name in ["store", "root"] {
+        std::fs::create_dir(Path::new(STAGE).join(name))?;
+    }
+    Ok(())
+}
+
 fn hide_unified() -> std::io::Result<()> {
     let mut controllers: Vec<(PathBuf, OwnedFd)> = Vec::new();
     let mut links = Vec::new();

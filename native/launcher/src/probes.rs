@@ -2,7 +2,7 @@
 
 use crate::launch::Place;
 use crate::mounts::mount;
-use crate::orphans;
+use crate::{idmap, orphans, users};
 use bulkhead_cgroup::Group;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::plan::LimitsSpec;
@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+
+/// Where the ranges of workloads lie; nobody lives in this one while it is tried.
+const IDS: u32 = 0x7000_0000;
 
 /// What was done and what was seen.
 type Finding = Result<String, String>;
@@ -105,57 +108,11 @@ fn overlay(scratch: &Path) -> Finding {
     if still { Ok("an overlay on the root's filesystem was mounted and written".into()) } else { Err("the overlay wrote into its lower layer".into()) }
 }
 
-const OPEN_TREE_CLONE: i32 = 1;
-const MOUNT_ATTR_IDMAP: u64 = 0x0010_0000;
-
-#[repr(C)]
-#[derive(Default)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns: u64,
-}
-
 fn idmapped(scratch: &Path) -> Finding {
-    let path = std::ffi::CString::new(scratch.as_os_str().as_encoded_bytes()).unwrap_or_default();
-    let tree = unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), OPEN_TREE_CLONE | libc::O_CLOEXEC) };
-    if tree < 0 {
-        return Err(system("the root's mount cannot be cloned"));
-    }
-    let userns = mapped_namespace()?;
-    let attributes = MountAttributes { set: MOUNT_ATTR_IDMAP, userns: userns as u64, ..MountAttributes::default() };
-    let done = unsafe { libc::syscall(libc::SYS_mount_setattr, tree as i32, c"".as_ptr(), libc::AT_EMPTY_PATH, &attributes, size_of::<MountAttributes>()) };
-    if done != 0 {
-        return Err(system("the root's filesystem takes no id mapping"));
-    }
+    let tree = idmap::clone_path(scratch.to_str().unwrap_or_default(), 0).map_err(failed("the root's mount cannot be cloned"))?;
+    let made = idmap::make_namespaces(IDS, users::RANGE, 0).map_err(failed("a user namespace cannot be made"))?;
+    idmap::map(&tree, &made.users, 0).map_err(failed("the root's filesystem takes no id mapping"))?;
     Ok("the root's filesystem was mounted with mapped ids".into())
-}
-
-/// A descriptor of a user namespace with 65,536 ids, made by a child that is gone when this returns.
-fn mapped_namespace() -> Result<i32, String> {
-    let (ready, ready_inner) = crate::oci::pipe().map_err(failed("a pipe cannot be made"))?;
-    let child = unsafe { libc::fork() };
-    if child == 0 {
-        unsafe {
-            let code = libc::unshare(libc::CLONE_NEWUSER);
-            let word = [code as u8];
-            libc::write(std::os::fd::AsRawFd::as_raw_fd(&ready_inner), word.as_ptr().cast(), 1);
-            libc::pause();
-            libc::_exit(0)
-        }
-    }
-    let mut word = [1u8];
-    unsafe { libc::read(std::os::fd::AsRawFd::as_raw_fd(&ready), word.as_mut_ptr().cast(), 1) };
-    let mapped = fs::write(format!("/proc/{child}/uid_map"), "0 1879048192 65536").and_then(|()| fs::write(format!("/proc/{child}/gid_map"), "0 1879048192 65536"));
-    let path = std::ffi::CString::new(format!("/proc/{child}/ns/user")).unwrap_or_default();
-    let namespace = unsafe { libc::open(path.as_ptr(), libc::O_RDONLY | libc::O_CLOEXEC) };
-    unsafe {
-        libc::kill(child, libc::SIGKILL);
-        libc::waitpid(child, std::ptr::null_mut(), 0);
-    }
-    mapped.map_err(failed("ids cannot be mapped"))?;
-    if word[0] != 0 || namespace < 0 { Err("a user namespace cannot be made".into()) } else { Ok(namespace) }
 }
 
 fn erofs(scratch: &Path) -> Finding {

@@ -9,7 +9,7 @@
 //!
 //! `raise_for_process` moves the *calling thread* into a new network namespace and leaves it there: what the supervisor starts
 //! afterwards inherits it, so that an OCI runtime gets no network namespace in its configuration (kind `host` likewise: nothing was
-//! moved). Call it while the process has one thread. `raise_tap` moves nothing: the machine's end is the descriptor.
+//! moved); `raise_within` moves it into one that was made before. Call it while the process has one thread. `raise_tap` moves nothing: the machine's end is the descriptor.
 //!
 //! Everything on the host carries the root's identity (six hexadecimal digits): tables `ip` and `bridge` `bulkhead-ROOT`, bridges `bhROOT0…`,
 //! veths `bvROOT#######`, taps `btROOT#######` (seven digits of the workload's id). Nothing else is ever touched, but for one
@@ -43,7 +43,7 @@ mod tap;
 pub use bridge::{bridge_ensure, bridge_remove, remove_all, table_stands};
 pub use failure::Failure;
 pub use flows::forget_flows;
-pub use network::{Network, raise_for_process, raise_tap, spare_tap};
+pub use network::{Network, raise_for_process, raise_tap, raise_within, spare_tap};
 pub use probe::{probe_bridge, probe_nftables, probe_tun};
 pub use spec::{BridgeSpec, BridgeWish, NetworkSpec, PortSpec, Probe, Protocol, Traffic};
 pub use standing::{Standing, standing};

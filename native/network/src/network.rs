@@ -113,17 +113,22 @@ impl Drop for Network {
 /// For an OCI runtime. Binds every published port (a taken one fails ALREADY_EXISTS naming it), moves the calling thread into a new
 /// network namespace with `lo` up, and for kind `bridge` joins it to the bridge. When it fails, nothing is left but the namespace.
 pub fn raise_for_process(spec: &NetworkSpec, root_id: &str, workload: &str) -> Result<Network, Failure> {
+    raise_within(spec, root_id, workload, None)
+}
+
+/// The same in a namespace that was made before: as part of a user namespace, whose root rules over it.
+pub fn raise_within(spec: &NetworkSpec, root_id: &str, workload: &str, namespace: Option<OwnedFd>) -> Result<Network, Failure> {
     names::check_root(root_id)?;
     names::check_workload(workload)?;
     match spec {
         NetworkSpec::Host => Ok(Network::bare(root_id)),
         NetworkSpec::None => {
-            namespace::enter_new()?;
+            namespace::enter(namespace)?;
             let inside = route_socket()?;
             inside.transact(&loopback_up()).map_err(|refusal| Failure::refused("cannot bring up the loopback", &refusal))?;
             Ok(Network::bare(root_id))
         }
-        NetworkSpec::Bridge(spec) => raise_veth(spec, root_id, workload),
+        NetworkSpec::Bridge(spec) => raise_veth(spec, root_id, workload, namespace),
     }
 }
 
@@ -159,13 +164,13 @@ pub fn spare_tap(root_id: &str, workload: &str, uid: u32) -> Result<OwnedFd, Fai
     tap::open(names::interface_names("bt", root_id, workload), uid).map(|(descriptor, _)| descriptor)
 }
 
-fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str) -> Result<Network, Failure> {
+fn raise_veth(spec: &BridgeSpec, root_id: &str, workload: &str, namespace: Option<OwnedFd>) -> Result<Network, Failure> {
     names::check_bridge(root_id, &spec.bridge)?;
     names::check_interface(&spec.interface_name)?;
     let reserved = reserve_ports(spec)?;
     let host = route_socket()?;
     let bridge_index = find_index(&host, &spec.bridge)?;
-    let namespace = namespace::enter_new()?;
+    let namespace = namespace::enter(namespace)?;
     sysctl::silence_ipv6("default");
     let name = add_veth(spec, root_id, workload, &host, bridge_index, &namespace)?;
     configure_inside(spec)?;

@@ -113,6 +113,9 @@ pub struct OciEngine {
     pub bundle: String,
     pub root: OverlayRoot,
     pub seccomp_key: Option<String>,
+    /// Whether it has a user namespace and a range of ids of its own.
+    #[serde(default)]
+    pub own_ids: bool,
     /// `process` of the OCI runtime specification.
     pub exec_process: Value,
 }
@@ -133,6 +136,14 @@ pub struct OverlayRoot {
     pub upper: String,
     pub work: String,
     pub read_only: bool,
+}
+
+impl OverlayRoot {
+    /// As seen where the directory `from` is shown at `to`.
+    pub fn moved(&self, from: &str, to: &str) -> OverlayRoot {
+        let moved = |path: &String| path.strip_prefix(from).filter(|rest| rest.starts_with('/')).map_or_else(|| path.clone(), |rest| format!("{to}{rest}"));
+        OverlayRoot { lower: self.lower.iter().map(moved).collect(), upper: moved(&self.upper), work: moved(&self.work), read_only: self.read_only }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -327,7 +338,7 @@ mod unlimited {
 pub fn read_plan(value: Value) -> Result<LaunchPlan, crate::Failure> {
     use crate::{Code, Failure};
     let version = value.get("version").and_then(Value::as_u64);
-    if version != Some(1) {
+    if !matches!(version, Some(1 | 2)) {
         return Err(Failure::new(Code::InvalidSpec, "the launch plan is of a version that this launcher does not know")
             .remedy("run a daemon and a launcher of the same release"));
     }
@@ -383,6 +394,6 @@ mod tests {
                 }
             }
         }
-        assert!(read_plan(json!({"version": 2})).is_err());
+        assert!(read_plan(json!({"version": 3})).is_err());
     }
 }

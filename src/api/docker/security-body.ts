@@ -88,7 +88,7 @@ const NAMESPACES: readonly {
   // Nobody can join it, so that shareable and private are the same to whoever asks.
   { field: "IpcMode", joins: "ipc", own: ["private", "shareable"] },
   { field: "UTSMode", joins: "uts", own: [] },
-  { field: "UsernsMode", joins: "user", own: [] },
+  { field: "UsernsMode", joins: "user", own: ["private"] },
   { field: "CgroupnsMode", joins: "cgroup", own: ["private"] },
 ];
 

@@ -54,7 +54,7 @@ const NAMESPACES: readonly {
     id: "BH008",
     field: "HostConfig.UsernsMode",
     severity: "medium",
-    attack: "Root inside is root outside once another wall has a hole.",
+    attack: "Root inside is root outside once another wall has a hole: it gave its own range of ids away.",
     source: cis("5.30"),
   },
   {

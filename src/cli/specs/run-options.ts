@@ -98,7 +98,7 @@ export const CREATE_OPTIONS: readonly OptionDefinition[] = [
   flag("tty", "Give it a terminal", { short: "t" }),
   list("ulimit", "name=soft[:hard]", "Resource limit"),
   text("user", "user[:group]", "User that the command runs as", { short: "u" }),
-  text("userns", "mode", "User namespace: host"),
+  text("userns", "mode", "User namespace: private (the default) or host"),
   text("uts", "mode", "UTS namespace: host"),
   list("volume", "[source:]target[:options]", "Mount a directory of the host or a volume", { short: "v", completes: "files" }),
   text("workdir", "path", "Working directory", { short: "w" }),

@@ -161,6 +161,24 @@ test("shared and slave binds widen the root's propagation, others leave it", () 
   expect(configOf({ mounts: mounts("private") }).linux).not.toHaveProperty("rootfsPropagation");
 });
 
+test("ids of its own: a user namespace without a path, devices left to the supervisor, groups that the namespace has, a domain name by the call", () => {
+  const device = { type: "c", path: "/dev/fuse", major: 10, minor: 229, fileMode: 0o666, uid: 0, gid: 0 } as const;
+  const composed = (ownIds: boolean) => {
+    const held = { ...bundleOf({ ...SPEC, domainName: "corp" }), ownIds, devices: [device] };
+    return composeConfig(held, MAIN, { files: PLACES, accounts: ACCOUNTS, seccomp: undefined });
+  };
+  const own = composed(true);
+  expect(own.linux.namespaces).toContainEqual({ type: "user" });
+  expect(own.linux.devices).toEqual([]);
+  expect(own.linux.sysctl).toEqual({ "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 65535" });
+  expect(own.domainname).toBe("corp");
+  const hosts = composed(false);
+  expect(hosts.linux.namespaces).not.toContainEqual({ type: "user" });
+  expect(hosts.linux.devices).toEqual([device]);
+  expect(hosts.linux.sysctl).toMatchObject({ "kernel.domainname": "corp", "net.ipv4.ping_group_range": "0 2147483647" });
+  expect(hosts).not.toHaveProperty("domainname");
+});
+
 test("--privileged opens /sys and drops the filter", () => {
   const config = configOf({}, {}, { privileged: true, capabilities: ALL_CAPABILITIES, maskedPaths: [], readOnlyPaths: [] });
   expect(mountAt(config, "/sys")?.options).toContain("rw");

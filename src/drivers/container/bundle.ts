@@ -2,6 +2,7 @@
 
 import type { Bundle } from "../../contract/driver.ts";
 import { Failure, quote } from "../../contract/failure.ts";
+import { OWN_ID_COUNT } from "../../contract/host-ids.ts";
 import type { LaunchPlan } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
@@ -17,6 +18,8 @@ import { parseProfile, resolveDefaultProfile, type SeccompHost, seccompKey } fro
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
 export interface ContainerBundle extends OciBundle {
   readonly devices: readonly OciDevice[];
+  /** Root inside is nobody outside. Absent in bundles of the first release: the host's ids. */
+  readonly ownIds?: boolean;
   /** All capabilities that the host has. */
   readonly hostCapabilities: readonly string[];
 }
@@ -35,18 +38,21 @@ export function composeConfig(
   main: ProcessSpec,
   given: { files: BundleFiles; accounts: Accounts; seccomp: OciSeccomp | undefined },
 ): OciConfig {
-  const { spec } = bundle;
+  const { spec, ownIds = false } = bundle;
   const propagation = rootPropagation(spec.mounts);
+  const { [DOMAIN_NAME]: domainname, ...sysctl } = composeSysctls(spec, ownIds);
   return {
     ociVersion: "1.0.2",
     process: composeProcess(main, guardsOf(spec, bundle.hostCapabilities), given.accounts),
     root: { path: "rootfs", readonly: spec.security.readOnlyRoot },
     ...(spec.security.hostNamespaces.includes("uts") ? {} : { hostname: spec.hostname }),
+    // The file belongs to the host's root; the system call to the namespace's.
+    ...(ownIds && domainname !== undefined ? { domainname } : {}),
     mounts: composeMounts(spec, kernelMounts(spec), given.files, bundle.fileSources),
     linux: {
-      namespaces: composeNamespaces(spec),
-      devices: bundle.devices,
-      sysctl: composeSysctls(spec),
+      namespaces: composeNamespaces(spec, ownIds),
+      devices: ownIds ? [] : bundle.devices,
+      sysctl: ownIds || domainname === undefined ? sysctl : { ...sysctl, [DOMAIN_NAME]: domainname },
       maskedPaths: spec.security.maskedPaths,
       readonlyPaths: [...spec.security.readOnlyPaths, ...groupView(spec)],
       ...(propagation === undefined ? {} : { rootfsPropagation: propagation }),
@@ -57,12 +63,12 @@ export function composeConfig(
 
 /**
  * The network namespace is made by the supervisor, who starts the runtime inside it: none is listed here, and the runtime
- * keeps the one it was started in.
+ * keeps the one it was started in. It makes the user namespace too, and puts the path in.
  */
-function composeNamespaces(spec: SandboxSpec): OciNamespace[] {
+function composeNamespaces(spec: SandboxSpec, ownIds: boolean): OciNamespace[] {
   const shared = spec.security.hostNamespaces;
   const own = (["pid", "ipc", "uts", "cgroup"] as const).filter((type) => !shared.includes(type));
-  return [{ type: "mount" }, ...own.map((type) => ({ type }))];
+  return [{ type: "mount" }, ...own.map((type) => ({ type })), ...(ownIds ? [{ type: "user" } as const] : [])];
 }
 
 /**
@@ -74,7 +80,7 @@ function groupView({ security, mounts }: SandboxSpec): string[] {
 }
 
 /** Docker's own settings first, then what was asked for. Only what belongs to a namespace of the container's own may be set. */
-function composeSysctls(spec: SandboxSpec): Record<string, string> {
+function composeSysctls(spec: SandboxSpec, ownIds: boolean): Record<string, string> {
   const ownNetwork = spec.network.kind !== "host";
   const shared = spec.security.hostNamespaces;
   for (const name of Object.keys(spec.sysctls)) {
@@ -84,16 +90,18 @@ function composeSysctls(spec: SandboxSpec): Record<string, string> {
     throw new Failure("INVALID_SPEC", `The sysctl ${quote(name)} cannot be set for one container: ${why}`, { workload: spec.workload, boundary: "container" });
   }
   return {
-    ...(ownNetwork ? { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": "0 2147483647" } : {}),
-    ...(spec.domainName === undefined || spec.domainName === "" || shared.includes("uts") ? {} : { "kernel.domainname": spec.domainName }),
+    ...(ownNetwork ? { "net.ipv4.ip_unprivileged_port_start": "0", "net.ipv4.ping_group_range": `0 ${ownIds ? OWN_ID_COUNT - 1 : 2147483647}` } : {}),
+    ...(spec.domainName === undefined || spec.domainName === "" || shared.includes("uts") ? {} : { [DOMAIN_NAME]: spec.domainName }),
     ...spec.sysctls,
   };
 }
 
+const DOMAIN_NAME = "kernel.domainname";
+
 function sysctlArea(name: string): "network" | "ipc" | "uts" | undefined {
   if (name.startsWith("net.")) return "network";
   if (/^(kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced)|fs\.mqueue\..+)$/.test(name)) return "ipc";
-  return name === "kernel.domainname" || name === "kernel.hostname" ? "uts" : undefined;
+  return name === DOMAIN_NAME || name === "kernel.hostname" ? "uts" : undefined;
 }
 
 export function composePlan(bundle: Bundle, held: ContainerBundle, main: ProcessSpec, seccomp: OciSeccomp | undefined): LaunchPlan {
@@ -104,6 +112,7 @@ export function composePlan(bundle: Bundle, held: ContainerBundle, main: Process
     ...composeOciPlan(bundle, held, main, {
       lower: spec.root.layers,
       ...(key === undefined ? {} : { seccompKey: key }),
+      ...(held.ownIds === true ? { ownIds: true } : {}),
       execProcess: composeExecDefaults(guardsOf(spec, held.hostCapabilities)),
     }),
     devices: spec.security.devices,

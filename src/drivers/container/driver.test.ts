@@ -133,6 +133,36 @@ test("runc is taken where crun cannot run a container, and why is told", async (
   expect(report.findings.find(({ id }) => id === "crun-runs")).toMatchObject({ level: "warning", what: expect.stringContaining("hybrid") });
 });
 
+test("where no container runs with ids of its own, all have the host's: told with the remedy, said by the traits, and asked of no launcher", async () => {
+  const raise = onLaunch;
+  const plans: LaunchPlan[] = [];
+  onLaunch = async (plan) => {
+    plans.push(plan);
+    const own = plan.engine.kind === "oci" && plan.engine.ownIds === true;
+    return own ? { failure: { code: "UNAVAILABLE", what: "the file system maps no owners", remedy: "keep the root on ext4" } } : raise(plan);
+  };
+  const report = await driver.probe(call);
+  expect(report).toMatchObject({ usable: true, identity: { engine: "crun" } });
+  expect(report.identity?.traits).toContain("host-ids");
+  expect(report.findings.find(({ id }) => id === "user-namespaces-work")).toMatchObject({ level: "warning", remedy: "keep the root on ext4" });
+  await driver.launch(await prepare(), MAIN, call);
+  expect(plans.map(({ version }) => version)).toEqual([2, 1, 1]);
+});
+
+test("a workload has ids of its own, by a plan that older launchers refuse, unless it asks for the host's; a user beyond them is refused", async () => {
+  const plans: LaunchPlan[] = [];
+  const raise = onLaunch;
+  onLaunch = (plan) => (plans.push(plan), raise(plan));
+  await driver.probe(call);
+  const own = await driver.launch(await prepare(), MAIN, call);
+  expect(own.identity.traits).toContain("user-namespace");
+  const security = { ...specOf().security, hostNamespaces: ["user"] as const };
+  const hosts = await driver.launch(await prepare({ security }), { ...MAIN, user: "70000" }, call);
+  expect(hosts.identity.traits).toContain("host-ids");
+  expect(plans.map(({ version }) => version)).toEqual([2, 2, 1]);
+  await expect(driver.launch(await prepare(), { ...MAIN, user: "70000" }, call)).rejects.toMatchObject({ code: "INVALID_SPEC" });
+});
+
 test("a mechanism that fails is told with its remedy, before any container is tried", async () => {
   launcher.answer = (ask) => (ask.verb === "probe" && ask["what"] === "overlay" ? { ok: { works: false, detail: "no overlay here" } } : answerLauncher(ask));
   const report = await driver.probe(call);

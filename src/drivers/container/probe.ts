@@ -2,8 +2,10 @@
 
 import { randomBytes } from "node:crypto";
 import type { Call } from "../../contract/call.ts";
+import type { BoundaryIdentity } from "../../contract/boundary.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { toFailure } from "../../contract/failure.ts";
+import { HOST_IDS, OWN_IDS } from "../../contract/host-ids.ts";
 import type { LauncherHello, LauncherVerbs } from "../../contract/launcher-protocol.ts";
 import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
@@ -17,6 +19,8 @@ export interface FoundRuntime {
   readonly name: "crun" | "runc";
   readonly path: string;
   readonly version: string;
+  /** Whether workloads can have ids of their own: tried. */
+  readonly ownIds: boolean;
   /** The AppArmor profile of containers that name none. */
   readonly appArmor?: string;
 }
@@ -60,11 +64,16 @@ export async function probeContainers(context: ProbeContext, call: Call): Promis
   const { profile, finding: confined } = await loadDefaultProfile(context.launcher);
   if (confined !== undefined) findings.push(confined);
   for (const name of ["crun", "runc"] as const) {
-    const { runtime, finding } = await tryRuntime(context, { name, hello, profile }, call);
-    findings.push(finding);
+    const { runtime, findings: seen } = await tryRuntime(context, { name, hello, profile }, call);
+    findings.push(...seen);
     if (runtime !== undefined) return conclude(findings, runtime);
   }
   return conclude(findings, undefined);
+}
+
+/** Of a workload that asks for nothing of the host's. */
+export function identityOf({ name, version, ownIds }: FoundRuntime): BoundaryIdentity {
+  return { kind: "container", engine: name, version, emulated: false, traits: [...CONTAINER_TRAIT_NAMES, ownIds ? OWN_IDS : HOST_IDS] };
 }
 
 function conclude(findings: readonly Finding[], runtime: FoundRuntime | undefined): Probed {
@@ -73,7 +82,7 @@ function conclude(findings: readonly Finding[], runtime: FoundRuntime | undefine
     report: {
       kind: "container",
       usable: true,
-      identity: { kind: "container", engine: runtime.name, version: runtime.version, emulated: false, traits: CONTAINER_TRAIT_NAMES },
+      identity: identityOf(runtime),
       // A runtime that failed matters no more once the other one runs.
       findings: findings.map((finding) => (finding.level === "missing" ? { ...finding, level: "warning" } : finding)),
       facets: CONTAINER_FACETS,
@@ -97,28 +106,56 @@ async function tryRuntime(
   context: ProbeContext,
   given: { name: "crun" | "runc"; hello: LauncherHello; profile: string | undefined },
   call: Call,
-): Promise<{ runtime?: FoundRuntime; finding: Finding }> {
-  const { name } = given;
+): Promise<{ runtime?: FoundRuntime; findings: readonly Finding[] }> {
+  const { name, hello, profile } = given;
   const id = `${name}-runs`;
   const path = context.findProgram(name);
   if (path === undefined)
-    return { finding: { id, level: "missing", what: `${name} is not installed`, remedy: `apt-get install --no-install-recommends ${name}` } };
+    return { findings: [{ id, level: "missing", what: `${name} is not installed`, remedy: `apt-get install --no-install-recommends ${name}` }] };
   try {
     const { stdout } = await context.launcher.request("run", { program: name, arguments: ["--version"], deadlineMs: 5000 });
     const version = /version (\S+)/.exec(stdout)?.[1] ?? "unknown";
-    const runtime: FoundRuntime = { name, path, version, ...(given.profile === undefined ? {} : { appArmor: given.profile }) };
+    const program = `/proc/${hello.pid}/exe`;
+    const plain: FoundRuntime = { name, path, version, ownIds: false, ...(profile === undefined ? {} : { appArmor: profile }) };
+    const ids = await tryOwnIds(context, { runtime: plain, program }, call);
+    const runtime = { ...plain, ownIds: ids.level === "ok" };
     const began = performance.now();
-    const code = await runTrial(context, { runtime, program: `/proc/${given.hello.pid}/exe` }, call);
-    if (code === 126 || code === 127)
-      return {
-        finding: { id, level: "missing", what: `${name} ${version} could not execute a program in a container (${code})`, remedy: "See the launcher's log" },
-      };
-    const took = Math.round(performance.now() - began);
-    return { runtime, finding: { id, level: "ok", what: `${name} ${version} ran a container with cgroup ${given.hello.cgroup} in ${took} ms` } };
+    const code = runtime.ownIds ? 0 : await runTrial(context, { runtime, program }, call);
+    if (code === 126 || code === 127) {
+      const what = `${name} ${version} could not execute a program in a container (${code})`;
+      return { findings: [{ id, level: "missing", what, remedy: "See the launcher's log" }] };
+    }
+    const took = runtime.ownIds ? "" : ` in ${Math.round(performance.now() - began)} ms`;
+    return { runtime, findings: [{ id, level: "ok", what: `${name} ${version} ran a container with cgroup ${hello.cgroup}${took}` }, ids] };
   } catch (thrown) {
-    const failure = toFailure(thrown);
+    const { message, remedy } = toFailure(thrown);
+    return { findings: [{ id, level: "missing", what: `${name} does not run a container here: ${message}`, remedy: remedy ?? "See the launcher's log" }] };
+  }
+}
+
+/** Runs a container with ids of its own. Where that fails containers run with the host's: declared, and refused where the floor asks for more. */
+async function tryOwnIds(context: ProbeContext, given: { runtime: FoundRuntime; program: string }, call: Call): Promise<Finding> {
+  const id = "user-namespaces-work";
+  const without = "containers run with the host's ids, where root inside is root outside";
+  if (given.runtime.name !== "crun")
     return {
-      finding: { id, level: "missing", what: `${name} does not run a container here: ${failure.message}`, remedy: failure.remedy ?? "See the launcher's log" },
+      id,
+      level: "warning",
+      what: `${given.runtime.name} is given no user namespaces: ${without}`,
+      remedy: "apt-get install --no-install-recommends crun",
+    };
+  try {
+    const began = performance.now();
+    const code = await runTrial(context, { ...given, runtime: { ...given.runtime, ownIds: true } }, call);
+    if (code === 126 || code === 127) throw new Error(`its program could not be executed (${code})`);
+    return { id, level: "ok", what: `A container ran in a user namespace with 65536 ids of its own, in ${Math.round(performance.now() - began)} ms` };
+  } catch (thrown) {
+    const { message, remedy } = toFailure(thrown);
+    return {
+      id,
+      level: "warning",
+      what: `A container does not run in a user namespace here: ${message}; ${without}`,
+      ...(remedy === undefined ? {} : { remedy }),
     };
   }
 }

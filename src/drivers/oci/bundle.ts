@@ -56,12 +56,13 @@ export function composeOciPlan(
   bundle: Bundle,
   held: OciBundle,
   main: ProcessSpec,
-  engine: { readonly lower: readonly string[] } & Pick<OciEngine, "execProcess" | "seccompKey">,
+  engine: { readonly lower: readonly string[] } & Pick<OciEngine, "execProcess" | "seccompKey" | "ownIds">,
 ): LaunchPlan {
   const places = placesOf(bundle.directory);
   const { lower, ...rest } = engine;
   return {
     ...composePlanFrame(bundle, held, places.exitRecord, main),
+    version: engine.ownIds === true ? 2 : 1,
     engine: {
       kind: "oci",
       runtime: held.runtime,

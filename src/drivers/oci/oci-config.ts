@@ -62,6 +62,7 @@ export interface OciConfig {
   readonly process: OciProcess;
   readonly root: { readonly path: "rootfs"; readonly readonly: boolean };
   readonly hostname?: string;
+  readonly domainname?: string;
   readonly mounts: readonly OciMount[];
   readonly linux: {
     readonly namespaces: readonly OciNamespace[];

@@ -32,7 +32,7 @@ export const FILE_VECTORS: readonly Vector[] = [
     attempt: (bed) => `handle open ${execFileSync(bed.program("handle"), ["make", bed.secretFile], { encoding: "utf8" }).trim()}`,
     effect: "secret",
     told: /Operation not permitted/,
-    control: { host: { CapAdd: ["DAC_READ_SEARCH"] } },
+    control: { host: { CapAdd: ["DAC_READ_SEARCH"], UsernsMode: "host" } },
   },
   {
     id: "volume-link",

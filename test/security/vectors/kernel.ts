@@ -89,7 +89,7 @@ function writing(below: string, type: string, path: string): string {
 }
 
 function deviceOf(bed: Bed): HostConfig {
-  return { Devices: [{ PathOnHost: bed.disk?.path ?? "", PathInContainer: "/dev/disk", CgroupPermissions: "rwm" }] };
+  return { UsernsMode: "host", Devices: [{ PathOnHost: bed.disk?.path ?? "", PathInContainer: "/dev/disk", CgroupPermissions: "rwm" }] };
 }
 
 /** Those of control groups version 1 that this host has mounted. */

@@ -1,7 +1,7 @@
 /** Reaching processes of the host, and through them its files and programs. */
 
 import { execFileSync, spawn } from "node:child_process";
-import { closeSync, openSync } from "node:fs";
+import { closeSync, openSync, readFileSync } from "node:fs";
 import { dirname } from "node:path";
 import type { CreateDocument, HostConfig } from "@bulkhead/sdk";
 import { run } from "../../harness/daemon.ts";
@@ -51,8 +51,19 @@ export const PROCESS_VECTORS: readonly Vector[] = [
     carryOut: withKey,
     effect: "secret",
     told: /Operation not permitted|Function not implemented/,
-    control: { host: { SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"] } },
+    control: { host: { SecurityOpt: ["seccomp=unconfined", "apparmor=unconfined"], UsernsMode: "host" } },
     needs: (bed) => keysUnavailable(bed),
+  },
+  {
+    id: "root-outside",
+    deed: "be root for the host's kernel, should another wall have a hole",
+    follows: "user_namespaces(7); CVE-2019-5736 and its like needed the host's root",
+    attempt: () => "true",
+    effect: {
+      seen: async ({ daemon }, { name }) =>
+        /^Uid:.*\b0\b/m.test(readFileSync(`/proc/${(await daemon.client.workloads.inspect(name)).State.Pid}/status`, "utf8")),
+    },
+    control: { host: { UsernsMode: "host" } },
   },
   {
     id: "leaked-descriptor",
@@ -151,7 +162,7 @@ async function whileEntered(bed: Bed, target: Target, script: string): Promise<s
 }
 
 async function whileEnteredCarelessly(bed: Bed, script: string): Promise<string> {
-  const target = await bed.raise("container", "control");
+  const target = await bed.raise("container", "control", { UsernsMode: "host" });
   const { State } = await bed.daemon.client.workloads.inspect("control");
   const watching = target.say(script);
   await target.say(WATCHED);

@@ -3,7 +3,7 @@
 use super::Runtime;
 use bulkhead_cgroup::devices::Rule;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::{GuestProcess, UNLIMITED};
+use bulkhead_wire::plan::{GuestProcess, Rlimit, UNLIMITED};
 use serde_json::{Map, Value, json};
 
 /// Annotations with which crun and runsc can be told to run other programs or to loosen their guards: never from outside.
@@ -23,7 +23,7 @@ pub struct Changes<'a> {
 }
 
 /// The configuration for the runtime, from the text that the driver wrote.
-pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, Failure> {
+pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Value, Failure> {
     let wrong = |what: String| Failure::new(Code::InvalidSpec, format!("the bundle's config.json {what}"));
     let mut config: Value = serde_json::from_slice(text).map_err(|error| wrong(format!("is not JSON: {error}")))?;
     if config.pointer("/root/path").and_then(Value::as_str) != Some("rootfs") {
@@ -58,7 +58,7 @@ pub fn compose(text: &[u8], bundle: &str, changes: &Changes) -> Result<Vec<u8>, 
         // These take no other file than the bundle's own, so that this one lies elsewhere.
         config["root"]["path"] = Value::from(format!("{bundle}/rootfs"));
     }
-    serde_json::to_vec(&config).map_err(|error| wrong(format!("cannot be written: {error}")))
+    Ok(config)
 }
 
 fn device_list(rules: Option<&[Rule]>) -> Value {
@@ -98,6 +98,25 @@ fn set_network(linux: &mut Map<String, Value>, network: Option<&str>) {
     }
 }
 
+/// Lifts the hard limits of this process where the workload is given higher ones: in a user namespace of its own the runtime may only lower them.
+pub fn lift_own_limits(limits: &[Value]) {
+    for limit in limits {
+        let resource = limit["type"].as_str().and_then(|name| RESOURCES.iter().position(|known| name.strip_prefix("RLIMIT_") == Some(known)));
+        let (Some(resource), Some(wanted)) = (resource, limit["hard"].as_u64()) else { continue };
+        unsafe {
+            let mut own: libc::rlimit = std::mem::zeroed();
+            if libc::getrlimit(resource as libc::__rlimit_resource_t, &mut own) == 0 && own.rlim_max < wanted {
+                own.rlim_max = wanted;
+                libc::setrlimit(resource as libc::__rlimit_resource_t, &own);
+            }
+        }
+    }
+}
+
+/// By number, the same on x86-64, arm64 and riscv64.
+const RESOURCES: [&str; 16] =
+    ["CPU", "FSIZE", "DATA", "STACK", "CORE", "RSS", "NPROC", "NOFILE", "MEMLOCK", "AS", "LOCKS", "SIGPENDING", "MSGQUEUE", "NICE", "RTPRIO", "RTTIME"];
+
 /// Numbers of an exec's user; names have been looked up by the driver.
 pub struct Owner {
     pub uid: u32,
@@ -122,13 +141,17 @@ pub fn compose_exec(defaults: &Value, spec: &GuestProcess) -> Result<(Vec<u8>, O
     let capabilities = &spec.capabilities;
     process.insert("capabilities".into(), json!({ "bounding": capabilities, "effective": capabilities, "permitted": capabilities }));
     process.insert("noNewPrivileges".into(), json!(spec.no_new_privileges));
-    let limits: Vec<Value> = spec.rlimits.iter().map(|limit| json!({ "type": limit.name, "soft": limit.soft, "hard": limit.hard })).collect();
+    let limits: Vec<Value> = spec.rlimits.iter().map(limit_document).collect();
     process.insert("rlimits".into(), Value::Array(limits));
     if let Some(score) = spec.oom_score_adjust {
         process.insert("oomScoreAdj".into(), json!(score));
     }
     let bytes = serde_json::to_vec(&process).map_err(|error| Failure::new(Code::Internal, format!("could not write the process document: {error}")))?;
     Ok((bytes, owner))
+}
+
+pub fn limit_document(limit: &Rlimit) -> Value {
+    json!({ "type": limit.name, "soft": limit.soft, "hard": limit.hard })
 }
 
 fn read_user(user: &str) -> Result<Owner, Failure> {
@@ -151,7 +174,7 @@ mod tests {
     #[test]
     fn the_filter_and_the_network_are_put_in() {
         let text = br#"{"root":{"path":"rootfs"},"linux":{"namespaces":[{"type":"network"},{"type":"pid"}],"resources":{}}}"#;
-        let config: Value = serde_json::from_slice(&compose(text, "/b", &changes()).unwrap()).unwrap();
+        let config: Value = compose(text, "/b", &changes()).unwrap();
         assert_eq!(config["annotations"][SECCOMP_ANNOTATION], "AAAA");
         assert_eq!(config["linux"]["namespaces"], json!([{"type":"pid"},{"type":"network","path":"/proc/7/ns/net"}]));
         assert!(config["linux"].get("resources").is_none());
@@ -162,7 +185,7 @@ mod tests {
         let text = br#"{"root":{"path":"rootfs"},"linux":{}}"#;
         let rules = [Rule { kind: 'c', major: Some(10), minor: None, access: "rw".into() }];
         let list = |devices| {
-            let config: Value = serde_json::from_slice(&compose(text, "/b", &Changes { runtime: Runtime::Runc, devices, ..changes() }).unwrap()).unwrap();
+            let config: Value = compose(text, "/b", &Changes { runtime: Runtime::Runc, devices, ..changes() }).unwrap();
             config["linux"]["resources"]["devices"].clone()
         };
         assert_eq!(list(Some(&rules)), json!([{"allow":false,"access":"rwm"}, {"allow":true,"type":"c","major":10,"access":"rw"}]));
@@ -172,7 +195,7 @@ mod tests {
     #[test]
     fn a_limit_without_limit_is_the_kernels_own_number() {
         let text = br#"{"root":{"path":"rootfs"},"linux":{},"process":{"rlimits":[{"type":"RLIMIT_CORE","soft":0,"hard":-1}]}}"#;
-        let config: Value = serde_json::from_slice(&compose(text, "/b", &changes()).unwrap()).unwrap();
+        let config: Value = compose(text, "/b", &changes()).unwrap();
         assert_eq!(config["process"]["rlimits"], json!([{"type":"RLIMIT_CORE","soft":0,"hard":u64::MAX}]));
     }
 

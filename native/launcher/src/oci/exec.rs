@@ -1,6 +1,6 @@
 //! A further process inside: the runtime's `exec`, detached, so that the process becomes this subreaper's own child.
 
-use super::configuration::compose_exec;
+use super::configuration::{compose_exec, lift_own_limits, limit_document};
 use super::raise::{CONTAINER, doing, exit_text, open_directory, read_pid, terminated};
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
@@ -46,7 +46,8 @@ impl Oci {
         let listener = if spec.terminal { Some(console::listen(&directory, &socket).map_err(doing("listen for the terminal"))?) } else { None };
         let place = listener.as_ref().map(|_| console::place(&directory, &socket)).transpose().map_err(doing("find the terminal's socket"))?;
         let (stdio, inner) = Stdio::pipes(number, spec.stdin && !spec.terminal).map_err(doing("make pipes"))?;
-        inner.give_to(owner.uid, owner.gid);
+        let owner = self.outside(owner.uid, owner.gid)?;
+        inner.give_to(owner.0, owner.1);
         let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
         let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
 
@@ -58,8 +59,14 @@ impl Oci {
             arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}")]);
         }
         arguments.push(CONTAINER.into());
+        let prepare = || {
+            if self.ids.is_some() {
+                lift_own_limits(&spec.rlimits.iter().map(limit_document).collect::<Vec<_>>());
+            }
+            self.step_outside()
+        };
         let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), prepare: &|| self.step_outside() };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), score: self.own_score(spec.oom_score_adjust), prepare: &prepare };
         let refused = self.refused();
         let runtime = spawn.start().map_err(|error| self.limit_reached(refused).unwrap_or_else(|| doing("start the runtime")(error)))?;
         self.poller.add(started.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;

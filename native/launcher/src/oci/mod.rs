@@ -10,6 +10,7 @@ mod configuration;
 mod console;
 mod events;
 mod exec;
+mod ids;
 mod network;
 pub mod overlay;
 mod raise;
@@ -55,6 +56,7 @@ fn token(wake: Wake, process: u32) -> u64 {
 /// Everything of the plan and the launcher that this boundary needs.
 pub struct Order {
     pub workload: String,
+    pub directory: String,
     pub engine: OciEngine,
     pub limits: LimitsSpec,
     pub devices: Vec<DeviceSpec>,
@@ -94,6 +96,8 @@ pub struct Oci {
     poller: Rc<Poller>,
     group: Option<Group>,
     network: Option<bulkhead_network::Network>,
+    /// None: the host's.
+    ids: Option<ids::Ids>,
     /// The launcher's own network namespace, to leave the workload's.
     network_host: Option<OwnedFd>,
     children: Vec<Child>,
@@ -128,6 +132,7 @@ impl Oci {
             poller,
             group: None,
             network: None,
+            ids: None,
             network_host: None,
             children: Vec::new(),
             execs: Vec::new(),

@@ -9,8 +9,12 @@ use std::os::fd::{AsRawFd, OwnedFd};
 /// Mounts the overlay at `target`. Every path is opened below the root first and named by descriptor, so that nothing can be
 /// exchanged in between and even hundreds of layers fit into mount(2)'s one page of options.
 pub fn mount_root(below: &Below, root: &OverlayRoot, target: &str) -> Result<(), Failure> {
+    mount_at(below, root, &open_or_make(below, target, 0o711)?)
+}
+
+/// The same at an open directory.
+pub fn mount_at(below: &Below, root: &OverlayRoot, target: &OwnedFd) -> Result<(), Failure> {
     let open = |path: &str| below.open(path, libc::O_PATH | libc::O_DIRECTORY, 0);
-    let target = open_or_make(below, target, 0o711)?;
     let place = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let lower: Vec<OwnedFd> = root.lower.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
     if lower.is_empty() {
@@ -21,7 +25,7 @@ pub fn mount_root(below: &Below, root: &OverlayRoot, target: &str) -> Result<(),
     let work = open_or_make(below, &root.work, 0o700)?;
     let layers: Vec<String> = lower.iter().map(place).collect();
     let options = format!("lowerdir={},upperdir={},workdir={}", layers.join(":"), place(&upper), place(&work));
-    finish(&options, &place(&target))
+    finish(&options, &place(target))
 }
 
 fn finish(options: &str, target: &str) -> Result<(), Failure> {

@@ -1,14 +1,17 @@
 //! Raising, in the order of the contract, and unmaking, in the opposite one.
 
-use super::configuration::{Changes, compose};
+use super::configuration::{Changes, compose, lift_own_limits};
+use super::ids::{self, Ids};
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
-use super::{Child, Oci, Runtime, Wake, console, network, overlay, report, seccomp, token};
+use super::{Child, Oci, Order, Runtime, Wake, console, network, overlay, report, seccomp, token};
+use crate::beneath::Below;
 use bulkhead_cgroup::Group;
 use bulkhead_cgroup::devices::rules_for;
 use bulkhead_wire::plan::NetworkSpec;
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
+use serde_json::Value;
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
@@ -28,7 +31,8 @@ impl Oci {
         let state = self.state_directory();
         fs::create_dir_all(state.join("state")).map_err(doing("make the workload's state directory"))?;
         self.watch_children()?;
-        self.enter_network()?;
+        let network = self.make_ids()?;
+        self.enter_network(network)?;
         reached("network-made");
         let order = &self.order;
         let group = Group::make(order.layout.clone(), &order.workload, &self.group_limits(&order.limits), &order.devices, order.all_devices)?;
@@ -38,12 +42,50 @@ impl Oci {
         }
         self.group = Some(group);
         reached("cgroups-made");
-        let target = format!("{}/rootfs", self.order.engine.bundle);
-        overlay::mount_root(&self.order.below, &self.order.engine.root, &target)?;
+        self.mount_root()?;
         reached("root-mounted");
         let pid = if self.order.runtime == Runtime::Runsc { self.create_sandbox(&state)? } else { self.create(&state)? };
+        if let Some(ids) = &mut self.ids {
+            ids.hide_store();
+        }
         reached("main-held");
         Ok(Some(pid))
+    }
+
+    /// Gives the network's namespace where one was made with the ids.
+    fn make_ids(&mut self) -> Result<Option<OwnedFd>, Failure> {
+        if !self.order.engine.own_ids {
+            return Ok(None);
+        }
+        if self.order.runtime != Runtime::Crun || self.order.all_devices || matches!(self.order.network, NetworkSpec::Host) {
+            return Err(Failure::new(Code::InvalidSpec, "a user namespace does not go with this runtime, every device or the host's network"));
+        }
+        let (ids, network) = Ids::make(&self.order.run, &self.order.workload)?;
+        let ids = self.ids.insert(ids);
+        self.order.devices.iter().try_for_each(|device| ids.make_device(device))?;
+        Ok(network)
+    }
+
+    fn mount_root(&mut self) -> Result<(), Failure> {
+        let Order { below, engine, .. } = &self.order;
+        let Some(ids) = &mut self.ids else { return overlay::mount_root(below, &engine.root, &format!("{}/rootfs", engine.bundle)) };
+        let place = ids.show_store(below.path())?;
+        let root = engine.root.moved(below.path().to_str().unwrap_or_default(), place.to_str().unwrap_or_default());
+        let store = Below::new(&place).map_err(doing("open the store"))?;
+        let target = open_directory(Path::new(&ids::root_place())).map_err(doing("open the stage"))?;
+        ids.as_root_inside(|| overlay::mount_at(&store, &root, &target))
+    }
+
+    /// An owner inside as the host numbers it.
+    pub fn outside(&self, uid: u32, gid: u32) -> Result<(u32, u32), Failure> {
+        let Some(ids) = &self.ids else { return Ok((uid, gid)) };
+        let known = |id: u32| ids.outside(id).ok_or_else(|| Failure::new(Code::InvalidSpec, format!("{id} is beyond the 65,536 ids of the workload")).remedy("run it with --userns=host"));
+        Ok((known(uid)?, known(gid)?))
+    }
+
+    /// Below 0 only the host's root lowers it: what the workload is given then is inherited.
+    pub fn own_score(&self, wanted: Option<i32>) -> i32 {
+        if self.ids.is_some() { wanted.unwrap_or(0).min(0) } else { 0 }
     }
 
     /// Ends of children arrive as a descriptor's readiness, like everything else.
@@ -55,7 +97,7 @@ impl Oci {
     }
 
     /// Moves this process into the workload's network namespace, for the runtime to inherit.
-    fn enter_network(&mut self) -> Result<(), Failure> {
+    fn enter_network(&mut self, namespace: Option<OwnedFd>) -> Result<(), Failure> {
         if matches!(self.order.network, NetworkSpec::Host) {
             return Ok(());
         }
@@ -64,7 +106,7 @@ impl Oci {
             return Err(Failure::system("hold the host's network namespace"));
         }
         self.network_host = Some(unsafe { OwnedFd::from_raw_fd(host) });
-        self.network = Some(network::enter(&self.order.network, &self.order.layout.root_id, &self.order.workload)?);
+        self.network = Some(network::enter(&self.order.network, &self.order.layout.root_id, &self.order.workload, namespace)?);
         Ok(())
     }
 
@@ -80,6 +122,10 @@ impl Oci {
         let listener = if self.order.main.terminal { Some(console::listen(&directory, "c").map_err(doing("listen for the terminal"))?) } else { None };
         let place = listener.as_ref().map(|_| console::place(&directory, "c")).transpose().map_err(doing("find the terminal's socket"))?;
         let (stdio, inner) = Stdio::pipes(0, self.order.main.stdin && !self.order.main.terminal).map_err(doing("make pipes"))?;
+        if let Some(ids) = &self.ids {
+            // The runtime gives them on to the workload's user.
+            inner.give_to(ids.first(), ids.first());
+        }
         let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
         let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
 
@@ -103,7 +149,7 @@ impl Oci {
         let prepare = || self.write_config(&bundle, (filter.as_deref(), network), &config, &log);
         let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), config.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd(), told_inner.as_raw_fd()];
         let kept = if tells { &kept[..] } else { &kept[..4] };
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept, attach: attach.as_ref(), prepare: &prepare };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept, attach: attach.as_ref(), score: self.own_score(self.order.limits.oom_score_adjust), prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
         drop((inner, started_inner, told_inner));
         let pid = match read_told(told, runtime) {
@@ -159,7 +205,12 @@ impl Oci {
         let cgroups = format!("/bulkhead-{}/{}", self.order.layout.root_id, self.order.workload);
         let rules = if self.order.all_devices { None } else { Some(rules_for(&self.order.devices)?) };
         let changes = Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups, devices: rules.as_deref() };
-        compose(&text, bundle, &changes)
+        let mut config = compose(&text, bundle, &changes)?;
+        if let Some(ids) = &self.ids {
+            ids.put_into(&mut config, &self.order.directory)?;
+            config.pointer("/process/rlimits").and_then(Value::as_array).into_iter().for_each(|limits| lift_own_limits(limits));
+        }
+        serde_json::to_vec(&config).map_err(|error| Failure::new(Code::Internal, format!("could not write the runtime's configuration: {error}")))
     }
 
     pub fn main_terminal(&self, listener: &std::os::unix::net::UnixListener) -> Result<Stdio, Failure> {
@@ -225,6 +276,8 @@ impl Oci {
         } else {
             let _ = fs::remove_dir_all(self.state_directory());
         }
+        // Last: nobody has the range before the last process of this workload is gone.
+        self.ids = None;
     }
 }
 

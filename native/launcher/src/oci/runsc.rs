@@ -81,7 +81,7 @@ impl Oci {
         let network = format!("/proc/{}/ns/net", std::process::id());
         let network = (!matches!(self.order.network, NetworkSpec::Host)).then_some(network.as_str());
         let prepare = || self.write_config(&bundle, (None, network), &place, &fault) && enter(&directory);
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &[], attach: attach.as_ref(), prepare: &prepare };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &[], attach: attach.as_ref(), score: 0, prepare: &prepare };
         let runtime = spawn.start().map_err(doing("start the runtime"))?;
         drop(inner);
         let status = wait_for(runtime);
@@ -123,7 +123,7 @@ impl Oci {
         let stdio = [null.as_raw_fd(), output.as_raw_fd(), output.as_raw_fd()];
         let networked = matches!((&about, &self.order.network), (About::Start, NetworkSpec::Bridge { .. }));
         let prepare = || !networked || show_own_network();
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio, kept: &[], attach: None, prepare: &prepare };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio, kept: &[], attach: None, score: 0, prepare: &prepare };
         let pid = spawn.start().map_err(doing("start the runtime"))?;
         self.clients.push(Client { pid, about, ticket: Some(ticket), output });
         Ok(())

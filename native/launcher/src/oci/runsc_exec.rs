@@ -48,7 +48,7 @@ impl Oci {
         let kept = [process.as_raw_fd(), log.as_raw_fd(), told_inner.as_raw_fd()];
         let terminal = spec.terminal.then(|| inner.numbers()[0]);
         let prepare = || terminal.is_none_or(lead_session);
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: None, prepare: &prepare };
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: None, score: 0, prepare: &prepare };
         let client = spawn.start().map_err(doing("start the runtime"))?;
         self.poller.add(told.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;
         self.inner_execs.push(InnerExec { number, client, log, pid: None, begun: Some(Begun { ticket, stdio, told }) });

@@ -15,6 +15,8 @@ pub struct Spawn<'a> {
     /// Descriptors that the child keeps, at fixed numbers from FIRST_KEPT on, in this order. No directory may be among them: see `console::place`.
     pub kept: &'a [RawFd],
     pub attach: Option<&'a Attach>,
+    /// What the memory killer thinks of it: at most 0 where the workload may not lower it itself.
+    pub score: i32,
     /// Done in the child before it becomes the program: what it dirties of the heap goes with it, and the supervisor stays small.
     pub prepare: &'a dyn Fn() -> bool,
 }
@@ -49,7 +51,8 @@ impl Spawn<'_> {
             }
             // The supervisor's own protection from the memory killer is not for the workload; its configuration may set another.
             let score = libc::open(c"/proc/self/oom_score_adj".as_ptr(), libc::O_WRONLY | libc::O_CLOEXEC);
-            libc::write(score, c"0".as_ptr().cast(), 1);
+            let text = self.score.to_string();
+            libc::write(score, text.as_ptr().cast(), text.len());
             // Aside first: a target number may be somebody's source.
             let mut aside = [-1; MOST_COPIES];
             for (copy, fd) in aside.iter_mut().zip(self.stdio.iter().chain(self.kept)) {
@@ -152,6 +155,7 @@ mod tests {
             stdio: [null.as_raw_fd(), output_inner.as_raw_fd(), null.as_raw_fd()],
             kept: &[kept_inner.as_raw_fd()],
             attach: None,
+            score: 0,
             prepare: &|| true,
         };
         let pid = spawn.start().unwrap();

@@ -1,6 +1,7 @@
 //! What an instance may touch, as detached mounts: each is a tree of its own, above whose top there is nothing to climb to.
 
 use crate::beneath::Below;
+use crate::idmap::{RECURSIVE, change, clone_path, clone_tree, make_namespaces, map, move_mount};
 use crate::launch::Place;
 use crate::mounts::mount;
 use crate::oci::overlay;
@@ -16,22 +17,9 @@ pub struct World {
     pub root: Option<OwnedFd>,
 }
 
-/// `linux/mount.h`.
-#[repr(C)]
-#[derive(Default)]
-struct MountAttributes {
-    set: u64,
-    clear: u64,
-    propagation: u64,
-    userns: u64,
-}
 const READ_ONLY: u64 = 0x1;
 const NOSUID_NODEV_NOEXEC: u64 = 0x2 | 0x4 | 0x8;
-const IDMAP: u64 = 0x10_0000;
 const NOSYMFOLLOW: u64 = 0x20_0000;
-const OPEN_TREE_CLONE: libc::c_int = 1;
-const AT_RECURSIVE: libc::c_int = 0x8000;
-const MOVE_FROM_TO_DESCRIPTORS: libc::c_int = 0x4 | 0x40;
 const RESOLVE_IN_ROOT: u64 = 0x10;
 const RESOLVE_NO_MAGICLINKS: u64 = 0x02;
 
@@ -75,8 +63,8 @@ fn raise_root(plan: &LaunchPlan, engine: &WasmEngine, place: &Place) -> Result<O
     for wanted in &engine.mounts {
         add(&top, wanted, engine)?;
     }
-    let tree = clone_tree(top.as_raw_fd(), AT_RECURSIVE).map_err(fault("hand the root over"))?;
-    change(&tree, NOSUID_NODEV_NOEXEC, AT_RECURSIVE).map_err(fault("guard the root"))?;
+    let tree = clone_tree(top.as_raw_fd(), RECURSIVE).map_err(fault("hand the root over"))?;
+    change(&tree, NOSUID_NODEV_NOEXEC, RECURSIVE).map_err(fault("guard the root"))?;
     if read_only {
         change(&tree, READ_ONLY, 0).map_err(fault("close the root"))?;
     }
@@ -113,17 +101,16 @@ fn add(top: &OwnedFd, wanted: &WasmMount, engine: &WasmEngine) -> Result<(), Fai
         WasmMount::Bind { source, target, read_only } => {
             let fault = |error: io::Error| Failure::from_io(&format!("show {} at {}", quote(source), quote(target)), &error);
             let metadata = std::fs::metadata(source).map_err(fault)?;
-            let tree = clone_path(source).map_err(fault)?;
+            let tree = clone_path(source, 0).map_err(fault)?;
             let place = if metadata.is_dir() { make_directory(top, target)? } else { make_file(top, target)? };
             // Root's files become the runner's own, and what it makes is root's on disk: as behind every other boundary.
-            let users = user_namespace(engine).map_err(fault)?;
-            let mapped = MountAttributes { set: IDMAP, userns: users.as_raw_fd() as u64, ..MountAttributes::default() };
-            set(&tree, &mapped, 0).map_err(|error| {
+            let users = make_namespaces(engine.uid, 1, 0).map_err(fault)?.users;
+            map(&tree, &users, 0).map_err(|error| {
                 Failure::new(Code::Unsupported, format!("{} cannot be shown to a wasm instance: its filesystem maps no owners ({error})", quote(source)))
                     .remedy("keep it on ext4, xfs or btrfs")
             })?;
             if *read_only {
-                change(&tree, READ_ONLY, AT_RECURSIVE).map_err(fault)?;
+                change(&tree, READ_ONLY, RECURSIVE).map_err(fault)?;
             }
             move_mount(&tree, &place).map_err(fault)
         }
@@ -132,41 +119,6 @@ fn add(top: &OwnedFd, wanted: &WasmMount, engine: &WasmEngine) -> Result<(), Fai
 
 fn at(descriptor: &OwnedFd) -> String {
     format!("/proc/self/fd/{}", descriptor.as_raw_fd())
-}
-
-fn empty() -> *const libc::c_char {
-    c"".as_ptr()
-}
-
-fn taken(result: libc::c_long) -> io::Result<OwnedFd> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(result as RawFd) }) }
-}
-
-fn done(result: libc::c_long) -> io::Result<()> {
-    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
-}
-
-fn clone_tree(directory: RawFd, flags: libc::c_int) -> io::Result<OwnedFd> {
-    let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC | libc::AT_EMPTY_PATH | flags;
-    taken(unsafe { libc::syscall(libc::SYS_open_tree, directory, empty(), flags) })
-}
-
-fn clone_path(path: &str) -> io::Result<OwnedFd> {
-    let path = CString::new(path)?;
-    taken(unsafe { libc::syscall(libc::SYS_open_tree, libc::AT_FDCWD, path.as_ptr(), OPEN_TREE_CLONE | libc::O_CLOEXEC) })
-}
-
-fn change(tree: &OwnedFd, attributes: u64, flags: libc::c_int) -> io::Result<()> {
-    set(tree, &MountAttributes { set: attributes, ..MountAttributes::default() }, flags)
-}
-
-fn set(tree: &OwnedFd, attributes: &MountAttributes, flags: libc::c_int) -> io::Result<()> {
-    let flags = libc::AT_EMPTY_PATH | flags;
-    done(unsafe { libc::syscall(libc::SYS_mount_setattr, tree.as_raw_fd(), empty(), flags, attributes, size_of::<MountAttributes>()) })
-}
-
-fn move_mount(tree: &OwnedFd, place: &OwnedFd) -> io::Result<()> {
-    done(unsafe { libc::syscall(libc::SYS_move_mount, tree.as_raw_fd(), empty(), place.as_raw_fd(), empty(), MOVE_FROM_TO_DESCRIPTORS) })
 }
 
 /// Opens a path as the instance would see it: links lead nowhere but into its own root.
@@ -180,7 +132,8 @@ fn open_inside(top: &OwnedFd, path: &str, flags: libc::c_int) -> io::Result<Owne
     let path = CString::new(if path.is_empty() { "." } else { path })?;
     let mode = if flags & libc::O_CREAT != 0 { 0o644 } else { 0 };
     let how = OpenHow { flags: (flags | libc::O_CLOEXEC) as u64, mode, resolve: RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS };
-    taken(unsafe { libc::syscall(libc::SYS_openat2, top.as_raw_fd(), path.as_ptr(), &how, size_of::<OpenHow>()) })
+    let opened = unsafe { libc::syscall(libc::SYS_openat2, top.as_raw_fd(), path.as_ptr(), &how, size_of::<OpenHow>()) };
+    if opened < 0 { Err(io::Error::last_os_error()) } else { Ok(unsafe { OwnedFd::from_raw_fd(opened as RawFd) }) }
 }
 
 fn parts(target: &str) -> Result<Vec<&str>, Failure> {
@@ -214,28 +167,6 @@ fn make_file(top: &OwnedFd, target: &str) -> Result<OwnedFd, Failure> {
     let path = parts.join("/");
     drop(open_inside(top, &path, libc::O_CREAT | libc::O_WRONLY).map_err(fault)?);
     open_inside(top, &path, libc::O_PATH).map_err(fault)
-}
-
-/// A user namespace in which root is the runner's user: only its mapping is wanted, nobody lives in it.
-fn user_namespace(engine: &WasmEngine) -> io::Result<OwnedFd> {
-    let mut ends: [RawFd; 2] = [0; 2];
-    done(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) }.into())?;
-    let (read, write) = unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) };
-    let pid = unsafe { libc::syscall(libc::SYS_clone, libc::CLONE_NEWUSER | libc::SIGCHLD, 0, 0, 0, 0) } as i32;
-    if pid == 0 {
-        unsafe {
-            libc::close(ends[1]);
-            let mut byte = 0u8;
-            libc::read(ends[0], (&raw mut byte).cast(), 1);
-            libc::_exit(0);
-        }
-    }
-    done(pid.into())?;
-    let map = |file: &str, id: u32| std::fs::write(format!("/proc/{pid}/{file}"), format!("0 {id} 1\n"));
-    let made = map("uid_map", engine.uid).and_then(|()| map("gid_map", engine.gid)).and_then(|()| std::fs::File::open(format!("/proc/{pid}/ns/user")));
-    drop((read, write));
-    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
-    made.map(OwnedFd::from)
 }
 
 #[cfg(test)]
