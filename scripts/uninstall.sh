@@ -40,7 +40,7 @@ done
 if [ -n "$cache" ] || [ -z "$others" ]; then
   case $(readlink /usr/local/bin/runsc || true) in /var/cache/bulkhead/*) rm -f /usr/local/bin/runsc ;; esac
   step "Removing state, caches and builds"
-  rm -rf /var/cache/bulkhead /run/bulkhead-users
+  rm -rf /var/cache/bulkhead /run/bulkhead-users /run/bulkhead-stage
 else
   step "Removing state and builds"
   note "guest kernels stay in /var/cache/bulkhead: other daemons of this host use them (launchers$others); --cache removes them all the same"
