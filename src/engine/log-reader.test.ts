@@ -67,8 +67,8 @@ describe("reading a log", () => {
     live = true;
     let next = 6;
     const numbers: number[] = [];
-    for await (const { bytes } of readLog({ path, maxFiles: 5 }, { ...EVERYTHING, tail: 2 }, workload, new AbortController().signal)) {
-      numbers.push(Number(Buffer.from(bytes).toString().slice(5)));
+    for await (const entries of readLog({ path, maxFiles: 5 }, { ...EVERYTHING, tail: 2 }, workload, new AbortController().signal)) {
+      numbers.push(...entries.map(numberOf));
       if (next < 2000) appendFileSync(path, lines(next, (next += 100) - 1));
     }
     expect(numbers).toEqual([4, 5]);
