@@ -15,6 +15,7 @@ import { reasonOf } from "./reason.ts";
 import { renderPage } from "./report/page/page.ts";
 import { readEarlier, renderChanges } from "./report/against.ts";
 import type { CompareDocument } from "./report/document.ts";
+import { requireWritable } from "./writable.ts";
 import { renderTable } from "./report/table.ts";
 
 async function main(argv: readonly string[]): Promise<number> {
@@ -25,6 +26,7 @@ async function main(argv: readonly string[]): Promise<number> {
   }
   // Read first: a wrong file is no end for minutes of measuring.
   const earlier = options.against === undefined ? undefined : readEarlier(readFileSync(options.against, "utf8"), options.against);
+  requireWritable([options.json, options.html]);
   const outcome = insidePrivateNamespaces({ network: options.mode === "peers" });
   if (outcome !== undefined) return outcome;
   const controller = new AbortController();

@@ -86,6 +86,11 @@ const find = (content: object) => audit({ kind: "create", name: "app", content }
 describe("the rules", () => {
   it("have nothing to say of a hardened workload", () => expect(find(HARDENED)).toEqual([]));
 
+  it("take a place of the workload for no path of the host", () => {
+    const anonymous = { ...HARDENED, Volumes: { "/etc": {} }, HostConfig: { ...HARDENED.HostConfig, Binds: ["/etc", "/var/run/docker.sock"] } };
+    expect(find(anonymous)).toEqual([]);
+  });
+
   it("have each a case, and each id once", () => {
     expect(new Set([...CASES, ...CONFIG_CASES].map(([, , id]) => id))).toEqual(new Set(WORKLOAD_RULES.map(({ id }) => id)));
     expect(new Set(WORKLOAD_RULES.map(({ id }) => id)).size).toBe(WORKLOAD_RULES.length);

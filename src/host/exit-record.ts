@@ -1,24 +1,21 @@
 /** The file that a supervisor leaves when everything else of a sandbox is gone (`ExitRecord` of the launch plan). */
 
-import { readFile } from "node:fs/promises";
 import { Failure } from "../contract/failure.ts";
 import type { ExitRecord } from "../contract/launch-plan.ts";
 import type { ExitStatus } from "../contract/process.ts";
 import type { EndReason } from "../contract/sandbox.ts";
+import { findSmallFile } from "./small-file.ts";
+
+/** A record has a few hundred, and what a runtime said of its failure. */
+const MOST_BYTES = 64 * 1024;
 
 const KINDS = ["exited", "ended", "boundary-lost"] as const;
 
-/** The record, or undefined where there is none or a crash of the host has emptied it. Rejects CORRUPT_DATA for a file that is no record. */
+/** The record, or undefined where there is none or a crash of the host has emptied it. Rejects CORRUPT_DATA for a file that is no record, or longer than any. */
 export async function findExitRecord(path: string): Promise<ExitRecord | undefined> {
-  let text: string;
-  try {
-    text = await readFile(path, "utf8");
-  } catch (thrown) {
-    if ((thrown as NodeJS.ErrnoException).code === "ENOENT") return undefined;
-    throw thrown;
-  }
-  // The name of a file that a crash of the host kept from the disk.
-  if (text === "") return undefined;
+  const text = await findSmallFile(path, "exit record", MOST_BYTES);
+  // Empty: the name of a file that a crash of the host kept from the disk.
+  if (text === undefined || text === "") return undefined;
   let document: unknown;
   try {
     document = JSON.parse(text);

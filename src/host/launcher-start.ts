@@ -1,12 +1,13 @@
 /** Starts a launcher where none answers. It outlives the daemon: detached, in a session of its own, logging to a file. */
 
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync } from "node:fs";
+import { closeSync, mkdirSync, openSync } from "node:fs";
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Failure } from "../contract/failure.ts";
 import { findProgram, isExecutable } from "./host-facts.ts";
+import { lastLine } from "./small-file.ts";
 
 export interface LauncherPlaces {
   readonly root: string;
@@ -105,7 +106,7 @@ function answers(socket: string): Promise<boolean> {
 
 function lastWords(log: string): string {
   try {
-    const last = readFileSync(log, "utf8").trimEnd().split("\n").at(-1) ?? "";
+    const last = lastLine(log);
     return last === "" ? "" : ` (${last.slice(0, 200)})`;
   } catch {
     return "";

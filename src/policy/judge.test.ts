@@ -82,6 +82,8 @@ describe("forbidden privileges", () => {
     ["seccomp-unconfined", secured({ seccomp: "unconfined" })],
     ["seccomp-custom", secured({ seccomp: { profile: "{}" } })],
     ["apparmor-unconfined", secured({ appArmor: "unconfined" })],
+    ["apparmor-custom", secured({ appArmor: "some-weak-profile" })],
+    ["api-socket", with_({ hostPaths: ["/var/run/docker"] })],
     ["unmasked-paths", secured({ unmaskedPaths: ["/proc/kcore"] })],
   ])("%s is found", (name, subject) => {
     expect(what(policy({ forbid: [name] }), subject)).toContain(`${name} is forbidden`);
@@ -98,9 +100,13 @@ describe("forbidden privileges", () => {
       "api-socket",
       "seccomp-unconfined",
       "apparmor-unconfined",
+      "seccomp-custom",
+      "apparmor-custom",
       "unmasked-paths",
     ];
     expect(what(policy({ forbid: all }), PLAIN)).toBe("");
+    expect(what(policy({ forbid: ["apparmor-custom"] }), secured({ appArmor: "" }))).toBe("");
+    expect(what(policy({ forbid: ["apparmor-custom"] }), secured({ appArmor: "unconfined" }))).toBe("");
     expect(what(policy({ forbid: ["host-path:/etc", "api-socket"] }), with_({ hostPaths: ["/etcetera", "/srv/data"] }))).toBe("");
     expect(what(policy({ forbid: ["capability:SYS_ADMIN"] }), secured({ capabilitiesAdd: ["NET_ADMIN"] }))).toBe("");
   });

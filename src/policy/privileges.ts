@@ -1,6 +1,9 @@
-/** Privileges by name, as the policy forbids them: whatever spelling asked for one, it is found in the subject here. */
+/**
+ * Privileges by name, as the policy forbids them: whatever spelling asked for one, it is found in the subject here. A profile of one's own may allow as
+ * much as none: who forbids `seccomp-unconfined` or `apparmor-unconfined` forbids the `-custom` ones as well, unless clients' profiles are trusted.
+ */
 
-import { posix } from "node:path";
+import { capabilityName, overlaps, showsApiSocket } from "../contract/privilege.ts";
 import type { PolicySubject } from "./subject.ts";
 
 export interface Privilege {
@@ -15,10 +18,6 @@ interface Named {
   readonly takes?: "a capability" | "a path";
   readonly find: (subject: PolicySubject, argument: string | undefined) => readonly string[];
 }
-
-const SOCKETS = ["bulkhead.sock", "docker.sock", "containerd.sock", "podman.sock", "crio.sock"];
-/** Directories in which those sockets usually lie: whoever is shown one of these is shown the socket. */
-const SOCKET_PLACES = ["/run/bulkhead", "/run/docker.sock", "/run/containerd", "/run/podman", "/run/crio", "/var/run/docker.sock"];
 
 const NAMED: readonly Named[] = [
   { name: "privileged", find: ({ security }) => (security.privileged ? ["privileged"] : []) },
@@ -43,14 +42,14 @@ const NAMED: readonly Named[] = [
     find: ({ security }, wanted) => security.devices.filter((path) => wanted === undefined || overlaps(path, wanted)),
   },
   { name: "host-path", takes: "a path", find: ({ hostPaths }, wanted) => hostPaths.filter((path) => wanted === undefined || overlaps(path, wanted)) },
-  {
-    name: "api-socket",
-    find: ({ hostPaths }) =>
-      hostPaths.filter((path) => SOCKETS.some((socket) => path.endsWith(`/${socket}`)) || SOCKET_PLACES.some((place) => overlaps(path, place))),
-  },
+  { name: "api-socket", find: ({ hostPaths }) => hostPaths.filter(showsApiSocket) },
   { name: "seccomp-unconfined", find: ({ security }) => (security.privileged || security.seccomp === "unconfined" ? ["seccomp unconfined"] : []) },
   { name: "seccomp-custom", find: ({ security }) => (typeof security.seccomp === "object" ? ["a seccomp profile of its own"] : []) },
   { name: "apparmor-unconfined", find: ({ security }) => (security.privileged || security.appArmor === "unconfined" ? ["AppArmor unconfined"] : []) },
+  {
+    name: "apparmor-custom",
+    find: ({ security: { appArmor = "" } }) => (appArmor === "" || appArmor === "unconfined" ? [] : [`the AppArmor profile ${appArmor.slice(0, 100)}`]),
+  },
   {
     name: "unmasked-paths",
     find: ({ security }) => (security.privileged ? ["privileged"] : security.unmaskedPaths.map((path) => `${path} unmasked`)),
@@ -82,15 +81,4 @@ export function findForbidden(forbidden: readonly string[], subject: PolicySubje
     const implied = held.length === 0 && subject.security.privileged && (known.name === "capability" || known.name === "device") ? ["privileged"] : held;
     return implied.map((one) => ({ name: text, held: one }));
   });
-}
-
-function capabilityName(text: string): string {
-  return text.toUpperCase().replace(/^CAP_/, "");
-}
-
-/** One lies at, above or below the other: showing /etc shows /etc/shadow, and showing / shows both. */
-function overlaps(path: string, other: string): boolean {
-  const inside = (inner: string, outer: string): boolean => outer === "/" || inner === outer || inner.startsWith(`${outer}/`);
-  const [left, right] = [posix.resolve("/", path), posix.resolve("/", other)];
-  return inside(left, right) || inside(right, left);
 }

@@ -1,9 +1,10 @@
 /** Compose files: services as workloads. Short and long forms; what extends another file is not followed. */
 
+import { capabilityName } from "../../contract/privilege.ts";
 import { Failure } from "../../contract/failure.ts";
 import { type Edit, type MountView, NAMESPACES, type Namespace, type PortView, type WorkloadView } from "../view.ts";
 import { readModes, withOption } from "./create.ts";
-import { acceptedIn, capabilityOf, type Fields, fieldsOf, isFields, listOf, pairsOf, securityOptionsOf, textOf, textsOf } from "./fields.ts";
+import { acceptedIn, type Fields, fieldsOf, isFields, listOf, pairsOf, securityOptionsOf, textOf, textsOf } from "./fields.ts";
 
 const MODES: Readonly<Record<Namespace, string>> = { network: "network_mode", pid: "pid", ipc: "ipc", uts: "uts", user: "userns_mode", cgroup: "cgroup" };
 const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
@@ -26,8 +27,8 @@ function readService(name: string, service: Fields): WorkloadView {
     command: [...textsOf(service["entrypoint"]), ...textsOf(service["command"])].flatMap((word) => word.split(/\s+/)),
     environment: Object.entries(pairsOf(service["environment"])).map(([variable, value]) => (value === "" ? variable : `${variable}=${value}`)),
     privileged: service["privileged"] === true,
-    capabilitiesAdded: textsOf(service["cap_add"]).map(capabilityOf),
-    capabilitiesDropped: textsOf(service["cap_drop"]).map(capabilityOf),
+    capabilitiesAdded: textsOf(service["cap_add"]).map(capabilityName),
+    capabilitiesDropped: textsOf(service["cap_drop"]).map(capabilityName),
     hostNamespaces: NAMESPACES.filter((namespace) => textOf(service[MODES[namespace]]) === "host"),
     securityOptions: securityOptionsOf(textsOf(service["security_opt"])),
     unmasked: textsOf(service["security_opt"]).some((option) => /^systempaths[=:]unconfined$/.test(option)),
@@ -88,7 +89,7 @@ function serviceEdit(service: Fields, edit: Edit): Fields {
     case "unprivileged":
       return { privileged: undefined };
     case "without-capability":
-      return { cap_add: some(textsOf(service["cap_add"]).filter((one) => capabilityOf(one) !== edit.capability)) };
+      return { cap_add: some(textsOf(service["cap_add"]).filter((one) => capabilityName(one) !== edit.capability)) };
     case "drop-capabilities":
       return { cap_drop: ["ALL"] };
     case "own-namespace":

@@ -1,7 +1,8 @@
 /** Documents of the Docker API: what `POST /containers/create` takes, and what an inspect answers. */
 
+import { capabilityName } from "../../contract/privilege.ts";
 import { type Edit, type MountView, NAMESPACES, type Namespace, type PortView, type WorkloadView } from "../view.ts";
-import { acceptedIn, capabilityOf, type Fields, fieldsOf, listOf, numberOf, pairsOf, securityOptionsOf, textOf, textsOf } from "./fields.ts";
+import { acceptedIn, type Fields, fieldsOf, listOf, numberOf, pairsOf, securityOptionsOf, textOf, textsOf } from "./fields.ts";
 
 const MODES: Readonly<Record<Namespace, string>> = {
   network: "NetworkMode",
@@ -25,8 +26,8 @@ export function readCreate(document: Fields, name: string): WorkloadView {
     command: [...textsOf(config["Entrypoint"]), ...textsOf(config["Cmd"])],
     environment: textsOf(config["Env"]),
     privileged: host["Privileged"] === true,
-    capabilitiesAdded: textsOf(host["CapAdd"]).map(capabilityOf),
-    capabilitiesDropped: textsOf(host["CapDrop"]).map(capabilityOf),
+    capabilitiesAdded: textsOf(host["CapAdd"]).map(capabilityName),
+    capabilitiesDropped: textsOf(host["CapDrop"]).map(capabilityName),
     hostNamespaces: NAMESPACES.filter((namespace) => textOf(host[MODES[namespace]]) === "host"),
     securityOptions: securityOptionsOf(textsOf(host["SecurityOpt"])),
     unmasked: Array.isArray(host["MaskedPaths"]) && host["MaskedPaths"].length === 0 && host["Privileged"] !== true,
@@ -52,8 +53,9 @@ function boundaryOf(document: Fields, host: Fields): WorkloadView["boundary"] {
   return asked === "" || asked === "default" || asked === "auto" ? undefined : { kind: asked, emulated: false };
 }
 
+/** One part alone is a place in the workload, for which an anonymous volume is made. */
 function readBind(text: string): MountView {
-  const [source = "", target = "", modes = ""] = text.split(":");
+  const [source = "", target = "", modes = ""] = text.includes(":") ? text.split(":") : ["", text];
   return { source, target, ...readModes(modes) };
 }
 
@@ -85,7 +87,7 @@ function hostEdit(host: Fields, edit: Exclude<Edit, { kind: "user" }>): Fields {
     case "unprivileged":
       return { Privileged: false };
     case "without-capability":
-      return { CapAdd: textsOf(host["CapAdd"]).filter((name) => capabilityOf(name) !== edit.capability) };
+      return { CapAdd: textsOf(host["CapAdd"]).filter((name) => capabilityName(name) !== edit.capability) };
     case "drop-capabilities":
       return { CapDrop: ["ALL"] };
     case "own-namespace":

@@ -40,10 +40,6 @@ export function acceptedIn(labels: Readonly<Record<string, string>>): Readonly<R
   return Object.fromEntries(entries.map(([name, reason]) => [name.slice(ACCEPT.length).toUpperCase(), reason]));
 }
 
-export function capabilityOf(name: string): string {
-  return name.toUpperCase().replace(/^CAP_/, "");
-}
-
 /** `seccomp=unconfined`, `no-new-privileges:true` and `no-new-privileges` alike. */
 export function securityOptionsOf(options: readonly string[]): Readonly<Record<string, string>> {
   return Object.fromEntries(

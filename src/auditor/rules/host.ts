@@ -1,8 +1,9 @@
 /** Ways from the workload into the host. */
 
+import { isApiSocket, overlaps } from "../../contract/privilege.ts";
 import { cis, OWN_KERNEL, OWN_MACHINE, type Rule } from "../rule.ts";
 import type { MountView, Namespace } from "../view.ts";
-import { isSocket, overlaps, sensitivityOf } from "./paths.ts";
+import { sensitivityOf } from "./paths.ts";
 
 const bindOf = (mount: MountView): boolean => mount.source.startsWith("/");
 
@@ -76,7 +77,7 @@ export const HOST_RULES: readonly Rule[] = [
     attack: "Whoever may write to the socket starts a privileged workload with the host's root directory in it, whatever boundary this one has.",
     find: ({ mounts }) =>
       mounts
-        .filter((mount) => isSocket(mount.source))
+        .filter((mount) => isApiSocket(mount.source))
         .map(({ source, target }) => ({
           where: "HostConfig.Binds",
           what: `${source} is mounted at ${target}`,
@@ -140,7 +141,7 @@ export const HOST_RULES: readonly Rule[] = [
     attack: "Writing there is as good as root on the host: accounts, services, kernel settings, other workloads' files.",
     find: ({ mounts }) =>
       mounts
-        .filter((mount) => bindOf(mount) && !isSocket(mount.source))
+        .filter((mount) => bindOf(mount) && !isApiSocket(mount.source))
         .flatMap(({ source, target, readOnly }) => {
           const sensitive = sensitivityOf(source);
           if (sensitive === undefined) return [];

@@ -1,9 +1,6 @@
 /** Paths of the host that are more than files. */
 
-import { posix } from "node:path";
-
-const SOCKETS = /(^|\/)(docker|bulkhead|containerd|podman|crio|launcher|supervisor)\.sock$/;
-const SOCKET_PLACES = ["/run/bulkhead", "/run/containerd", "/run/podman", "/run/crio", "/run/docker"];
+import { normalHostPath } from "../../contract/privilege.ts";
 
 /** What lies there; the first that fits says it. A path is sensitive where it lies at or below one of these, or shows it. */
 const SENSITIVE: readonly { readonly path: string; readonly what: string }[] = [
@@ -38,29 +35,15 @@ const HARMLESS = new Set([
   "/usr/share/ca-certificates",
 ]);
 
-export function isSocket(source: string): boolean {
-  const path = normal(source);
-  return SOCKETS.test(path) || SOCKET_PLACES.includes(path);
-}
-
 /** What a bind of this path shows of the host; undefined where it is somebody's own data. */
 export function sensitivityOf(source: string): string | undefined {
-  const path = normal(source);
+  const path = normalHostPath(source);
   if (path === "/") return "all of it";
   if (HARMLESS.has(path) || [...HARMLESS].some((one) => path.startsWith(`${one}/`))) return undefined;
   if (path === "/var" || path === "/var/lib") return "services' files, other workloads' among them";
   return SENSITIVE.find((one) => inside(path, one.path) || (inside(one.path, path) && path !== "/"))?.what;
 }
 
-export function overlaps(path: string, other: string): boolean {
-  return inside(path, other) || inside(other, path);
-}
-
 function inside(inner: string, outer: string): boolean {
   return inner === outer || inner.startsWith(`${outer}/`);
-}
-
-/** `/var/run` is `/run` on every host of this decade. */
-function normal(path: string): string {
-  return posix.resolve("/", path).replace(/^\/var\/run(?=\/|$)/, "/run");
 }
