@@ -54,6 +54,18 @@ describe("remove", () => {
     expect(world.engine.list()).toEqual([]);
   });
 
+  it("of what removes itself is tried again until it is done: nobody else can see it", async () => {
+    const id = await start({ command: ["exit", "3"], autoRemove: true, name: "brief" });
+    for (let time = 0; time < 3; time++) world.host.failNext("remove", new Failure("CONNECTION_LOST", "the launcher closed before it answered remove"));
+    await settle();
+    expect(() => world.engine.inspect("brief")).toThrow("No such container");
+    expect(world.host.snapshot().places).toHaveLength(1);
+    await world.clock.pass(60_000);
+    expect(world.host.snapshot()).toEqual({ standing: [], places: [] });
+    expect(world.disk.count("workloads")).toBe(0);
+    expect(id).toBeTruthy();
+  });
+
   it("asked for twice at once succeeds once", async () => {
     const id = await start();
     const results = await Promise.allSettled([world.engine.remove(id, BY_FORCE, call), world.engine.remove(id, BY_FORCE, call)]);

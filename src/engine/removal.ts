@@ -13,6 +13,8 @@ import type { Raising } from "./raising.ts";
 import type { WorkloadRecord } from "./record.ts";
 import type { Workload } from "./workload.ts";
 
+const TRY_AGAIN_MS = 5000;
+
 export class Removal {
   private readonly context: Context;
   private readonly raising: Raising;
@@ -48,6 +50,11 @@ export class Removal {
   /** For one whose run is over and whose record says `removing`: frees what others may want, answers, and cleans up behind. */
   removeEnded(workload: Workload): void {
     this.letGo(workload);
+    this.cleanBehind(workload);
+  }
+
+  /** Nobody sees the workload any more, so nobody else would try again: what stands in the way now may be gone later. */
+  private cleanBehind(workload: Workload): void {
     // In its turn: the start or stop that led here has not come to its end yet.
     const cleaning = workload.mutex
       .run(async () => {
@@ -56,7 +63,10 @@ export class Removal {
         await this.cleanPlace(workload.record);
         await this.dropRecord(workload.record);
       })
-      .catch((thrown: unknown) => this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a workload could not be removed"));
+      .catch((thrown: unknown) => {
+        this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a workload could not be removed; it is tried again");
+        this.context.clock.after(TRY_AGAIN_MS, () => this.cleanBehind(workload));
+      });
     this.background.add(cleaning);
     void cleaning.finally(() => this.background.delete(cleaning));
   }

@@ -163,6 +163,20 @@ test("a workload has ids of its own, by a plan that older launchers refuse, unle
   await expect(driver.launch(await prepare(), { ...MAIN, user: "70000" }, call)).rejects.toMatchObject({ code: "INVALID_SPEC" });
 });
 
+test("a launcher that dies during the probe is no fault of crun's: the next one is asked", async () => {
+  const raise = onLaunch;
+  let deaths = 0;
+  onLaunch = (plan) => {
+    if (deaths++ > 0) return raise(plan);
+    launcher.hello = { ...launcher.hello, pid: process.ppid };
+    launcher.drop();
+    return Promise.resolve(undefined);
+  };
+  const { identity } = await driver.probe(call);
+  expect(identity?.engine).toBe("crun");
+  expect(identity?.traits).toContain("user-namespace");
+});
+
 test("a mechanism that fails is told with its remedy, before any container is tried", async () => {
   launcher.answer = (ask) => (ask.verb === "probe" && ask["what"] === "overlay" ? { ok: { works: false, detail: "no overlay here" } } : answerLauncher(ask));
   const report = await driver.probe(call);
