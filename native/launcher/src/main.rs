@@ -32,6 +32,7 @@ mod server;
 mod supervisors;
 mod task;
 mod teardown;
+mod under_way;
 mod upkeep;
 mod users;
 mod verbs;

@@ -17,35 +17,42 @@ use std::time::{Duration, Instant};
 /// How long a supervisor may take to end its workload and unmake it, before it is killed.
 const ORDERLY_MS: i32 = 3000;
 
-/// A supervisor that was forked a moment ago has not noted itself yet, and could not be found by `remove`: waits for its note, or its end.
-pub fn await_note(place: &Place, workload: &str, pid: i32) {
-    let patience = Instant::now() + Duration::from_millis(ORDERLY_MS as u64);
-    while unsafe { libc::kill(pid, 0) } == 0 && Instant::now() < patience {
-        if supervisors::find(&place.run, workload).and_then(|standing| standing.alive()).is_some() {
-            return;
+/// How long a fork that is to supervise may take until it has noted itself, once nobody stands in its way. Before that it has made nothing:
+/// one that is slower is killed.
+const NOTE_PATIENCE: Duration = Duration::from_secs(1);
+
+/// A fork that is to supervise a workload: it may not have noted itself yet, and could not be found.
+pub struct Raising {
+    pub pid: i32,
+    pub pidfd: OwnedFd,
+}
+
+impl Raising {
+    /// Until it has noted itself, or has ended. It waits for the supervisor before it, so that one is ended first.
+    fn await_note(&self, place: &Place, workload: &str) -> Result<(), Failure> {
+        let mut patience = Instant::now() + NOTE_PATIENCE;
+        while !wait_ended(&self.pidfd, 1) {
+            match supervisors::find(&place.run, workload) {
+                Some(standing) if standing.pid == self.pid => return Ok(()),
+                Some(standing) if standing.alive().is_some() => {
+                    end_standing(place, &standing)?;
+                    patience = Instant::now() + NOTE_PATIENCE;
+                }
+                _ if Instant::now() > patience => send_signal(&self.pidfd, libc::SIGKILL),
+                _ => {}
+            }
         }
-        std::thread::sleep(Duration::from_millis(1));
+        Ok(())
     }
 }
 
-/// Ends and removes everything of a workload. Idempotent.
-pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<Value, Failure> {
+/// Ends and removes everything of a workload, whatever was forked for it until now (`raising`, in that order). Idempotent.
+pub fn remove(place: &Place, workload: &str, directory: Option<&str>, raising: &[Raising]) -> Result<Value, Failure> {
+    for fork in raising {
+        fork.await_note(place, workload)?;
+    }
     if let Some(standing) = supervisors::find(&place.run, workload) {
-        if let Some(pidfd) = standing.alive() {
-            let unmade = if standing.shared.is_some() {
-                wasm::end(&standing)
-            } else {
-                send_signal(&pidfd, libc::SIGTERM);
-                wait_unmade(place, workload, &pidfd)
-            };
-            if !unmade {
-                send_signal(&pidfd, libc::SIGKILL);
-                wait_ended(&pidfd, ORDERLY_MS);
-            }
-        }
-        let _ = fs::remove_file(&standing.socket);
-        // A supervisor that ended in order has given its ports back and taken its note away.
-        release_ports(place, &standing)?;
+        end_standing(place, &standing)?;
     }
     clear(place, workload)?;
     supervisors::leave(&place.run, workload);
@@ -55,10 +62,29 @@ pub fn remove(place: &Place, workload: &str, directory: Option<&str>) -> Result<
     Ok(json!({}))
 }
 
+fn end_standing(place: &Place, standing: &Standing) -> Result<(), Failure> {
+    if let Some(pidfd) = standing.alive() {
+        let unmade = if standing.shared.is_some() {
+            wasm::end(standing)
+        } else {
+            send_signal(&pidfd, libc::SIGTERM);
+            wait_unmade(place, standing, &pidfd)
+        };
+        if !unmade {
+            send_signal(&pidfd, libc::SIGKILL);
+            wait_ended(&pidfd, ORDERLY_MS);
+        }
+    }
+    let _ = fs::remove_file(&standing.socket);
+    // A supervisor that ended in order has given its ports back and taken its note away.
+    release_ports(place, standing)
+}
+
 /// Until the supervisor has taken its own note away, which it does when all else is gone (its end, which waits for the disk, comes
 /// later), or has ended. False when it takes too long.
-fn wait_unmade(place: &Place, workload: &str, pidfd: &OwnedFd) -> bool {
-    (0..ORDERLY_MS).any(|_| wait_ended(pidfd, 1) || supervisors::find(&place.run, workload).is_none())
+fn wait_unmade(place: &Place, standing: &Standing, pidfd: &OwnedFd) -> bool {
+    let noted = || supervisors::find(&place.run, &standing.workload).is_some_and(|found| found.pid == standing.pid);
+    (0..ORDERLY_MS).any(|_| wait_ended(pidfd, 1) || !noted())
 }
 
 /// Kills by the group, then takes away the group and the runtime's state. Mounts went with the supervisor's namespace.
@@ -156,7 +182,7 @@ pub fn sweep(place: &Place, keep: &[String]) -> Swept {
     let carriers: Vec<String> = keep.iter().filter_map(|workload| wasm::runner_of(&place.run, workload)).collect();
     let (mut removed, mut stuck) = (Vec::new(), Vec::new());
     for workload in found.into_iter().filter(|workload| !(keep.contains(workload) || carriers.contains(workload))) {
-        match remove(place, &workload, None) {
+        match remove(place, &workload, None, &[]) {
             Ok(_) => removed.push(workload),
             Err(failure) => stuck.push((workload, failure)),
         }

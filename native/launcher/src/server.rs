@@ -3,7 +3,7 @@
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::connection::Connection;
 use bulkhead_wire::door::Door;
-use crate::detached::{pidfd_open, signal_descriptor};
+use crate::detached::signal_descriptor;
 use crate::launch::Place;
 use crate::layers::Unfinished;
 use crate::memories::Memories;
@@ -43,7 +43,7 @@ pub struct Asker {
 
 pub struct Client {
     token: u64,
-    connection: Connection,
+    pub(crate) connection: Connection,
     /// The daemon's pid, for `peer`.
     pub pid: i32,
 }
@@ -63,12 +63,12 @@ pub enum Purpose {
     Carried(String),
 }
 
-struct Child {
+pub(crate) struct Child {
     token: u64,
-    offspring: Offspring,
-    purpose: Purpose,
-    asker: Option<Asker>,
-    ended: bool,
+    pub(crate) offspring: Offspring,
+    pub(crate) purpose: Purpose,
+    pub(crate) asker: Option<Asker>,
+    pub(crate) ended: bool,
 }
 
 /// A supervisor that an earlier launcher forked: no child of this one, watched by its pidfd.
@@ -85,7 +85,7 @@ pub struct Server {
     terminations: OwnedFd,
     owner: u32,
     clients: Vec<Client>,
-    children: Vec<Child>,
+    pub(crate) children: Vec<Child>,
     fosters: Vec<Foster>,
     next_token: u64,
     pub place: Place,
@@ -242,23 +242,6 @@ impl Server {
         Ok(())
     }
 
-    /// The fork that was made to supervise this workload, while it lives.
-    pub(crate) fn raising(&self, workload: &str) -> Option<i32> {
-        let of = |child: &&Child| !child.ended && matches!(&child.purpose, Purpose::Supervisor(raised) if raised == workload);
-        self.children.iter().find(of).map(|child| child.offspring.pid)
-    }
-
-    /// Whether a launch of this workload is still to be answered.
-    pub(crate) fn launching(&self, workload: &str) -> bool {
-        self.children.iter().any(|child| child.asker.is_some() && matches!(&child.purpose, Purpose::Supervisor(launched) if launched == workload))
-    }
-
-    /// Tasks under way that kill and remove by this workload's name.
-    pub(crate) fn clearing(&self, workload: &str) -> Vec<OwnedFd> {
-        let of = |child: &&Child| !child.ended && matches!(&child.purpose, Purpose::Removal(named) | Purpose::Settlement(named) if named == workload);
-        self.children.iter().filter(of).filter_map(|child| pidfd_open(child.offspring.pid).ok()).collect()
-    }
-
     /// Passes on what a child said.
     fn hear(&mut self, token: u64) {
         let Some(child) = self.children.iter_mut().find(|child| child.token == token) else { return };
@@ -367,7 +350,7 @@ impl Server {
         let Some(standing) = supervisors::find(&self.place.run, workload) else { return };
         let settling = |child: &Child| !child.ended && matches!(&child.purpose, Purpose::Settlement(settled) if settled == workload);
         // A successor that has been forked takes the note over.
-        if standing.alive().is_some() || self.raising(workload).is_some() || self.children.iter().any(settling) {
+        if standing.alive().is_some() || !self.raising(workload).is_empty() || self.children.iter().any(settling) {
             return;
         }
         let place = self.place.clone();

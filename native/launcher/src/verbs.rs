@@ -2,7 +2,7 @@
 
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
-use crate::task::Offspring;
+use crate::task::{Offspring, Teller};
 use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep, wasm};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
@@ -11,6 +11,7 @@ use bulkhead_wire::message::Request;
 use bulkhead_wire::plan::Engine;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::os::fd::AsRawFd;
 
 #[derive(Deserialize)]
 struct Launch {
@@ -158,6 +159,10 @@ impl Server {
     }
 
     fn launch(&mut self, asker: Asker, request: Request) -> Answer {
+        // Whoever comes after that daemon may have asked already what stands, and been told that nothing does.
+        if self.has_left(asker) {
+            return Err(Failure::new(Code::Cancelled, "whoever asked for this launch has gone"));
+        }
         let plan = request.arguments::<Launch>()?.plan;
         let text = plan.to_string();
         let mut launch = launch::prepare(plan, &self.place, &mut self.programs, &mut self.memories)?;
@@ -187,12 +192,11 @@ impl Server {
         self.place.below.parent(&directory).map(|_| ()).or_else(|failure| if failure.code == Code::NotFound { Ok(()) } else { Err(failure) })?;
         let raising = self.raising(&workload);
         let place = self.place.clone();
-        self.fork(asker, Purpose::Removal(workload.clone()), move || {
-            if let Some(pid) = raising {
-                removal::await_note(&place, &workload, pid);
-            }
-            removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str()))
-        })
+        let purpose = Purpose::Removal(workload.clone());
+        let mut keep = vec![self.place.below.descriptor()];
+        keep.extend(raising.iter().map(|fork| fork.pidfd.as_raw_fd()));
+        let work = move |_: &mut Teller| removal::remove(&place, &workload, (!keep_directory).then_some(directory.as_str()), &raising);
+        self.keep(Offspring::task(&keep, work), purpose, Some(asker)).map(|()| None)
     }
 
     fn bridge_ensure(&mut self, asker: Asker, request: Request) -> Answer {
@@ -203,7 +207,6 @@ impl Server {
     }
 
     fn volume_create(&mut self, request: Request) -> Answer {
-        use std::os::fd::AsRawFd;
         let directory = request.arguments::<Directory>()?.directory;
         let (parent, name) = self.place.below.parent(&directory)?;
         let name = std::ffi::CString::new(name).unwrap_or_default();
