@@ -5,10 +5,12 @@
 use bulkhead_wire::frame::{Decoder, Kind, append};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use std::ffi::{CStr, CString};
 use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -16,6 +18,9 @@ use std::time::{Duration, Instant};
 
 static COUNT: AtomicU32 = AtomicU32::new(0);
 const CAPABILITIES: [&str; 5] = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_DAC_OVERRIDE"];
+
+/// What the host's launchers claim users in.
+const USERS: &str = "/run/bulkhead-users";
 
 pub struct Bed {
     pub base: PathBuf,
@@ -41,7 +46,18 @@ impl Bed {
         Bed::on(Some(megabytes))
     }
 
+    /// The launcher sees a list of users that is the test's alone: what is claimed in it is kept from nobody else of this host.
+    pub fn with_own_users() -> Bed {
+        // It is covered, and so must be there.
+        fs::OpenOptions::new().create(true).append(true).open(USERS).unwrap();
+        Bed::made(None, true)
+    }
+
     fn on(megabytes: Option<u32>) -> Bed {
+        Bed::made(megabytes, false)
+    }
+
+    fn made(megabytes: Option<u32>, own_users: bool) -> Bed {
         let base = PathBuf::from(format!("/tmp/bhl-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
         if let Some(megabytes) = megabytes {
             fs::create_dir_all(&base).unwrap();
@@ -59,6 +75,9 @@ impl Bed {
         }
         fs::write(layer.join("bin/not-a-program"), "hello").unwrap();
         fs::set_permissions(layer.join("bin/not-a-program"), fs::Permissions::from_mode(0o755)).unwrap();
+        if own_users {
+            fs::write(base.join("users"), "").unwrap();
+        }
         let (child, launcher) = start(&base);
         Bed { base, child: Some(child), launcher, mounted: megabytes.is_some() }
     }
@@ -149,9 +168,26 @@ impl Drop for Bed {
     }
 }
 
+/// In the launcher to be: shows `own` at `place`, in a mount namespace of its own.
+fn cover(own: &CStr, place: &CStr) -> std::io::Result<()> {
+    let none = std::ptr::null();
+    let covered = unsafe {
+        libc::unshare(libc::CLONE_NEWNS) == 0
+            && libc::mount(none, c"/".as_ptr(), none, libc::MS_REC | libc::MS_PRIVATE, none.cast()) == 0
+            && libc::mount(own.as_ptr(), place.as_ptr(), none, libc::MS_BIND, none.cast()) == 0
+    };
+    if covered { Ok(()) } else { Err(std::io::Error::last_os_error()) }
+}
+
 fn start(base: &std::path::Path) -> (Child, Client) {
     let at = |name: &str| base.join(name).to_str().unwrap().to_string();
-    let child = Command::new(env!("CARGO_BIN_EXE_bulkhead-launcher")).args(["--root", &at("root"), "--run", &at("run"), "--socket", &at("run/l")]).spawn().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_bulkhead-launcher"));
+    command.args(["--root", &at("root"), "--run", &at("run"), "--socket", &at("run/l")]);
+    if base.join("users").exists() {
+        let (own, place) = (CString::new(at("users")).unwrap(), CString::new(USERS).unwrap());
+        unsafe { command.pre_exec(move || cover(&own, &place)) };
+    }
+    let child = command.spawn().unwrap();
     let patience = Instant::now() + Duration::from_secs(5);
     while UnixStream::connect(at("run/l")).is_err() {
         assert!(Instant::now() < patience, "the launcher listens within five seconds");
