@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { mayHaveChanged, type Probed } from "./probe.ts";
+import { isVerdict, mayHaveChanged, type Probed } from "./probe.ts";
 
 function missing(id: string): Probed {
   return { report: { kind: "microvm", usable: false, findings: [{ id, level: "missing", what: "it" }], facets: [] }, machines: undefined };
@@ -34,4 +34,10 @@ test("a probe is asked again when the kernel that it found was removed", () => {
   rmSync(initrd);
   expect(mayHaveChanged(probed)).toBe(true);
   rmSync(directory, { recursive: true });
+});
+
+test("a trial of KVM is remembered where it booted or was too late, and not where something died under it", () => {
+  expect(isVerdict({ tookMs: 200 })).toBe(true);
+  expect(isVerdict({ failure: { message: "did not end within 900 ms" }, late: true })).toBe(true);
+  expect(isVerdict({ failure: { message: "QEMU was killed" } })).toBe(false);
 });

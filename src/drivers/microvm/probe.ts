@@ -163,6 +163,8 @@ async function tryHardware(context: ProbeContext, machines: UsableMachines, call
   const trial = await tryBoot(context, machines, call);
   if (call.signal.aborted) return { id, level: "warning", what: "The trial of KVM was given up", remedy };
   const works = !("failure" in trial);
+  if (!isVerdict(trial))
+    return { id, level: "warning", what: `The trial of KVM came to no verdict (${trial.failure.message}): ${emulation}`, remedy: "bulkhead doctor --fresh" };
   ensureDirectory(join(context.root, "probe"), 0o711);
   writeWhole(record, JSON.stringify({ version: 1, key, works }));
   if (works) return { id, level: "ok", what: `KVM booted a machine and ran a program in ${trial.tookMs} ms` };
@@ -183,12 +185,17 @@ function readVerdict(record: string, key: string): boolean | undefined {
   }
 }
 
+export type Trial =
+  | { readonly tookMs: number }
+  | { readonly failure: { readonly message: string; readonly remedy?: string | undefined }; readonly late?: true };
+
+/** Whether a trial may be remembered. A monitor or a launcher that was killed meanwhile says nothing of the hardware: the next probe tries again. */
+export function isVerdict(trial: Trial): trial is { readonly tookMs: number } | (Trial & { readonly late: true }) {
+  return "tookMs" in trial || trial.late === true;
+}
+
 /** A whole life in small: the guest's own init as a program in an otherwise empty image, run to its end and removed. */
-async function tryBoot(
-  context: ProbeContext,
-  machines: UsableMachines,
-  call: Call,
-): Promise<{ tookMs: number } | { failure: { message: string; remedy?: string | undefined } }> {
+async function tryBoot(context: ProbeContext, machines: UsableMachines, call: Call): Promise<Trial> {
   const workload = randomBytes(32).toString("hex");
   const directory = join(context.root, "probe", workload);
   const bundle = { kind: "microvm", workload, directory } as const;
@@ -198,12 +205,13 @@ async function tryBoot(
     const sandbox = await context.driver.launch(context.bundleFor(machines, trialSpec(workload, image), directory), trialProcess, call);
     await sandbox.start(call);
     const reason = await Promise.race([sandbox.ended, sleep(machines.bootDeadlineMs, undefined, { ref: false })]);
-    if (reason === undefined) return { failure: { message: `the trial's program did not end within ${machines.bootDeadlineMs} ms` } };
+    if (reason === undefined) return { failure: { message: `the trial's program did not end within ${machines.bootDeadlineMs} ms` }, late: true };
     if (reason.kind === "boundary-lost") return { failure: { message: reason.what } };
     if (reason.status.code !== TRIAL_CODE) return { failure: { message: `the trial's program exited with ${reason.status.code}` } };
     return { tookMs: Math.round(performance.now() - began) };
   } catch (thrown) {
-    return { failure: toFailure(thrown) };
+    const failure = toFailure(thrown);
+    return failure.code === "TIMED_OUT" ? { failure, late: true } : { failure };
   } finally {
     await context.driver.remove(bundle, call).catch(() => undefined);
   }
