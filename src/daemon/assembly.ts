@@ -22,7 +22,7 @@ import { readDiskBytes } from "../host/host-facts.ts";
 import { LauncherClient } from "../host/launcher-client.ts";
 import { startLauncher } from "../host/launcher-start.ts";
 import { reportHost } from "../host/probes/host-report.ts";
-import { ensureDirectory } from "../host/workload-files.ts";
+import { makeOwnDirectory } from "../host/own-directory.ts";
 import { openImages } from "../images/store.ts";
 import { type NetworkRecord, openNetworks } from "../networks/networks.ts";
 import { openStateStore } from "../state/index.ts";
@@ -153,11 +153,11 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
 }
 
 function makeDirectories(places: Places): void {
-  ensureDirectory(places.root, 0o711);
-  ensureDirectory(join(places.root, "workloads"), 0o711);
+  makeOwnDirectory(places.root, 0o711);
+  makeOwnDirectory(join(places.root, "workloads"), 0o711);
   // The group's members pass through it to the API's socket; the sockets below are for root alone.
-  ensureDirectory(places.run, 0o711);
-  ensureDirectory(places.sockets, 0o700);
+  makeOwnDirectory(places.run, 0o711);
+  makeOwnDirectory(places.sockets, 0o700);
 }
 
 function connectLauncher(configuration: Configuration, places: Places, log: Log): LauncherClient {
