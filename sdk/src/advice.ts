@@ -28,6 +28,8 @@ export interface AdviceDocument {
   }[];
   readonly weights: Readonly<Record<string, number>>;
   readonly confidence: "low" | "medium" | "high";
+  /** From the hardware to the application; where the question wants it explained. */
+  readonly layers?: readonly { readonly layer: string; readonly here: string; readonly shared: string }[];
   /** What was asked for in the end, with what the image said. */
   readonly requirements: Readonly<Record<string, unknown>>;
 }
@@ -41,6 +43,17 @@ export interface AdviceQuestion {
   readonly assume?: readonly string[];
   /** A document of `bulkhead compare --json` instead of what was last measured; null for textbook figures alone. */
   readonly measurements?: unknown;
+  /** With the layers, from the hardware to the application. */
+  readonly explain?: boolean;
+}
+
+/** A create body, an inspect answer, or a compose file as an object: advice for each workload in it. */
+export interface AdviceDocumentQuestion extends Omit<AdviceQuestion, "image"> {
+  readonly document: { readonly kind: "create" | "inspect" | "compose"; readonly name: string; readonly content: unknown };
+}
+
+export interface WorkloadAdvice extends AdviceDocument {
+  readonly name: string;
 }
 
 /** A document of `bulkhead compare --json` without its samples. */
@@ -58,6 +71,12 @@ export class Advisor {
 
   advise(question: AdviceQuestion, options: Cancellable = {}): Promise<AdviceDocument> {
     return this.transport.json({ method: "POST", path: "/bulkhead/v1/advise", body: question, signal: options.signal });
+  }
+
+  async adviseDocument(question: AdviceDocumentQuestion, options: Cancellable = {}): Promise<readonly WorkloadAdvice[]> {
+    const asked = { method: "POST", path: "/bulkhead/v1/advise/document", body: question, signal: options.signal } as const;
+    const { workloads } = await this.transport.json<{ readonly workloads: readonly WorkloadAdvice[] }>(asked);
+    return workloads;
   }
 
   /** Those that were kept last. Rejects NOT_FOUND where there are none. */

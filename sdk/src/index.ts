@@ -3,7 +3,7 @@
 export { DEFAULT_SOCKET_PATH, findSocketPath } from "./address.ts";
 export type { Fleet, PlanDocument, PlanQuestion } from "./plan.ts";
 export type { AuditDocument, AuditFinding, AuditOptions, MendedDocument } from "./audit.ts";
-export type { AdviceDocument, AdviceQuestion, MeasurementsDocument } from "./advice.ts";
+export type { AdviceDocument, AdviceDocumentQuestion, AdviceQuestion, MeasurementsDocument, WorkloadAdvice } from "./advice.ts";
 export type { Attached } from "./attached.ts";
 export { Client, type ClientOptions } from "./client.ts";
 export { CommandFailed, Commands, type CommandOptions, type CommandResult } from "./commands.ts";

@@ -5,5 +5,7 @@ export { type Choice, choicesFor } from "./choices.ts";
 export type { Measurements } from "./figures.ts";
 export { assume, type Architecture, type Host, type HostBoundary } from "./host.ts";
 export { merge, requirementsOfImage, requirementsOfLabel } from "./image.ts";
+export { layersOf } from "./layers.ts";
 export { parseMeasurements } from "./measurements.ts";
 export { parseRequirements, type Requirements } from "./requirements.ts";
+export { requirementsOfWorkload } from "./workload.ts";

@@ -13,6 +13,7 @@ import { type Finding, isAtLeast } from "./finding.ts";
 import type { WorkloadView } from "./view.ts";
 
 export type { Finding } from "./finding.ts";
+export type { WorkloadView } from "./view.ts";
 
 export const DOCUMENT_KINDS = ["create", "inspect", "compose", "dockerfile"] as const;
 
@@ -78,7 +79,8 @@ function isDue({ accepted, edits, mayBreak, severity }: Finding, strict: boolean
   return accepted === undefined && edits.length > 0 && (strict || !mayBreak || isAtLeast(severity, "high"));
 }
 
-function viewsOf(document: AuditDocument, knowledge: Knowledge): readonly WorkloadView[] {
+/** The workloads that a document describes, as the rules see them. Rejects INVALID_SPEC for what is no such document. */
+export function viewsOf(document: AuditDocument, knowledge: Knowledge): readonly WorkloadView[] {
   const content = fieldsOf(document);
   const views = document.kind === "compose" ? readCompose(content) : [readCreate(content, document.name)];
   return views.map((view) => informed(view, knowledge, document.kind === "inspect"));

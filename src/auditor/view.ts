@@ -50,6 +50,7 @@ export interface WorkloadView {
   readonly ports: readonly PortView[];
   readonly restart: string;
   readonly healthCheck: boolean;
+  readonly labels: Readonly<Record<string, string>>;
   /** Suppressions that it carries itself: the finding's id and why. */
   readonly accepted: Readonly<Record<string, string>>;
 }

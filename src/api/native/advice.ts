@@ -1,12 +1,27 @@
 /** Choosing: `/bulkhead/v1/advise`, and the measurements that it rests on, `/bulkhead/v1/measurements`. */
 
 import { Type } from "@sinclair/typebox";
-import { advise, assume, type Host, type Measurements, merge, parseMeasurements, parseRequirements, requirementsOfImage } from "../../advisor/index.ts";
+import {
+  advise,
+  assume,
+  type Host,
+  layersOf,
+  type Measurements,
+  merge,
+  parseMeasurements,
+  parseRequirements,
+  type Requirements,
+  requirementsOfImage,
+  requirementsOfWorkload,
+} from "../../advisor/index.ts";
+import { viewsOf } from "../../auditor/index.ts";
 import type { Call } from "../../contract/call.ts";
-import { Failure } from "../../contract/failure.ts";
+import { Failure, toFailure } from "../../contract/failure.ts";
 import { readJson, shape } from "../body.ts";
 import type { DockerParts } from "../docker/parts.ts";
+import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
+import { learn } from "./audit.ts";
 
 /** What the advisor knows of this host. */
 export interface AdviceSource {
@@ -20,32 +35,64 @@ export interface AdviceParts extends DockerParts {
   readonly advice: AdviceSource;
 }
 
+const common = {
+  /** Go before what the image or the document says. */
+  requirements: Type.Optional(Type.Unknown()),
+  assume: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50 })),
+  /** Instead of what was last measured here; null for none. */
+  measurements: Type.Optional(Type.Unknown()),
+  /** With the layers, from the hardware to the application. */
+  explain: Type.Optional(Type.Boolean()),
+};
 const questionShape = shape(
   Type.Object(
     {
-      requirements: Type.Optional(Type.Unknown()),
+      ...common,
       /** An image that is here: what it says of its needs counts where the requirements are silent. */
       image: Type.Optional(Type.String({ minLength: 1, maxLength: 1024 })),
-      assume: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50 })),
-      /** Instead of what was last measured here; null for none. */
-      measurements: Type.Optional(Type.Unknown()),
+    },
+    { additionalProperties: false },
+  ),
+);
+const documentShape = shape(
+  Type.Object(
+    {
+      ...common,
+      document: Type.Object(
+        {
+          kind: Type.Union([Type.Literal("create"), Type.Literal("inspect"), Type.Literal("compose")]),
+          name: Type.String({ maxLength: 4096 }),
+          content: Type.Unknown(),
+        },
+        { additionalProperties: false },
+      ),
     },
     { additionalProperties: false },
   ),
 );
 
-export function adviceRoutes({ advice, images }: AdviceParts): readonly Route[] {
+export function adviceRoutes(parts: AdviceParts): readonly Route[] {
+  const { advice } = parts;
   return [
     {
       method: "POST",
       path: "/bulkhead/v1/advise",
       async handle(exchange) {
         const asked = await readJson(exchange, questionShape);
-        const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
-        const given = parseRequirements(asked.requirements ?? {});
-        const requirements = asked.image === undefined ? given : merge(requirementsOfImage(images.get(asked.image).configuration, host), given);
-        const measurements = measurementsFor(asked.measurements, advice);
-        exchange.json(200, { ...advise({ requirements, host, ...(measurements === undefined ? {} : { measurements }) }), requirements });
+        const { host, answer } = await prepare(parts, exchange, asked);
+        const requirements = asked.image === undefined ? {} : requirementsOfImage(parts.images.get(asked.image).configuration, host);
+        exchange.json(200, answer(requirements));
+      },
+    },
+    {
+      method: "POST",
+      path: "/bulkhead/v1/advise/document",
+      async handle(exchange) {
+        const asked = await readJson(exchange, documentShape);
+        const { host, answer } = await prepare(parts, exchange, asked);
+        const views = viewsOf(asked.document, await learn(parts, exchange.call));
+        const workloads = views.map((view) => ({ name: view.name, ...answer(merge(imageNeeds(parts, view.image, host), requirementsOfWorkload(view))) }));
+        exchange.json(200, { schemaVersion: 1, workloads });
       },
     },
     {
@@ -69,6 +116,39 @@ export function adviceRoutes({ advice, images }: AdviceParts): readonly Route[] 
 }
 
 const anything = shape(Type.Unknown());
+
+interface Asked {
+  readonly requirements?: unknown;
+  readonly assume?: readonly string[];
+  readonly measurements?: unknown;
+  readonly explain?: boolean;
+}
+
+/** What a question is answered by: the host that is meant, and the advice on what something says of its own needs. */
+async function prepare({ advice }: AdviceParts, exchange: Exchange, asked: Asked) {
+  const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
+  const given = parseRequirements(asked.requirements ?? {});
+  const measurements = measurementsFor(asked.measurements, advice);
+  const answer = (found: Requirements) => {
+    const requirements = merge(found, given);
+    const advised = advise({ requirements, host, ...(measurements === undefined ? {} : { measurements }) });
+    const explained = asked.explain === true && advised.recommendation !== null ? { layers: layersOf(advised.recommendation, host) } : {};
+    return { ...advised, ...explained, requirements };
+  };
+  return { host, answer };
+}
+
+/** Nothing of an image that is not here: a document may name what is still to be pulled or built. */
+function imageNeeds({ images }: AdviceParts, name: string, host: Host): Requirements {
+  if (name === "") return {};
+  try {
+    return requirementsOfImage(images.get(name).configuration, host);
+  } catch (thrown) {
+    const { code } = toFailure(thrown);
+    if (code === "NOT_FOUND" || code === "INVALID_SPEC") return {};
+    throw thrown;
+  }
+}
 
 /** Those that are given; the last that were kept where nothing is said; none for null. */
 export function measurementsFor(given: unknown, advice: AdviceSource): Measurements | undefined {

@@ -48,7 +48,8 @@ export function auditRoutes(parts: DockerParts): readonly Route[] {
   ];
 }
 
-async function learn({ engine, images }: DockerParts, call: Call): Promise<Knowledge> {
+/** What this daemon knows of images and boundaries that a document names. */
+export async function learn({ engine, images }: DockerParts, call: Call): Promise<Knowledge> {
   const reports = await engine.probe(undefined, { fresh: false }, call);
   return {
     image(name) {

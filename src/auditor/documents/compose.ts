@@ -42,6 +42,7 @@ function readService(name: string, service: Fields): WorkloadView {
     ports: listOf(service["ports"]).map(readPort),
     restart: textOf(service["restart"]).split(":", 1)[0] ?? "",
     healthCheck: isFields(service["healthcheck"]) && service["healthcheck"]["disable"] !== true,
+    labels: pairsOf(service["labels"]),
     accepted: acceptedIn(pairsOf(service["labels"])),
   };
 }
@@ -55,7 +56,7 @@ function bytesOf(value: unknown): number {
 function readVolume(volume: unknown): MountView {
   if (isFields(volume))
     return {
-      source: volume["type"] === "bind" ? textOf(volume["source"]) : "",
+      source: volume["type"] === "tmpfs" ? "" : textOf(volume["source"]),
       target: textOf(volume["target"]),
       readOnly: volume["read_only"] === true,
       propagation: textOf(fieldsOf(volume["bind"])["propagation"]),

@@ -41,6 +41,7 @@ export function readCreate(document: Fields, name: string): WorkloadView {
     ports: Object.entries(fieldsOf(host["PortBindings"])).flatMap(([port, bindings]) => listOf(bindings).map((binding) => readPort(port, fieldsOf(binding)))),
     restart: textOf(fieldsOf(host["RestartPolicy"])["Name"]),
     healthCheck: health.length > 0 && health[0] !== "NONE",
+    labels: pairsOf(config["Labels"]),
     accepted: acceptedIn(pairsOf(config["Labels"])),
   };
 }

@@ -25,6 +25,29 @@ const file = (text: string): string => {
 };
 
 describe("bulkhead advise", () => {
+  it("advises for each service of a compose file by what it asks for and by its label, and for another than a compose file says so", async () => {
+    const compose = file(`services:
+  web: {image: busybox, mem_limit: 64m, volumes: ["data:/data"]}
+  builder: {image: not/here, volumes: ["/var/run/docker.sock:/var/run/docker.sock"], labels: {dev.bulkhead.requirements: '{"trust": "partner"}'}}
+`);
+    const { code, stdout } = await run("--compose", compose, "--assume", "kvm=yes", "--json");
+    const { workloads } = JSON.parse(stdout) as { workloads: readonly object[] };
+    expect(code).toBe(0);
+    expect(workloads).toMatchObject([
+      { name: "web", recommendation: { boundary: "container" }, requirements: { state: "volume", size: { memoryBytes: 64 << 20 } } },
+      { name: "builder", recommendation: { nesting: ["microvm", "container"] }, requirements: { privileges: ["docker.sock"] } },
+    ]);
+    expect(await run("--compose", file("nothing: 1"))).toMatchObject({ code: 1, stderr: expect.stringContaining("no services") });
+  });
+
+  it("advises for an inspect document, layer by layer, and refuses an image beside it", async () => {
+    const inspected = file(JSON.stringify([{ Name: "/db", Config: { Image: "busybox" }, HostConfig: { Privileged: true } }]));
+    const { stdout } = await run("--inspect", inspected, "--trust", "untrusted", "--assume", "kvm=yes", "--explain");
+    expect(stdout).toMatch(/^db: microvm \(qemu\)/);
+    expect(stdout).toMatch(/hardware[\s\S]*host kernel[\s\S]*hypervisor[\s\S]*guest kernel[\s\S]*libraries[\s\S]*application/);
+    expect(await run("--inspect", inspected, "busybox")).toMatchObject({ code: 125, stderr: expect.stringContaining("not both") });
+  });
+
   it("names the boundary, what was ruled out and what was assumed", async () => {
     const { code, stdout } = await run("--trust", "untrusted", "busybox");
     expect(code).toBe(0);

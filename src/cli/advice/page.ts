@@ -13,6 +13,7 @@ export function renderAdvice(advice: AdviceDocument): string {
   return `${[
     head,
     ...(recommendation === null ? [] : [clean(advice.reason)]),
+    ...section("Layer by layer, from below", layers(advice)),
     ...section("Next best", advice.runnerUp === null ? [] : [`${advice.runnerUp.boundary}: it would win if ${advice.runnerUp.wouldWinIf}`]),
     ...section("Ruled out", ruledOut(advice)),
     ...section("Ranked (points, fewer is better)", ranking(advice)),
@@ -30,6 +31,11 @@ export function renderAdvice(advice: AdviceDocument): string {
 
 function section(title: string, lines: readonly string[]): string[] {
   return lines.length === 0 ? [] : ["", colour(title, "bold"), ...lines.map((line) => `  ${line}`)];
+}
+
+function layers({ layers: known = [] }: AdviceDocument): string[] {
+  const width = Math.max(0, ...known.map(({ layer }) => layer.length));
+  return known.flatMap(({ layer, here, shared }) => [`${layer.padEnd(width)}  ${clean(here)}`, `${" ".repeat(width)}  ${colour(clean(shared), "grey")}`]);
 }
 
 /** One line for each boundary and reason, the rule and its source behind it. */
