@@ -3,9 +3,10 @@
  * both have let go. What is not theirs by name stays, and so does a directory that holds it.
  */
 
-import { readFileSync, rmdirSync, rmSync, statSync } from "node:fs";
+import { rmdirSync, rmSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { lastLine } from "../host/small-file.ts";
 import type { Places } from "./places.ts";
 
 /** The daemon's own, below the root. */
@@ -40,9 +41,10 @@ async function launcherEnded(root: string): Promise<boolean> {
   return false;
 }
 
+/** One line, bounded whatever lies there; empty where nothing does. */
 function readText(path: string): string {
   try {
-    return readFileSync(path, "utf8");
+    return lastLine(path);
   } catch {
     return "";
   }

@@ -14,5 +14,23 @@ uninstalled() {
   expect "" "$(ls -d /usr/lib/bulkhead /usr/bin/bulkhead /etc/systemd/system/bulkhead*.service 2>/dev/null)" || return 1
   expect "" "$(pgrep -a bulkhead)"
 }
+# The whole of it in one command, with a workload that runs: what setup, the units, the daemon and a build made.
+uninstalled_at_once() {
+  sh scripts/install.sh && within 20 $bulkhead info >/dev/null || return 1
+  $bulkhead load --quiet -i /product/busybox.tar && $bulkhead run -d busybox sleep 1000 >/dev/null || return 1
+  mkdir -p /var/cache/bulkhead /var/lib/bulkhead-setup native/target
+  echo curl >/var/lib/bulkhead-setup/installed-packages
+  ln -sf /var/cache/bulkhead/runsc /usr/local/bin/runsc
+  said=$(sh scripts/uninstall.sh 2>&1) || { echo "$said"; return 1; }
+  contains "$said" "apt-get remove curl" || return 1
+  expect "" "$(ls -d /usr/lib/bulkhead /usr/bin/bulkhead /usr/local/bin/runsc /etc/systemd/system/bulkhead*.service 2>/dev/null)" || return 1
+  expect "" "$(ls -d /run/bulkhead* /var/lib/bulkhead* /var/cache/bulkhead /var/log/bulkhead.log 2>/dev/null)" || return 1
+  expect "" "$(ls -d dist node_modules native/target 2>/dev/null)" || return 1
+  expect "" "$(pgrep -a 'bulkhead|crun')" || return 1
+  expect "" "$(find /sys/fs/cgroup -name 'bulkhead-*' -type d 2>/dev/null)" || return 1
+  expect "" "$(ip -o link show | grep -E 'bulkhead|bh-|veth')" || return 1
+  [ -e scripts/uninstall.sh ] && [ -e package.json ]
+}
 check "removed workloads leave no group, process, link or mount" nothing_left
 check "the product goes as it came" uninstalled
+check "uninstall takes all of it away and leaves the checkout" uninstalled_at_once
