@@ -26,7 +26,7 @@ export interface LaunchPlan {
   readonly allDevices: boolean;
   readonly network: NetworkSpec;
   readonly main: MainStdio;
-  readonly engine: OciEngine | MachineEngine | WasmEngine;
+  readonly engine: OciEngine | MachineEngine | DiskMachineEngine | WasmEngine;
 }
 
 /** How the main process's stdio is wired. The rest of the process lies in the engine's part. */
@@ -60,10 +60,12 @@ export interface OciEngine {
   readonly execProcess: unknown;
 }
 
-/** A virtual machine with our agent inside. */
-export interface MachineEngine {
-  readonly kind: "machine";
-  /** Absolute path and arguments of the VMM. `{agent}`, `{tap}`, `{share:N}`, `{control}` in them are replaced by descriptors that the supervisor opened, `{memory}` by a path. */
+/** The monitor of a machine, whatever the machine is. */
+export interface MonitorPlan {
+  /**
+   * Absolute path and arguments of the VMM. `{agent}`, `{line}`, `{tap}`, `{share:N}`, `{control}` in them are replaced by descriptors that the
+   * supervisor opened, `{memory}` by a path.
+   */
   readonly program: string;
   readonly arguments: readonly string[];
   /** The VMM runs as this uid and gid, or as the next one that no other machine of the host has, in namespaces of its own, in a root that holds only `files`. */
@@ -71,10 +73,28 @@ export interface MachineEngine {
   readonly gid: number;
   readonly files: readonly { readonly path: string; readonly writable: boolean }[];
   readonly kvm: boolean;
+  /** Deadline for the agent's first word; without an agent for the monitor's own. */
+  readonly bootDeadlineMs: number;
+}
+
+/**
+ * A virtual machine with an operating system of its own, on a disk of its own, and nothing of ours inside. The main process is the machine:
+ * its serial line (`{line}`) is the terminal, its processors stand until `start`, a power-off by the guest is exit code 0, and what asks a process to
+ * end presses its power button.
+ */
+export interface DiskMachineEngine extends MonitorPlan {
+  readonly kind: "disk-machine";
+  /** qcow2, over the image as the arguments say; made by the supervisor where it is not there, as long as the workload lives. */
+  readonly disk: { readonly path: string; readonly bytes: number };
+  /** What the machine is told by DHCP beside its address. */
+  readonly names: { readonly hostname: string; readonly servers: readonly string[] };
+}
+
+/** A virtual machine with our agent inside. */
+export interface MachineEngine extends MonitorPlan {
+  readonly kind: "machine";
   /** Size-limited writable disk for the overlay's upper half, made by the supervisor as a sparse file. */
   readonly scratch: { readonly path: string; readonly bytes: number };
-  /** Deadline for the agent's first word. */
-  readonly bootDeadlineMs: number;
   /** What the agent is told once it is up: nothing of this is in the boot. See `agent-protocol.ts`. */
   readonly guest: GuestConfiguration;
   /** The main process, told to the agent at `start`. */

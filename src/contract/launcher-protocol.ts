@@ -69,6 +69,17 @@ export interface LauncherVerbs {
   layerImage: { ask: { directory: string; file: string }; ok: { bytes: number } };
 
   /**
+   * Checks a disk image that came from outside, and makes of it the raw disk beneath machines: `file`, which appears only when whole. `made` is
+   * false for a raw image, which is that disk already. A qcow2 is taken apart in a confined child; one that names another file of the host
+   * (a backing file, a data file), and every other format, is UNSUPPORTED with that name. EXHAUSTED above `maxBytes`, or where less than
+   * `reserveBytes` of the disk would stay free.
+   */
+  diskImage: {
+    ask: { blob: string; file: string; format: "raw" | "qcow2"; maxBytes: number; reserveBytes: number };
+    ok: { bytes: number; made: boolean };
+  };
+
+  /**
    * Checks and compiles a wasm module or component in a confined child, for the runner of this release; `file` appears only when whole.
    * COMMAND_NOT_EXECUTABLE says what is wrong with the module.
    */

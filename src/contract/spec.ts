@@ -16,6 +16,12 @@ export type RootSource =
       readonly layers: readonly { readonly offsetBytes: number; readonly lengthBytes: number }[];
     }
   | {
+      readonly form: "disk";
+      /** A whole disk, raw, which is never written: the workload's own lies over it. */
+      readonly file: string;
+      readonly bytes: number;
+    }
+  | {
       readonly form: "module";
       /** Uppermost layer first; none where the image is a module and nothing else. */
       readonly layers: readonly string[];
