@@ -21,6 +21,9 @@ for (const driver of drivers) layers[`src/drivers/${driver}`] = ["src/contract",
 // What the boundaries that are OCI runtimes say alike.
 layers["src/drivers/oci"] = ["src/contract", "src/host"];
 for (const driver of ["container", "gvisor"]) layers[`src/drivers/${driver}`].push("src/drivers/oci");
+// What the boundaries that are machines do alike.
+layers["src/drivers/machine"] = ["src/contract", "src/host"];
+for (const driver of ["microvm", "vm"]) layers[`src/drivers/${driver}`].push("src/drivers/machine");
 
 const escape = (path) => path.replaceAll("/", "\\/").replaceAll(".", "\\.");
 const forbidden = Object.entries(layers).map(([folder, allowed]) => ({

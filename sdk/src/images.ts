@@ -75,11 +75,13 @@ export class Images {
       readonly changes?: readonly string[];
       readonly message?: string | undefined;
       readonly platform?: string | undefined;
+      /** What is given is a disk image (raw or qcow2), for whole machines to boot. */
+      readonly disk?: boolean;
     } & Cancellable = {},
   ): AsyncGenerator<ProgressLine> {
     const { name, tag } = options.reference === undefined ? { name: undefined, tag: undefined } : splitReference(options.reference);
-    const query = { fromSrc: "-", repo: name, tag, changes: options.changes, message: options.message, platform: options.platform };
-    const headers = { "Content-Type": "application/x-tar" };
+    const query = { fromSrc: "-", repo: name, tag, changes: options.changes, message: options.message, platform: options.platform, disk: options.disk };
+    const headers = { "Content-Type": options.disk === true ? "application/octet-stream" : "application/x-tar" };
     yield* failing(
       readJsonLines<ProgressLine>(
         await this.transport.stream({ method: "POST", path: "/images/create", query, headers, bytes: archive, signal: options.signal }),

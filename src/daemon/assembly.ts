@@ -15,6 +15,7 @@ import type { BoundaryDriver, Finding } from "../contract/driver.ts";
 import { createContainerDriver } from "../drivers/container/driver.ts";
 import { createGvisorDriver } from "../drivers/gvisor/driver.ts";
 import { createMicrovmDriver } from "../drivers/microvm/driver.ts";
+import { createVmDriver } from "../drivers/vm/driver.ts";
 import { createWasmDriver } from "../drivers/wasm/driver.ts";
 import { createEngine } from "../engine/engine.ts";
 import type { Engine } from "../engine/index.ts";
@@ -189,6 +190,7 @@ function createDrivers(configuration: Configuration, places: Places, launcher: L
     createContainerDriver({ ...shared, initPrograms }),
     createGvisorDriver({ ...shared, initPrograms, ...configuration.gvisor }),
     createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine }),
+    createVmDriver({ ...shared, ...(configuration.machine?.qemu === undefined ? {} : { qemu: configuration.machine.qemu }) }),
   ];
 }
 

@@ -138,6 +138,7 @@ export function checkTraits(request: WorkloadRequest, kind: BoundaryKind, traits
   if (traits.hostPaths === "none" && request.mounts.some(({ kind: mount }) => mount !== "tmpfs"))
     cannot(`${kind} cannot show directories of the host`, "Copy the files into the image, or choose another boundary.");
   if (traits.kernel === "none") checkWithoutKernel(request, cannot);
+  if (traits.rootForm === "disk") checkWholeMachine(request, cannot);
   if (traits.kernel === "own" && request.security.hostNamespaces.length > 0)
     cannot(`${kind} has a kernel of its own and cannot join the host's ${request.security.hostNamespaces.join(", ")} namespace`, "Leave the option out.");
 }
@@ -153,6 +154,26 @@ function checkWithoutKernel(request: WorkloadRequest, cannot: (what: string, rem
   const { privileged, hostNamespaces, devices, capabilitiesAdd } = request.security;
   if (privileged || hostNamespaces.length > 0 || devices.length > 0 || capabilitiesAdd.length > 0)
     cannot("a workload without a kernel has no privileges, namespaces or devices to be given", container);
+}
+
+/** A machine that boots its own disk has nobody inside who could be told anything: what nothing could come of is refused by its name. */
+function checkWholeMachine(request: WorkloadRequest, cannot: (what: string, remedy: string) => void): void {
+  const microvm = "Leave the option out, or choose the boundary microvm.";
+  if ((request.command ?? []).length + (request.entrypoint ?? []).length > 0)
+    cannot("a whole machine runs what its disk boots, and no command", "Leave the command out, or choose the boundary microvm.");
+  if (request.environment.length > 0) cannot("a whole machine's programs cannot be given an environment", microvm);
+  if (request.user || request.workingDirectory || request.additionalGroups.length > 0)
+    cannot("a whole machine has its own users and directories, and none can be chosen for it", microvm);
+  if (request.mounts.length > 0) cannot("there is nobody in a whole machine who could mount anything", "Put it on its disk, or choose the boundary microvm.");
+  if (request.init) cannot("a whole machine has its own init", microvm);
+  if (request.healthCheck !== undefined) cannot("a health check is a second process, which nobody could start in a whole machine", microvm);
+  if (request.extraHosts.length > 0) cannot("a whole machine's /etc/hosts is its own", microvm);
+  if (request.rlimits.length + Object.keys(request.sysctls).length > 0 || request.shmBytes !== undefined)
+    cannot("limits and settings inside a whole machine are its own system's", microvm);
+  const { privileged, devices, capabilitiesAdd, capabilitiesDrop, readOnlyRoot } = request.security;
+  if (privileged || devices.length + capabilitiesAdd.length + capabilitiesDrop.length > 0)
+    cannot("a whole machine gives its programs what privileges it likes, and is given no device of the host's", microvm);
+  if (readOnlyRoot) cannot("a whole machine's disk is written by its own system", "Leave --read-only out.");
 }
 
 /** What is asked of this boundary, once what nobody asked for is left out. */

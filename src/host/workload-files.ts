@@ -12,7 +12,7 @@ export function ensureDirectory(path: string, mode: number): void {
 }
 
 /** The file appears whole under its name, or not at all. */
-export function writeWhole(path: string, text: string, mode = 0o644): void {
+export function writeWhole(path: string, text: string | Uint8Array, mode = 0o644): void {
   const temporary = `${path}.new`;
   writeFileSync(temporary, text, { mode });
   renameSync(temporary, path);

@@ -8,7 +8,7 @@ import type { Store } from "./intake.ts";
 const PARTIAL_AGE_MS = 24 * 60 * 60 * 1000;
 
 export async function collectGarbage(store: Store, nowMs: number, call: Call): Promise<{ readonly freedBytes: number; readonly removed: readonly string[] }> {
-  const { blobs, layers, records, leases } = store;
+  const { blobs, disks, layers, records, leases } = store;
   let freedBytes = 0;
   const removed: string[] = [];
   // Names are looked at again right before each removal: a transfer may have begun meanwhile.
@@ -19,6 +19,7 @@ export async function collectGarbage(store: Store, nowMs: number, call: Call): P
     call.signal.throwIfAborted();
     const sizeBytes = await blobs.size(digest);
     if (sizeBytes === undefined || named(digest)) continue;
+    await disks.remove(digest);
     await blobs.remove(digest);
     freedBytes += sizeBytes;
     removed.push(digest);

@@ -3,6 +3,7 @@
 import { Failure } from "../contract/failure.ts";
 import { parseDigest } from "./digest.ts";
 import { asFields, asList, asSet, asStrings, type Fields, optionalNumber, optionalString } from "./document.ts";
+import { DISK_COMMAND, isDiskConfiguration } from "./disk-artifact.ts";
 import type { ImageConfiguration } from "./index.ts";
 import { isModuleConfiguration, MODULE_COMMAND } from "./wasm-artifact.ts";
 
@@ -25,14 +26,15 @@ const NEVER = "0001-01-01T00:00:00Z";
 /** Rejects CORRUPT_DATA where a field is not what the specification says, and UNSUPPORTED where it is not a container's. */
 export function readConfiguration(document: Fields): ConfigurationDocument {
   if (isModuleConfiguration(document)) return readModuleConfiguration(document);
+  const disk = isDiskConfiguration(document);
   const rootfs = asFields(document.rootfs ?? {}, "the configuration's rootfs");
-  if (rootfs.type !== "layers") {
+  if (rootfs.type !== "layers" && !disk) {
     throw new Failure("UNSUPPORTED", `the image's root filesystem is ${JSON.stringify(rootfs.type)?.slice(0, 60)}, not of layers`, {
       remedy: "rebuild the image with a current builder",
     });
   }
   return {
-    configuration: readRunPart(document),
+    configuration: disk ? { ...readRunPart(document), entrypoint: [DISK_COMMAND], command: [] } : readRunPart(document),
     createdAt: optionalString(document.created, "created") ?? NEVER,
     diffIds: asList(rootfs.diff_ids, "diff_ids").map((id) => parseDigest(id, "a layer of the configuration")),
     history: asList(document.history, "history").map(readHistory),

@@ -94,10 +94,16 @@ export interface Images {
   ): Promise<{ readonly digest: string; readonly sizeBytes: number }>;
   /** `docker save` archives and OCI layouts, compressed or not. */
   load(archive: AsyncIterable<Uint8Array>, options: { readonly progress: (step: TransferProgress) => void }, call: Call): Promise<readonly ImageView[]>;
-  /** A root filesystem as one layer. */
+  /** A root filesystem as one layer; with `disk` a disk image (raw or qcow2), for machines to boot. Rejects UNSUPPORTED for one that names other files of the host. */
   import(
     archive: AsyncIterable<Uint8Array>,
-    options: { readonly reference?: string; readonly changes: readonly string[]; readonly message?: string; readonly platform?: string },
+    options: {
+      readonly reference?: string;
+      readonly changes: readonly string[];
+      readonly message?: string;
+      readonly platform?: string;
+      readonly disk?: boolean;
+    },
     call: Call,
   ): Promise<ImageView>;
   /** A `docker save` archive that is an OCI layout as well. */

@@ -9,6 +9,8 @@ import type { Blobs } from "./blobs.ts";
 import type { Coalesced } from "./coalesced.ts";
 import type { EarlyLayers } from "./early-layers.ts";
 import { readConfiguration } from "./configuration.ts";
+import { diskFormatOf } from "./disk-artifact.ts";
+import type { Disks } from "./disks.ts";
 import { parseDocument } from "./document.ts";
 import type { TransferProgress } from "./index.ts";
 import type { Layers, LayerSource } from "./layers.ts";
@@ -21,6 +23,7 @@ import { isModuleType } from "./wasm-artifact.ts";
 export interface Store {
   readonly blobs: Blobs;
   readonly layers: Layers;
+  readonly disks: Disks;
   readonly records: Records;
   readonly leases: Leases;
   /** Blobs on their way, by digest. */
@@ -59,6 +62,10 @@ export async function takeIn(
     throw new Failure("CORRUPT_DATA", `the image's configuration names ${diffIds.length} layers and its manifest ${manifest.layers.length}`);
   }
   if (manifest.layers.some(({ mediaType }) => isModuleType(mediaType))) return takeInModule(store, arrival, manifest);
+  if (manifest.layers.some(({ mediaType }) => diskFormatOf(mediaType) !== undefined)) {
+    await Promise.all([...(options.arriving?.values() ?? [])]);
+    return await takeInDisk(store, arrival, manifest, options.leases);
+  }
   const layers = manifest.layers.map(({ digest, mediaType, sizeBytes }, index) => ({ digest, mediaType, sizeBytes, diffId: diffIds[index] as string }));
   for (const { diffId } of layers) options.leases.add(diffId);
   const sources = layerSources(store, layers).map((source, index) => ({
@@ -92,6 +99,23 @@ function takeInModule(store: Store, arrival: Arrival, manifest: Manifest & { rea
     throw new Failure("UNSUPPORTED", `the wasm artifact has ${manifest.layers.length} layers`, { remedy: "link the modules into one component" });
   }
   const { digest, mediaType, sizeBytes } = module;
+  const layers = [{ digest, mediaType, sizeBytes, diffId: digest }];
+  return store.records.put(
+    { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys: [], digests: arrival.digests },
+    arrival.tags,
+  );
+}
+
+/** A disk: its one layer is the disk image, and stays a blob. It is checked, and made what machines boot from, before it is known. */
+async function takeInDisk(store: Store, arrival: Arrival, manifest: Manifest & { readonly kind: "image" }, leases: LeaseBundle): Promise<ImageRecord> {
+  const [disk, second] = manifest.layers;
+  const format = disk === undefined ? undefined : diskFormatOf(disk.mediaType);
+  if (disk === undefined || format === undefined || second !== undefined) {
+    throw new Failure("UNSUPPORTED", `the disk image has ${manifest.layers.length} layers`, { remedy: "make an image of one disk" });
+  }
+  const { digest, mediaType, sizeBytes } = disk;
+  leases.add(digest);
+  await store.disks.ensure(digest, format);
   const layers = [{ digest, mediaType, sizeBytes, diffId: digest }];
   return store.records.put(
     { version: 1, id: manifest.configuration.digest, manifest: arrival.manifest, layers, layerKeys: [], digests: arrival.digests },

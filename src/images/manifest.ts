@@ -2,6 +2,7 @@
 
 import { Failure } from "../contract/failure.ts";
 import { parseDigest } from "./digest.ts";
+import { diskFormatOf } from "./disk-artifact.ts";
 import { asFields, asShortList, type Fields, optionalNumber, optionalString, parseDocument } from "./document.ts";
 import type { Platform } from "./platform.ts";
 import { isModuleType } from "./wasm-artifact.ts";
@@ -56,7 +57,9 @@ export function parseManifest(bytes: Uint8Array, mediaType?: string): Manifest {
     };
   }
   const layers = asShortList(document.layers, "the manifest's list of layers", MAX_LAYERS).map((layer) => readDescriptor(layer, "a layer"));
-  const foreign = layers.find((layer) => !(/\.tar(?:[.+]|$)/.test(layer.mediaType) || isModuleType(layer.mediaType)));
+  const foreign = layers.find(
+    (layer) => !(/\.tar(?:[.+]|$)/.test(layer.mediaType) || isModuleType(layer.mediaType) || diskFormatOf(layer.mediaType) !== undefined),
+  );
   if (foreign !== undefined) {
     throw new Failure("UNSUPPORTED", `the image has a layer of type ${JSON.stringify(foreign.mediaType.slice(0, 100))}`, { remedy: "name an image of layers" });
   }

@@ -11,6 +11,8 @@ import type { StateStore } from "../state/index.ts";
 import { Blobs } from "./blobs.ts";
 import { Coalesced } from "./coalesced.ts";
 import { collectGarbage } from "./collect.ts";
+import { diskOf } from "./disk-artifact.ts";
+import { Disks, type DiskWorker } from "./disks.ts";
 import { importArchive, type ImportOptions } from "./import.ts";
 import type { Images, ImageView, RegistryCredentials } from "./index.ts";
 import type { Progress, Store } from "./intake.ts";
@@ -35,7 +37,7 @@ export interface ImagesOptions {
   /** Everything that images keep lies below it; made where it is missing, mode 0700. */
   readonly directory: string;
   readonly state: StateStore;
-  readonly worker: LayerWorker;
+  readonly worker: LayerWorker & DiskWorker;
   readonly registries?: Partial<RegistrySettings>;
   readonly limits?: ImageLimits;
   /** Which start of the host this is; the kernel says it where it is absent. */
@@ -62,7 +64,10 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   const settling = new Settling({ state, worker, directory: options.directory, log: options.log });
   const blobs = await Blobs.open(options.directory, space, settling);
   const layers = await Layers.open(join(options.directory, "layers"), { worker, state, space, settling, limits: layerLimits(limits) });
-  const store: Store = { blobs, layers, records: new Records(state), leases: new Leases(), downloads: new Coalesced() };
+  const records = new Records(state);
+  const isDisk = (digest: string) => records.images().some((image) => diskOf(image)?.digest === digest);
+  const disks = await Disks.open(join(options.directory, "disks"), { worker, blobs, space, maxBytes: layerLimits(limits).maxBytes }, isDisk);
+  const store: Store = { blobs, layers, disks, records, leases: new Leases(), downloads: new Coalesced() };
   const views = new Views(store);
   const boots = state.collection<{ readonly boot: string }>("image-barrier");
   const boot = options.boot ?? readBootId();
@@ -70,7 +75,7 @@ export async function openImages(options: ImagesOptions): Promise<Images> {
   await recoverImages({ store, settling, rebooted, remember: (record) => views.remember(record), log: options.log });
   if (rebooted) boots.put("boot", { boot }, { durable: true });
   settling.begin();
-  const roots = await Roots.open(join(options.directory, "drives"), { layers, blobs }, (id) => store.records.image(id) !== undefined);
+  const roots = await Roots.open(join(options.directory, "drives"), { layers, blobs, disks }, (id) => store.records.image(id) !== undefined);
   return new ImageStore({ store, views, roots, settling }, options);
 }
 

@@ -1,6 +1,7 @@
 /** Images as others see them. */
 
 import { type ConfigurationDocument, readConfiguration } from "./configuration.ts";
+import { diskOf } from "./disk-artifact.ts";
 import { type Fields, parseDocument } from "./document.ts";
 import type { ImageView } from "./index.ts";
 import { readSmall, type Store } from "./intake.ts";
@@ -31,9 +32,11 @@ export class Views {
   of(record: ImageRecord): ImageView {
     const known = this.#documents.get(record.id);
     if (known === undefined) throw new Error(`the configuration of ${record.id} was not read`);
-    // A module is not unpacked: what travelled is what lies here.
+    // A module and a disk are not unpacked: what travelled is what lies here.
     const sizes =
-      moduleOf(record) === undefined ? record.layerKeys.map((key) => this.#store.layers.get(key).bytes) : record.layers.map((layer) => layer.sizeBytes);
+      moduleOf(record) === undefined && diskOf(record) === undefined
+        ? record.layerKeys.map((key) => this.#store.layers.get(key).bytes)
+        : record.layers.map((layer) => layer.sizeBytes);
     const { configuration, createdAt, diffIds, history } = known.read;
     let layer = 0;
     return {

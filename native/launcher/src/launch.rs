@@ -11,10 +11,10 @@ use crate::supervisors::{self, Standing};
 use crate::task::Teller;
 use crate::users;
 use bulkhead_cgroup::Layout;
-use bulkhead_machine::Machine;
+use bulkhead_machine::{DiskMachine, Machine};
 use bulkhead_wire::boundary::Boundary;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, MachineEngine, TemplateMode};
+use bulkhead_wire::plan::{Engine, LaunchPlan, LogSpec, TemplateMode};
 use bulkhead_wire::poller::Poller;
 use serde_json::{Value, json};
 use std::os::fd::{AsRawFd, IntoRawFd, OwnedFd};
@@ -92,9 +92,9 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
             Some(programs.find(&oci.runtime)?)
         }
         Engine::Machine(machine) => {
-            reach::check_monitor(machine, &place.allowed)?;
+            reach::check_monitor(&machine.monitor, &place.allowed)?;
             within(&machine.scratch.path, "the machine's disk")?;
-            for file in machine.files.iter().filter(|file| file.writable) {
+            for file in machine.monitor.files.iter().filter(|file| file.writable) {
                 within(&file.path, "a file that the machine may write")?;
             }
             match &machine.template {
@@ -107,6 +107,14 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
                     memory = Some(memories.get(&place.below, &template.memory)?);
                 }
                 None => {}
+            }
+            None
+        }
+        Engine::DiskMachine(machine) => {
+            reach::check_monitor(&machine.monitor, &place.allowed)?;
+            within(&machine.disk.path, "the machine's disk")?;
+            for file in machine.monitor.files.iter().filter(|file| file.writable) {
+                within(&file.path, "a file that the machine may write")?;
             }
             None
         }
@@ -217,10 +225,13 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
     let listener = listen(&plan.socket)?;
     let run = place.run.clone();
     let socket = plan.socket.clone();
-    // Held until the workload's end.
-    let mut _user = None;
-    let boundary: Box<dyn Boundary> = match plan.engine {
-        Engine::Oci(engine) => {
+    let (setting, _user) = match machine_setting(&mut plan, &place, &poller)? {
+        // The claim is held until the workload's end.
+        Some((setting, user)) => (Some(setting), Some(user)),
+        None => (None, None),
+    };
+    let boundary: Box<dyn Boundary> = match (plan.engine, setting) {
+        (Engine::Oci(engine), _) => {
             let Some((runtime, program, program_stamp)) = runtime else { return Err(Failure::new(Code::Internal, "the plan lost its runtime")) };
             let order = Order {
                 workload: plan.workload.clone(),
@@ -240,24 +251,9 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
             };
             Box::new(Oci::new(order, poller.clone()))
         }
-        Engine::Machine(engine) => {
-            let user = users::claim(&place.run, engine.uid)?;
-            let engine = MachineEngine { uid: user.id, gid: user.id, ..*engine };
-            _user = Some(user);
-            Box::new(Machine::new(bulkhead_machine::Setting {
-                workload: plan.workload.clone(),
-                directory: plan.directory.clone(),
-                root_id: place.layout.root_id.clone(),
-                layout: place.layout.clone(),
-                open: Box::new(move |wanted| reach::open(&place, &plan.directory, wanted)),
-                poller: poller.clone(),
-                limits: plan.limits,
-                network: plan.network,
-                engine,
-                memory,
-            }))
-        }
-        Engine::Wasm(_) => return Err(Failure::new(Code::Internal, "a wasm instance was given a supervisor of its own")),
+        (Engine::Machine(engine), Some(setting)) => Box::new(Machine::new(setting, *engine, memory)),
+        (Engine::DiskMachine(engine), Some(setting)) => Box::new(DiskMachine::new(setting, *engine)),
+        _ => return Err(Failure::new(Code::Internal, "a wasm instance was given a supervisor of its own")),
     };
     let start_mark = supervisors::start_mark(&run, &plan.workload);
     let unmade = {
@@ -293,6 +289,30 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
             Err(failure)
         }
     }
+}
+
+/// What a machine's boundary is told of the host, for a user that is this machine's alone; nothing for what is no machine.
+fn machine_setting(plan: &mut LaunchPlan, place: &Place, poller: &Rc<Poller>) -> Result<Option<(bulkhead_machine::Setting, users::Claim)>, Failure> {
+    let mut monitor = match &mut plan.engine {
+        Engine::Machine(engine) => std::mem::take(&mut engine.monitor),
+        Engine::DiskMachine(engine) => std::mem::take(&mut engine.monitor),
+        _ => return Ok(None),
+    };
+    let user = users::claim(&place.run, monitor.uid)?;
+    (monitor.uid, monitor.gid) = (user.id, user.id);
+    let (reached, directory) = (place.clone(), plan.directory.clone());
+    let setting = bulkhead_machine::Setting {
+        workload: plan.workload.clone(),
+        directory: plan.directory.clone(),
+        root_id: place.layout.root_id.clone(),
+        layout: place.layout.clone(),
+        open: Box::new(move |wanted| reach::open(&reached, &directory, wanted)),
+        poller: poller.clone(),
+        limits: plan.limits.clone(),
+        network: plan.network.clone(),
+        monitor,
+    };
+    Ok(Some((setting, user)))
 }
 
 /// From here on what lies in the workload's directory is named by a descriptor of that directory, so that nothing can be exchanged on the way to it.

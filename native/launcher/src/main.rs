@@ -9,7 +9,10 @@
 
 mod apparmor;
 mod beneath;
+mod confined;
 mod detached;
+mod disk_header;
+mod disks;
 mod foreign;
 mod idmap;
 mod instance;

@@ -7,7 +7,7 @@ use crate::launch::Place;
 use crate::programs;
 use bulkhead_machine::Reach;
 use bulkhead_wire::failure::{Code, Failure, quote};
-use bulkhead_wire::plan::MachineEngine;
+use bulkhead_wire::plan::MonitorPlan;
 use std::fs::File;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
@@ -45,7 +45,7 @@ pub fn check_runtime_arguments(runtime: &str, arguments: &[String]) -> Result<()
 }
 
 /// The monitor's own filter is part of its wall: a plan cannot leave it out.
-pub fn check_monitor(engine: &MachineEngine, allowed: &[PathBuf]) -> Result<(), Failure> {
+pub fn check_monitor(engine: &MonitorPlan, allowed: &[PathBuf]) -> Result<(), Failure> {
     check_program(&engine.program, &MONITORS, allowed)?;
     let filters: Vec<&str> = engine.arguments.windows(2).filter(|pair| pair[0] == "-sandbox").map(|pair| pair[1].as_str()).collect();
     let sealed = |filter: &&str| ["on", "elevateprivileges=deny", "spawn=deny"].iter().all(|word| filter.split(',').any(|part| part == *word));

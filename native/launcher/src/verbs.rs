@@ -3,7 +3,7 @@
 use crate::launch::{self, check_workload};
 use crate::server::{Asker, Purpose, Server};
 use crate::task::{Offspring, Teller};
-use crate::{apparmor, layers, peer, probes, programs, removal, teardown, upkeep, wasm};
+use crate::{apparmor, disks, layers, peer, probes, programs, removal, teardown, upkeep, wasm};
 use bulkhead_cgroup::Version;
 use bulkhead_wire::failure::{Code, Failure, quote};
 use bulkhead_wire::greeting::Greeting;
@@ -108,6 +108,11 @@ impl Server {
                 let order: wasm::compile::Compile = request.arguments()?;
                 let place = self.place.clone();
                 self.task(asker, move || wasm::compile::compile(&order, &place))
+            }
+            "diskImage" => {
+                let order: disks::DiskImage = request.arguments()?;
+                let place = self.place.clone();
+                self.task(asker, move || disks::disk_image(&order, &place))
             }
             "volumeFill" => {
                 let forked = layers::volume_fill(&self.place.below, request.arguments()?)?;

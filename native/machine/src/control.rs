@@ -1,6 +1,7 @@
-//! The monitor's control channel (QMP), as far as saving and resuming need it. Held only while a machine is raised; what comes from it
+//! The monitor's control channel (QMP), as far as saving and resuming need it. Held only while a machine is raised (`channel` goes on with it where one that runs has it); what comes from it
 //! is bounded and read with suspicion, though no guest instruction has run by then that anybody but us wrote.
 
+use crate::channel::Channel;
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
@@ -24,9 +25,19 @@ impl Control {
         Control { socket, unread: Vec::new(), deadline_ns: monotonic_ns() + patience_ms * 1_000_000, next_id: 1 }
     }
 
+    /// What a channel begins with.
+    pub fn greet(&mut self) -> Result<(), Failure> {
+        self.ask("qmp_capabilities", json!({}))
+    }
+
+    /// From here on its answers come as events.
+    pub fn into_channel(self) -> std::io::Result<Channel> {
+        Channel::new(self.socket, self.unread, self.next_id)
+    }
+
     /// Asks for memory that is shared to be left where it is, and to be told of the transfer's progress. First of all.
     pub fn begin(&mut self) -> Result<(), Failure> {
-        self.ask("qmp_capabilities", json!({}))?;
+        self.greet()?;
         let abilities = ["x-ignore-shared", "events"].map(|name| json!({ "capability": name, "state": true }));
         self.ask("migrate-set-capabilities", json!({ "capabilities": abilities }))
     }

@@ -34,7 +34,7 @@ impl Kept {
             let value = if name == "memory" { format!("{BY_PATH}/{number}") } else { number.to_string() };
             done = done.replace(&format!("{{{name}}}"), &value);
         }
-        if ["{agent}", "{tap}", "{share:", "{control}", "{memory}"].iter().any(|placeholder| done.contains(placeholder)) {
+        if ["{agent}", "{line}", "{tap}", "{share:", "{control}", "{memory}"].iter().any(|placeholder| done.contains(placeholder)) {
             return Err(Failure::new(Code::InvalidSpec, "the launch plan's arguments name a descriptor that the machine does not have"));
         }
         Ok(clock_words(&done))

@@ -10,11 +10,17 @@
 //! Everything from the agent is a hostile guest's word. `agent` checks it; the first word that cannot be true ends the machine.
 
 mod agent;
+mod channel;
 mod control;
 mod disk;
+mod disk_machine;
+mod housing;
 mod kept;
+mod lease;
+mod line;
 pub mod memory;
 mod process;
+mod qcow2;
 mod raise;
 mod share;
 mod template;
@@ -23,18 +29,17 @@ mod vmm;
 mod words;
 
 use agent::{Agent, Asked, Broken};
-use bulkhead_cgroup::{Group, Layout};
-use bulkhead_network::Network;
 use bulkhead_wire::boundary::{Ask, Boundary, Sink, StdinWrite, Stream, Ticket};
 use bulkhead_wire::clock::monotonic_ns;
-use bulkhead_wire::plan::{LimitsSpec, MachineEngine, NetworkSpec};
-use bulkhead_wire::poller::{BOUNDARY, Poller, Ready};
+use bulkhead_wire::plan::{LimitsSpec, MachineEngine};
+use bulkhead_wire::poller::{BOUNDARY, Ready};
 use bulkhead_wire::process::{ExitStatus, ResourceUse};
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
+use housing::Housing;
+pub use disk_machine::DiskMachine;
+pub use housing::{Opener, Reach, Setting};
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::rc::Rc;
-use vmm::Vmm;
 
 const AGENT: u64 = BOUNDARY | 1;
 const CONSOLE: u64 = BOUNDARY | 2;
@@ -45,47 +50,16 @@ const KILL_PATIENCE_NS: u64 = 2_000_000_000;
 const STRAGGLER_PATIENCE_NS: u64 = 5_000_000_000;
 const POWER_OFF_PATIENCE_MS: u64 = 3_000;
 
-/// A path of the plan, and what it is wanted for.
-pub enum Reach<'a> {
-    /// The workload's own.
-    Own(&'a str),
-    /// What the monitor needs of the host: libraries, firmware, kernel, drives.
-    ReadOnly(&'a str),
-    /// What the machine's user mounts.
-    Share(&'a str),
-}
-
-/// Gives a descriptor of the very thing (`O_PATH`), or says why it may not be reached for.
-pub type Opener = Box<dyn Fn(Reach) -> Result<OwnedFd, Failure>>;
-
-/// What the launcher's fork knows of a machine that is to be raised.
-pub struct Setting {
-    pub workload: String,
-    /// Opens what the plan names, where the plan may name it.
-    pub open: Opener,
-    /// The workload's own directory.
-    pub directory: String,
-    pub root_id: String,
-    pub layout: Rc<Layout>,
-    pub poller: Rc<Poller>,
-    /// The outer wall, on the host. What the workload itself may use is in the engine's guest configuration.
-    pub limits: LimitsSpec,
-    pub network: NetworkSpec,
-    pub engine: MachineEngine,
-    /// The pages of the template that it begins from: see `memory`.
-    pub memory: Option<OwnedFd>,
-}
-
 /// To be called once, early, by whoever forks the processes that raise machines: what takes time to find out about this host.
 pub fn look_at_the_host() {
     tsc::begin();
 }
 
 pub struct Machine {
-    setting: Setting,
-    group: Option<Group>,
-    network: Option<Network>,
-    vmm: Option<Vmm>,
+    housing: Housing,
+    engine: MachineEngine,
+    /// The pages of the template that it begins from: see `memory`.
+    memory: Option<OwnedFd>,
     agent: Option<Agent>,
     started: bool,
     main_ended: bool,
@@ -97,12 +71,11 @@ pub struct Machine {
 }
 
 impl Machine {
-    pub fn new(setting: Setting) -> Machine {
+    pub fn new(setting: Setting, engine: MachineEngine, memory: Option<OwnedFd>) -> Machine {
         Machine {
-            setting,
-            group: None,
-            network: None,
-            vmm: None,
+            housing: Housing::new(setting),
+            engine,
+            memory,
             agent: None,
             started: false,
             main_ended: false,
@@ -113,17 +86,11 @@ impl Machine {
         }
     }
 
-    /// As the host sees it, with the tap's traffic; the guest's own numbers are added when they come.
+    /// As the host sees it; the guest's own numbers are added when they come.
     fn host_use(&self) -> ResourceUse {
-        let mut numbers = self.group.as_ref().map(Group::stats).unwrap_or_default();
-        numbers.memory_limit_bytes = self.setting.engine.guest.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
-        numbers.pids_limit = self.setting.engine.guest.limits.pids.unwrap_or(0);
-        if let Some(Ok(traffic)) = self.network.as_ref().map(Network::traffic) {
-            numbers.network_received_bytes = traffic.received_bytes;
-            numbers.network_received_packets = traffic.received_packets;
-            numbers.network_sent_bytes = traffic.sent_bytes;
-            numbers.network_sent_packets = traffic.sent_packets;
-        }
+        let mut numbers = self.housing.host_use();
+        numbers.memory_limit_bytes = self.engine.guest.limits.memory_bytes.unwrap_or(numbers.memory_limit_bytes);
+        numbers.pids_limit = self.engine.guest.limits.pids.unwrap_or(0);
         numbers
     }
 
@@ -133,11 +100,11 @@ impl Machine {
             return;
         }
         self.lost = true;
-        if let Some(vmm) = &mut self.vmm {
+        if let Some(vmm) = &mut self.housing.vmm {
             vmm.kill();
         }
         if let Some(agent) = &mut self.agent {
-            self.setting.poller.remove(agent.descriptor());
+            self.housing.setting.poller.remove(agent.descriptor());
             agent.fail_all(&Failure::new(Code::ConnectionLost, what.clone()), sink);
             if self.ending && !self.main_ended {
                 // Asked for: an end, and no loss.
@@ -155,15 +122,6 @@ impl Machine {
         sink.lost(what);
     }
 
-    /// The VMM's end in words, with what it said last.
-    fn obituary(&mut self) -> String {
-        let Some(vmm) = &mut self.vmm else { return "the machine is gone".into() };
-        vmm.read_console();
-        let said = vmm.last_words();
-        let how = vmm.wait(1000).map_or("stopped answering".to_owned(), vmm::describe);
-        if said.is_empty() { format!("the machine monitor {how}") } else { format!("the machine monitor {how}; its last words: {said}") }
-    }
-
     /// After anything was heard: what changes with the main process's end.
     fn notice_end(&mut self) {
         if !self.main_ended && self.agent.as_ref().is_some_and(Agent::main_has_ended) {
@@ -173,7 +131,7 @@ impl Machine {
     }
 
     fn update(&mut self, ticket: Ticket, limits: LimitsSpec, sink: &mut dyn Sink) {
-        let most = self.setting.limits.memory_bytes;
+        let most = self.housing.setting.limits.memory_bytes;
         if let (Some(wanted), Some(most)) = (limits.memory_bytes, most)
             && wanted > most
         {
@@ -182,11 +140,11 @@ impl Machine {
         }
         // Memory and pids are the guest's to keep; processor time is kept on both sides.
         let outer = LimitsSpec { cpus: limits.cpus, cpu_shares: limits.cpu_shares, cpuset: limits.cpuset.clone(), ..LimitsSpec::default() };
-        if let Some(Err(failure)) = self.group.as_ref().map(|group| group.update(&outer)) {
+        if let Some(Err(failure)) = self.housing.group.as_ref().map(|group| group.update(&outer)) {
             return sink.answered(ticket, Err(failure));
         }
         let inner = LimitsSpec { cpuset: None, ..limits.clone() };
-        let kept = &mut self.setting.engine.guest.limits;
+        let kept = &mut self.engine.guest.limits;
         kept.memory_bytes = limits.memory_bytes.or(kept.memory_bytes);
         kept.pids = limits.pids.or(kept.pids);
         if let Some(agent) = &mut self.agent {
@@ -209,7 +167,7 @@ impl Boundary for Machine {
             return self.update(ticket, limits, sink);
         }
         let host_use = if matches!(ask, Ask::Stats) { Some(Box::new(self.host_use())) } else { None };
-        let main_process = serde_json::to_value(&self.setting.engine.main_process).unwrap_or(Value::Null);
+        let main_process = serde_json::to_value(&self.engine.main_process).unwrap_or(Value::Null);
         let Some(agent) = &mut self.agent else { return };
         let (asked, verb, arguments) = match ask {
             Ask::Start => {
@@ -239,7 +197,7 @@ impl Boundary for Machine {
         match &mut self.agent {
             Some(agent) if !self.lost => {
                 let taken = agent.write_stdin(process, bytes);
-                let _ = agent.flush(&self.setting.poller, AGENT);
+                let _ = agent.flush(&self.housing.setting.poller, AGENT);
                 taken
             }
             _ => StdinWrite::Closed,
@@ -249,33 +207,33 @@ impl Boundary for Machine {
     fn close_stdin(&mut self, process: u32) {
         if let Some(agent) = &mut self.agent {
             agent.close_stdin(process);
-            let _ = agent.flush(&self.setting.poller, AGENT);
+            let _ = agent.flush(&self.housing.setting.poller, AGENT);
         }
     }
 
     fn set_reading(&mut self, process: u32, stream: Stream, reading: bool) {
         if let Some(agent) = &mut self.agent {
             agent.set_reading(process, stream, reading);
-            let _ = agent.flush(&self.setting.poller, AGENT);
+            let _ = agent.flush(&self.housing.setting.poller, AGENT);
         }
     }
 
     fn ready(&mut self, ready: Ready, sink: &mut dyn Sink) {
         match ready.token {
             CONSOLE => {
-                if let Some(vmm) = &mut self.vmm
+                if let Some(vmm) = &mut self.housing.vmm
                     && !vmm.read_console()
                 {
-                    self.setting.poller.remove(vmm.console_descriptor());
+                    self.housing.setting.poller.remove(vmm.console_descriptor());
                 }
             }
             VMM => {
                 // What it still said lies in the socket: the end of the workload may be in it.
                 self.receive(sink);
-                if let Some(vmm) = &self.vmm {
-                    self.setting.poller.remove(vmm.pidfd.as_raw_fd());
+                if let Some(vmm) = &self.housing.vmm {
+                    self.housing.setting.poller.remove(vmm.pidfd.as_raw_fd());
                 }
-                let what = self.obituary();
+                let what = self.housing.obituary();
                 self.lose(what, sink);
             }
             _ => self.receive(sink),
@@ -328,47 +286,32 @@ impl Boundary for Machine {
     }
 
     fn republish(&mut self) -> Result<(), Failure> {
-        self.network.as_mut().map_or(Ok(()), |network| network.republish().map_err(Failure::from))
+        self.housing.republish()
     }
 
     fn release(&mut self) {
-        if let Some(network) = &mut self.network {
-            let _ = network.close();
-        }
+        self.housing.release();
     }
 
     fn tear_down(&mut self) {
         self.release();
-        if let (Some(vmm), Some(agent)) = (&mut self.vmm, &mut self.agent)
+        if let (Some(vmm), Some(agent)) = (&mut self.housing.vmm, &mut self.agent)
             && !self.lost
         {
             agent.ask(Asked::Nobody, "powerOff", json!({}));
-            if agent.flush(&self.setting.poller, AGENT).is_ok() {
+            if agent.flush(&self.housing.setting.poller, AGENT).is_ok() {
                 vmm.wait(POWER_OFF_PATIENCE_MS);
             }
         }
-        if let Some(vmm) = &mut self.vmm {
-            vmm.kill();
-            vmm.wait(5_000);
-        }
-        self.network = None;
-        if let Some(group) = self.group.take() {
-            for _ in 0..200 {
-                if group.kill() == 0 && group.remove() {
-                    break;
-                }
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
-        }
-        let _ = std::fs::remove_dir(raise::stage(&self.setting.directory));
+        self.housing.tear_down();
     }
 }
 
 impl Machine {
     fn flush(&mut self, sink: &mut dyn Sink) {
-        let flushed = self.agent.as_mut().map_or(Ok(()), |agent| agent.flush(&self.setting.poller, AGENT));
+        let flushed = self.agent.as_mut().map_or(Ok(()), |agent| agent.flush(&self.housing.setting.poller, AGENT));
         if flushed.is_err() {
-            let what = self.obituary();
+            let what = self.housing.obituary();
             self.lose(what, sink);
         }
     }
@@ -382,7 +325,7 @@ impl Machine {
         match heard {
             Ok(()) => self.flush(sink),
             Err(Broken::Closed) => {
-                let what = self.obituary();
+                let what = self.housing.obituary();
                 self.lose(what, sink);
             }
             Err(Broken::Lied(what)) => self.lose(format!("the agent in the machine broke the protocol: {what}"), sink),

@@ -2,44 +2,33 @@
 //! machine boots, so that an agent that waits need not wait.
 
 use crate::agent::{Agent, Asked, Broken};
-use bulkhead_confine::{self as confine, Confinement, Seen};
 use crate::disk::{self, Disk};
+use crate::housing::{Monitor, pipe};
 use crate::kept::Kept;
-use crate::vmm::{self, Vmm};
 use crate::words::{check_hello, read_failure};
-use crate::{AGENT, CONSOLE, Machine, Reach, Setting, share, template};
-use bulkhead_cgroup::{Attach, Group};
-use bulkhead_network as network;
+use crate::{AGENT, CONSOLE, Machine, Reach, share, template};
+use bulkhead_confine::Seen;
 use bulkhead_wire::clock::{monotonic_ns, now_ns};
-use bulkhead_wire::plan::{DeviceSpec, MachineFile, NetworkSpec, TemplateMode};
+use bulkhead_wire::plan::TemplateMode;
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
 use serde_json::{Value, json};
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsRawFd, RawFd};
 use std::os::unix::net::UnixStream;
-use std::rc::Rc;
 
 /// Configuring mounts what the image and the user ask for; on a busy emulated host that takes seconds, never this long.
 const CONFIGURE_DEADLINE_MS: u64 = 60_000;
 const ENTROPY_BYTES: usize = 64;
 
-/// Where the monitor's private root is raised: an empty directory, in namespaces of its own.
-pub fn stage(directory: &str) -> String {
-    format!("{directory}/vmm")
-}
-
 /// Gives the main process's pid on the host: the monitor's. None where the machine was only to be saved, and is gone again.
 pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Option<i32>, Failure> {
-    if let Some(wanted) = template::wanted(&machine.setting, TemplateMode::Save).cloned() {
+    if let Some(wanted) = template::wanted(&machine.engine, TemplateMode::Save).cloned() {
         return template::save(machine, &wanted, reached).map(|()| None);
     }
-    let attach = make_group(machine)?;
-    let engine = &machine.setting.engine;
-    let tap = raise_network(&machine.setting).map(|(tap, network)| {
-        machine.network = network;
-        tap
-    })?;
-    let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, (engine.uid, engine.gid), &attach)?;
+    let attach = machine.housing.make_group()?;
+    let tap = machine.housing.raise_network()?;
+    let (setting, engine) = (&machine.housing.setting, &machine.engine);
+    let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, (setting.monitor.uid, setting.monitor.gid), &attach)?;
     reached("resources-made");
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::from_io("make the agent's channel", &error))?;
@@ -50,13 +39,13 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
         kept.add("tap", tap);
     }
     for (number, wanted) in engine.shares.iter().enumerate() {
-        kept.add(format!("share:{number}"), share::start(wanted, (machine.setting.open)(Reach::Share(&wanted.source))?, &attach)?);
+        kept.add(format!("share:{number}"), share::start(wanted, (setting.open)(Reach::Share(&wanted.source))?, &attach)?);
     }
-    let resume = template::prepare_resume(&machine.setting, &mut kept)?;
-    let mut more = disk_files(&machine.setting, &disk)?;
-    more.extend(resume.is_some().then(template::descriptors_by_path));
-    let words = engine.arguments.clone();
-    let pid = start_monitor(machine, Monitor { words: &words, kept, more, console, attach: &attach })?;
+    let resume = template::prepare_resume(machine, &mut kept)?;
+    let mut files = files(machine, &disk)?;
+    files.extend(resume.is_some().then(template::descriptors_by_path));
+    let words = setting.monitor.arguments.clone();
+    let pid = machine.housing.start_monitor(Monitor { words: &words, kept, files, console, attach: &attach })?;
     reached("vmm-started");
     machine.agent = Some(Agent::new(ours).map_err(|error| Failure::from_io("open the agent's channel", &error))?);
 
@@ -78,106 +67,26 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
     Ok(Some(pid))
 }
 
-pub fn make_group(machine: &mut Machine) -> Result<Attach, Failure> {
-    let Setting { engine, workload, layout, limits, .. } = &machine.setting;
-    let group = Group::make(Rc::clone(layout), workload, limits, &devices(engine.kvm), false)?;
-    let attach = group.attach().map_err(|error| Failure::from_io("open the machine's control group", &error))?;
-    machine.group = Some(group);
-    Ok(attach)
-}
-
-fn make_stage(directory: &str) -> Result<(), Failure> {
-    match std::fs::create_dir(stage(directory)) {
-        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => Err(Failure::from_io("make the machine's stage", &error)),
-        _ => Ok(()),
-    }
-}
-
-/// What a monitor is started with beside what its plan says.
-pub struct Monitor<'a> {
-    pub words: &'a [String],
-    pub kept: Kept,
-    /// Files that it sees beside the plan's.
-    pub more: Vec<Seen>,
-    pub console: (OwnedFd, OwnedFd),
-    pub attach: &'a Attach,
-}
-
-/// Confined and running; what it was handed is its alone from now on.
-pub fn start_monitor(machine: &mut Machine, given: Monitor) -> Result<i32, Failure> {
-    let Setting { engine, directory, .. } = &machine.setting;
-    make_stage(directory)?;
-    let mut files = files(&machine.setting)?;
-    files.extend(given.more);
-    let confinement = Confinement {
-        program: &engine.program,
-        arguments: &given.kept.arguments(given.words)?,
-        uid: engine.uid,
-        gid: engine.gid,
-        stage: &stage(directory),
-        files: &files,
-        kept: &given.kept.descriptors(),
-        console: given.console.1.as_raw_fd(),
-        attach: given.attach,
-        proc: false,
-        mortal: true,
-    };
-    let (pid, pidfd) = confine::start(&confinement)?;
-    machine.vmm = Some(Vmm::new(pid, pidfd, given.console.0));
-    Ok(pid)
-}
-
 pub fn await_hello(machine: &mut Machine) -> Result<(), Failure> {
-    let deadline_ms = machine.setting.engine.boot_deadline_ms;
+    let deadline_ms = machine.housing.setting.monitor.boot_deadline_ms;
     let hello = await_message(machine, deadline_ms, "its agent's first word")?;
     check_hello(&hello).map_err(|broken| explain(machine, broken))
 }
 
-fn devices(kvm: bool) -> Vec<DeviceSpec> {
-    let kvm = kvm.then(|| DeviceSpec { host_path: "/dev/kvm".into(), path: "/dev/kvm".into(), access: "rw".into() });
-    kvm.into_iter().collect()
-}
-
-fn raise_network(setting: &Setting) -> Result<(Option<OwnedFd>, Option<network::Network>), Failure> {
-    let NetworkSpec::Bridge { .. } = &setting.network else { return Ok((None, None)) };
-    let wanted = network::NetworkSpec::try_from(&setting.network)?;
-    let (tap, network) = network::raise_tap(&wanted, &setting.root_id, &setting.workload, setting.engine.uid)?;
-    Ok((Some(tap), Some(network)))
-}
-
-fn files(setting: &Setting) -> Result<Vec<Seen>, Failure> {
-    let engine = &setting.engine;
-    let given = engine.files.iter().filter(|file| file.path != engine.scratch.path);
-    let open = |file: &MachineFile| {
-        let reach = if file.writable { Reach::Own(&file.path) } else { Reach::ReadOnly(&file.path) };
-        Ok(Seen::of((setting.open)(reach)?, &file.path, file.writable))
-    };
-    let mut files = given.map(open).collect::<Result<Vec<_>, Failure>>()?;
-    if engine.kvm {
-        files.push(Seen::open("/dev/kvm", true)?);
-    }
-    Ok(files)
-}
-
-fn disk_files(setting: &Setting, disk: &Disk) -> Result<Vec<Seen>, Failure> {
-    let scratch = Seen::of((setting.open)(Reach::Own(&disk.path))?, &setting.engine.scratch.path, true);
+fn files(machine: &Machine, disk: &Disk) -> Result<Vec<Seen>, Failure> {
+    let wanted = &machine.engine.scratch.path;
+    let mut files = machine.housing.files(wanted)?;
+    files.push(Seen::of((machine.housing.setting.open)(Reach::Own(&disk.path))?, wanted, true));
     // The monitor tries its file locks on null; without it two machines could open one disk.
-    Ok(vec![scratch, Seen::open("/dev/null", true)?])
-}
-
-pub fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
-    let mut ends = [0; 2];
-    if unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) } != 0 {
-        return Err(Failure::system("make the machine's console"));
-    }
-    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+    files.push(Seen::open("/dev/null", true)?);
+    Ok(files)
 }
 
 /// Waits for the agent's next message, draining the console meanwhile.
 fn await_message(machine: &mut Machine, patience_ms: u64, what: &str) -> Result<Value, Failure> {
     let deadline = monotonic_ns() + patience_ms * 1_000_000;
     loop {
-        let (Some(agent), Some(vmm)) = (&mut machine.agent, &mut machine.vmm) else { return Err(Failure::new(Code::Internal, "the machine is gone")) };
+        let (Some(agent), Some(vmm)) = (&mut machine.agent, &mut machine.housing.vmm) else { return Err(Failure::new(Code::Internal, "the machine is gone")) };
         match agent.next_message() {
             Ok(Some(message)) => return Ok(message),
             Ok(None) => {}
@@ -209,12 +118,7 @@ pub fn explain(machine: &mut Machine, broken: Broken) -> Failure {
     if let Broken::Lied(what) = broken {
         return Failure::new(Code::CorruptData, format!("the agent in the machine broke the protocol: {what}"));
     }
-    let Some(vmm) = &mut machine.vmm else { return Failure::new(Code::Internal, "the machine is gone") };
-    vmm.kill();
-    let how = vmm.wait(1000).map_or("stopped".to_owned(), vmm::describe);
-    vmm.read_console();
-    Failure::new(Code::Unavailable, format!("the machine did not boot: its monitor {how}; last lines: {}", vmm.last_words()))
-        .remedy("look at 'bulkhead doctor' for what this host's machines need to boot")
+    machine.housing.did_not_boot()
 }
 
 /// Gives the number of the question.
@@ -223,7 +127,7 @@ fn send_configuration(machine: &mut Machine) -> Result<u64, Failure> {
     if unsafe { libc::getrandom(entropy.as_mut_ptr().cast(), entropy.len(), 0) } != entropy.len() as isize {
         return Err(Failure::system("get random numbers for the machine"));
     }
-    let mut wanted = serde_json::to_value(&machine.setting.engine.guest).unwrap_or(Value::Null);
+    let mut wanted = serde_json::to_value(&machine.engine.guest).unwrap_or(Value::Null);
     wanted["clockNs"] = json!(now_ns().to_string());
     wanted["entropyBase64"] = json!(base64(&entropy));
     let Some(agent) = &mut machine.agent else { return Err(Failure::new(Code::Internal, "the machine is gone")) };
@@ -249,10 +153,10 @@ fn await_configured(machine: &mut Machine, id: u64) -> Result<(), Failure> {
 
 /// From here on everything is an event.
 fn watch(machine: &Machine) -> Result<(), Failure> {
-    let (Some(agent), Some(vmm)) = (&machine.agent, &machine.vmm) else { return Ok(()) };
+    let (Some(agent), Some(vmm)) = (&machine.agent, &machine.housing.vmm) else { return Ok(()) };
     let watched = [(agent.descriptor(), AGENT), (vmm.console_descriptor(), CONSOLE), (vmm.pidfd.as_raw_fd(), crate::VMM)];
     for (descriptor, token) in watched {
-        machine.setting.poller.add(descriptor, token, Interest::READ).map_err(|error| Failure::from_io("watch the machine", &error))?;
+        machine.housing.setting.poller.add(descriptor, token, Interest::READ).map_err(|error| Failure::from_io("watch the machine", &error))?;
     }
     Ok(())
 }

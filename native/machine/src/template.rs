@@ -12,11 +12,12 @@
 use bulkhead_confine::Seen;
 use crate::control::Control;
 use crate::kept::Kept;
-use crate::raise::{self, await_hello, explain, pipe, Monitor};
+use crate::housing::{Monitor, Setting, pipe};
+use crate::raise::{await_hello, explain};
 use crate::agent::{Agent, Broken};
-use crate::{Machine, Reach, Setting, memory};
+use crate::{Machine, Reach, memory};
 use bulkhead_network as network;
-use bulkhead_wire::plan::{MachineTemplate, TemplateMode};
+use bulkhead_wire::plan::{MachineEngine, MachineTemplate, TemplateMode};
 use bulkhead_wire::{Code, Failure};
 use serde_json::json;
 use std::fs::{File, OpenOptions};
@@ -34,15 +35,15 @@ pub struct Resume {
 }
 
 /// The template that a machine begins from, where it does.
-pub fn wanted(setting: &Setting, mode: TemplateMode) -> Option<&MachineTemplate> {
-    setting.engine.template.as_ref().filter(|template| template.mode == mode)
+pub fn wanted(engine: &MachineEngine, mode: TemplateMode) -> Option<&MachineTemplate> {
+    engine.template.as_ref().filter(|template| template.mode == mode)
 }
 
 /// Adds what the monitor needs to begin from a template.
-pub fn prepare_resume(setting: &Setting, kept: &mut Kept) -> Result<Option<Resume>, Failure> {
-    let Some(template) = wanted(setting, TemplateMode::Resume) else { return Ok(None) };
+pub fn prepare_resume(machine: &Machine, kept: &mut Kept) -> Result<Option<Resume>, Failure> {
+    let Some(template) = wanted(&machine.engine, TemplateMode::Resume) else { return Ok(None) };
     let lost = || Failure::new(Code::Internal, "the launcher keeps no memory for this template");
-    let pages = setting.memory.as_ref().ok_or_else(lost)?;
+    let pages = machine.memory.as_ref().ok_or_else(lost)?;
     memory::fill(pages, Path::new(&template.memory))?;
     let failed = |error: std::io::Error| Failure::from_io("open the template", &error);
     let state = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(&template.state).map_err(failed)?;
@@ -60,7 +61,7 @@ pub fn descriptors_by_path() -> Seen {
 
 /// Brings a machine to the point at which its template was saved, and lets it run.
 pub fn resume(machine: &mut Machine, given: Resume) -> Result<(), Failure> {
-    let mut control = Control::new(given.control, machine.setting.engine.boot_deadline_ms);
+    let mut control = Control::new(given.control, machine.housing.setting.monitor.boot_deadline_ms);
     let resumed = control
         .begin()
         .and_then(|()| control.ask("migrate-incoming", json!({ "uri": format!("fd:{}", given.state) })))
@@ -71,8 +72,9 @@ pub fn resume(machine: &mut Machine, given: Resume) -> Result<(), Failure> {
 
 /// Boots placeholders up to the agent's first word and saves them. When it succeeds, nothing stands but the two files.
 pub fn save(machine: &mut Machine, template: &MachineTemplate, reached: &mut dyn FnMut(&str)) -> Result<(), Failure> {
-    let attach = raise::make_group(machine)?;
-    let engine = &machine.setting.engine;
+    let attach = machine.housing.make_group()?;
+    let setting = &machine.housing.setting;
+    let engine = &setting.monitor;
     let failed = |error: std::io::Error| Failure::from_io("make the template", &error);
     let pages = make_file(&template.memory)?;
     pages.set_len(template.memory_bytes).and_then(|()| fchown(&pages, Some(engine.uid), Some(engine.gid))).map_err(failed)?;
@@ -82,16 +84,18 @@ pub fn save(machine: &mut Machine, template: &MachineTemplate, reached: &mut dyn
     let mut kept = Kept::default();
     kept.add("agent", theirs);
     kept.add("control", their_control);
-    let _idle = add_placeholders(&machine.setting, &mut kept)?;
-    let shown = Seen::of((machine.setting.open)(Reach::Own(&template.memory))?, &template.memory, true);
+    let _idle = add_placeholders(setting, &mut kept)?;
+    let shown = Seen::of((setting.open)(Reach::Own(&template.memory))?, &template.memory, true);
+    let mut files = machine.housing.files(&machine.engine.scratch.path)?;
+    files.push(shown);
     let console = pipe()?;
     let words = engine.arguments.iter().map(|word| word.replace("{memory}", &template.memory)).collect::<Vec<_>>();
-    raise::start_monitor(machine, Monitor { words: &words, kept, more: vec![shown], console, attach: &attach })?;
+    machine.housing.start_monitor(Monitor { words: &words, kept, files, console, attach: &attach })?;
     reached("vmm-started");
     machine.agent = Some(Agent::new(ours).map_err(failed)?);
     await_hello(machine)?;
     reached("kernel-up");
-    let mut control = Control::new(control, machine.setting.engine.boot_deadline_ms);
+    let mut control = Control::new(control, machine.housing.setting.monitor.boot_deadline_ms);
     let saved = control
         .begin()
         .and_then(|()| control.ask("stop", json!({})))
@@ -111,7 +115,7 @@ pub fn save(machine: &mut Machine, template: &MachineTemplate, reached: &mut dyn
 fn end_monitor(machine: &mut Machine, control: &mut Control) -> Result<(), Failure> {
     // Its answer may be lost with it.
     let _ = control.ask("quit", json!({}));
-    let Some(vmm) = &mut machine.vmm else { return Ok(()) };
+    let Some(vmm) = &mut machine.housing.vmm else { return Ok(()) };
     if vmm.wait(QUIT_PATIENCE_MS).is_none() {
         return Err(Failure::new(Code::TimedOut, "the machine's monitor did not end after it had saved its machine"));
     }
@@ -120,9 +124,9 @@ fn end_monitor(machine: &mut Machine, control: &mut Control) -> Result<(), Failu
 
 /// A card that leads nowhere, and shares that nobody serves, wherever the arguments name them. Given back: what must stay open meanwhile.
 fn add_placeholders(setting: &Setting, kept: &mut Kept) -> Result<Vec<OwnedFd>, Failure> {
-    let named = |placeholder: &str| setting.engine.arguments.iter().any(|word| word.contains(placeholder));
+    let named = |placeholder: &str| setting.monitor.arguments.iter().any(|word| word.contains(placeholder));
     if named("{tap}") {
-        kept.add("tap", network::spare_tap(&setting.root_id, &setting.workload, setting.engine.uid)?);
+        kept.add("tap", network::spare_tap(&setting.root_id, &setting.workload, setting.monitor.uid)?);
     }
     let mut idle = Vec::new();
     for share in (0..).take_while(|share| named(&format!("{{share:{share}}}"))) {

@@ -50,6 +50,11 @@ impl Network {
         Self { root_id: root_id.to_owned(), interface: None, membership: None }
     }
 
+    /// Its name on the host, or in the workload's namespace; none for kinds `none` and `host`.
+    pub fn interface(&self) -> Option<&str> {
+        self.interface.as_ref().map(|interface| interface.name.as_str())
+    }
+
     /// Gives the ports back: the firewall's elements first, then the host's sockets. At once and repeatable. Call it before
     /// waiters are answered, and drop the network after: what costs milliseconds (forgetting UDP flows, and closing a socket that
     /// has just changed the firewall, which waits for the kernel's RCU) is in the dropping. The interface itself goes with the

@@ -12,6 +12,7 @@ pub mod door;
 pub mod failure;
 pub mod frame;
 pub mod greeting;
+mod machine_plan;
 pub mod message;
 pub mod plan;
 pub mod poller;

@@ -1,6 +1,7 @@
 //! The documents of `src/contract/launch-plan.ts` and the parts of `spec.ts` that they use.
 
 use crate::process::TerminalSize;
+pub use crate::machine_plan::*;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -103,6 +104,8 @@ pub struct MainStdio {
 pub enum Engine {
     Oci(Box<OciEngine>),
     Machine(Box<MachineEngine>),
+    #[serde(rename = "disk-machine")]
+    DiskMachine(Box<DiskMachineEngine>),
     Wasm(Box<WasmEngine>),
 }
 
@@ -148,40 +151,6 @@ impl OverlayRoot {
 
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct MachineEngine {
-    pub program: String,
-    pub arguments: Vec<String>,
-    pub uid: u32,
-    pub gid: u32,
-    pub files: Vec<MachineFile>,
-    pub kvm: bool,
-    pub scratch: Scratch,
-    pub boot_deadline_ms: u64,
-    pub guest: GuestConfiguration,
-    pub main_process: GuestProcess,
-    pub shares: Vec<Share>,
-    pub template: Option<MachineTemplate>,
-}
-
-/// Where a machine's memory is a file: one that is saved there, or one that begins from there.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct MachineTemplate {
-    pub mode: TemplateMode,
-    pub memory: String,
-    pub memory_bytes: u64,
-    pub state: String,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum TemplateMode {
-    Save,
-    Resume,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
 pub struct WasmEngine {
     /// Whose runner carries it; a plain name.
     pub domain: String,
@@ -204,25 +173,6 @@ pub enum WasmMount {
     Bind { source: String, target: String, read_only: bool },
     #[serde(rename_all = "camelCase")]
     Tmpfs { target: String, read_only: bool, size_bytes: Option<u64>, mode: Option<u32> },
-}
-
-#[derive(Debug, Deserialize)]
-pub struct MachineFile {
-    pub path: String,
-    pub writable: bool,
-}
-
-#[derive(Debug, Deserialize)]
-pub struct Scratch {
-    pub path: String,
-    pub bytes: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Share {
-    pub source: String,
-    pub read_only: bool,
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -93,6 +93,8 @@ async function importImage(parts: DockerParts, exchange: Exchange): Promise<void
     reference: repository === undefined ? undefined : withTag(repository, query.text("tag")),
     message: query.text("message"),
     platform: query.text("platform"),
+    // Ours: Docker has no images of disks.
+    disk: query.flag("disk") || undefined,
   });
   const changes = query.all("changes");
   const view: ImageView = await withArchive(exchange, (archive) => parts.images.import(archive, { ...options, changes }, exchange.call));

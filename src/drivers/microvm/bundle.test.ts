@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { checkSpec, composePlan, type MicrovmBundle } from "./bundle.ts";
 import { sizeOf } from "./size.ts";
-import { microvmTraitNames } from "./traits.ts";
+import { machineTraitNames } from "../machine/monitor.ts";
 
 const workload = "ab".repeat(32);
 const spec: SandboxSpec = {
@@ -39,7 +39,7 @@ const spec: SandboxSpec = {
 const held: MicrovmBundle = {
   version: 1,
   spec,
-  identity: { kind: "microvm", engine: "qemu", version: "7.2", emulated: true, traits: microvmTraitNames(true) },
+  identity: { kind: "microvm", engine: "qemu", version: "7.2", emulated: true, traits: machineTraitNames(true) },
   program: "/usr/bin/qemu",
   systemFiles: ["/lib/a.so"],
   kernel: { vmlinux: "/k/vmlinux", initrd: "/k/initrd", needsAcpi: false },
@@ -95,6 +95,6 @@ test("what a machine can never carry is refused by its name", () => {
 });
 
 test("an emulated machine has none of the traits that a processor would enforce", () => {
-  expect(microvmTraitNames(true)).toEqual(["own-kernel"]);
-  expect(microvmTraitNames(false)).toContain("hardware-enforced");
+  expect(machineTraitNames(true)).toEqual(["own-kernel"]);
+  expect(machineTraitNames(false)).toContain("hardware-enforced");
 });

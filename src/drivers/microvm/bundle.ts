@@ -6,6 +6,7 @@ import type { GuestConfiguration, GuestMount, LaunchPlan, MachineEngine } from "
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { MountSpec, RootSource, SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle, readHeld } from "../../host/held-bundle.ts";
+import { machineUser } from "../machine/monitor.ts";
 import type { GuestKernel } from "./kernels.ts";
 import { machineArguments } from "./machine.ts";
 import { composeProcess } from "./process.ts";
@@ -126,11 +127,6 @@ export function composeArguments(directory: string, held: MicrovmBundle, templat
 
 export function countShares(spec: SandboxSpec): number {
   return spec.mounts.filter(({ kind }) => kind === "bind").length;
-}
-
-/** A user for this machine alone, above every range that distributions hand out (and below 2^31, where some programs stop). */
-function machineUser(workload: string): number {
-  return 0x6c00_0000 + Number.parseInt(workload.slice(0, 6), 16);
 }
 
 function composeGuest(held: MicrovmBundle, root: Extract<RootSource, { form: "block-image" }>): GuestConfiguration {

@@ -20,12 +20,13 @@ import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
 import { connectSandbox } from "../../host/supervised-sandbox.ts";
 import { ensureDirectory, ensureSocketDirectory, isThere, placeMark, removeFile } from "../../host/workload-files.ts";
+import { machineTraitNames } from "../machine/monitor.ts";
 import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle, type TemplateUse } from "./bundle.ts";
 import { mayHaveChanged, type Probed, probeMachines, type UsableMachines } from "./probe.ts";
 import { sandboxOptions } from "./sandbox.ts";
 import { sizeOf } from "./size.ts";
 import { createTemplates } from "./templates.ts";
-import { MICROVM_TRAITS, microvmTraitNames } from "./traits.ts";
+import { MICROVM_TRAITS } from "./traits.ts";
 
 export interface MicrovmDriverOptions {
   readonly launcher: Launcher;
@@ -127,7 +128,7 @@ class MicrovmDriver implements BoundaryDriver {
     const held: MicrovmBundle = {
       version: 1,
       spec,
-      identity: { kind: this.kind, engine: "qemu", version: machines.version, emulated: !kvm, traits: microvmTraitNames(!kvm) },
+      identity: { kind: this.kind, engine: "qemu", version: machines.version, emulated: !kvm, traits: machineTraitNames(!kvm) },
       program: machines.program,
       systemFiles: machines.systemFiles,
       kernel: machines.kernel,

@@ -10,6 +10,7 @@
  */
 
 import type { RootSource } from "../../contract/spec.ts";
+import { BARE_ARGUMENTS, escapeOption, GUARD_ARGUMENTS, processorArguments } from "../machine/monitor.ts";
 import type { GuestKernel } from "./kernels.ts";
 import type { MachineSize } from "./size.ts";
 
@@ -30,9 +31,6 @@ export const TEMPLATE_SHARES = 4;
 /** Drives of a template are this long, which no image and no disk is. The guest asks once; the monitor still refuses what lies beyond the real end. */
 const PLACEHOLDER_BYTES = 2 ** 50;
 
-/** Translations of emulated code; QEMU's default is a quarter of the guest's memory, on top of it. */
-const TRANSLATION_MIB = 64;
-
 export function machineArguments(parts: MachineParts): string[] {
   const { kernel, root, size } = parts;
   const { template } = parts;
@@ -41,14 +39,13 @@ export function machineArguments(parts: MachineParts): string[] {
   return [
     ["-M", `microvm,acpi=${kernel.needsAcpi ? "on" : "off"},x-option-roms=off,rtc=on,pit=on,pic=on,isa-serial=on${memoryBackend(parts)}`],
     template === undefined ? [] : memoryArguments(size.memoryMib, template),
-    ["-accel", parts.kvm ? "kvm" : `tcg,tb-size=${TRANSLATION_MIB}`, "-cpu", parts.kvm ? "host" : "max"],
-    ["-smp", String(size.processors), "-m", `${size.memoryMib}M`],
-    ["-nodefaults", "-no-user-config", "-no-reboot", "-display", "none"],
-    ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+    processorArguments(parts.kvm, size),
+    [...BARE_ARGUMENTS, "-no-reboot"],
+    GUARD_ARGUMENTS,
     ["-global", "virtio-mmio.force-legacy=false"],
     ["-kernel", kernel.vmlinux, "-initrd", kernel.initrd, "-append", commandLine(parts)],
-    drive("root", `${template === "save" ? PLACEHOLDER : `file=${escape(root.path)},format=${root.format}`},readonly=on`),
-    drive("scratch", template === "save" ? PLACEHOLDER : `file=${escape(parts.scratch)},format=raw,discard=unmap`),
+    drive("root", `${template === "save" ? PLACEHOLDER : `file=${escapeOption(root.path)},format=${root.format}`},readonly=on`),
+    drive("scratch", template === "save" ? PLACEHOLDER : `file=${escapeOption(parts.scratch)},format=raw,discard=unmap`),
     ["-device", `virtio-serial-device,max_ports=${2 + shares}`],
     port("agent", "org.bulkhead.agent", "socket", ",fd={agent}"),
     Array.from({ length: shares }, (_, at) =>
@@ -81,11 +78,6 @@ function drive(id: string, options: string): string[] {
 
 function port(id: string, name: string, backend: string, options = ""): string[] {
   return ["-chardev", `${backend},id=${id}${options}`, "-device", `virtserialport,chardev=${id},name=${name}`];
-}
-
-/** A comma ends an option, two are one. */
-function escape(path: string): string {
-  return path.replaceAll(",", ",,");
 }
 
 /**

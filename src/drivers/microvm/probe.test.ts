@@ -2,7 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { isVerdict, mayHaveChanged, type Probed } from "./probe.ts";
+import { isVerdict } from "../machine/trial.ts";
+import { mayHaveChanged, type Probed } from "./probe.ts";
 
 function missing(id: string): Probed {
   return { report: { kind: "microvm", usable: false, findings: [{ id, level: "missing", what: "it" }], facets: [] }, machines: undefined };

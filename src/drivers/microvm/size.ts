@@ -5,6 +5,7 @@
 
 import { Failure } from "../../contract/failure.ts";
 import type { LimitsSpec } from "../../contract/spec.ts";
+import { MONITOR_MIB, MONITOR_PIDS, MOST_PROCESSORS } from "../machine/monitor.ts";
 
 const MIB = 1024 * 1024;
 /** RAM of machines. Beyond the last one, whole GiB. */
@@ -12,14 +13,9 @@ const CLASSES_MIB = [96, 128, 160, 192, 256, 320, 384, 512, 640, 768, 1024, 1536
 const DEFAULT_MACHINE_MIB = 256;
 /** Measured: kernel, page structures, agent and slabs of an idle machine take 24 MiB of 256; the rest is for growth. */
 const GUEST_OVERHEAD_MIB = 48;
-/** What the machine monitor itself needs on the host; emulation also keeps its translations (64 MiB, see machine.ts). */
-const MONITOR_MIB = { hardware: 96, emulated: 192 } as const;
-/** Threads of the monitor: processors, and workers for disk requests. */
-const MONITOR_PIDS = 256;
 const LEAST_LIMIT_BYTES = 6 * MIB;
 const DEFAULT_DISK_BYTES = 10 * 1024 * MIB;
 const LEAST_DISK_BYTES = 4 * MIB;
-const MOST_PROCESSORS = 32;
 
 export interface MachineSize {
   readonly memoryMib: number;

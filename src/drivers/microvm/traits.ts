@@ -9,8 +9,3 @@ export const MICROVM_TRAITS: BoundaryTraits = {
   hostNetwork: false,
   hostPaths: "file-server",
 };
-
-/** Names for floors to compare by inclusion. Emulation takes away what a processor would have enforced. */
-export function microvmTraitNames(emulated: boolean): readonly string[] {
-  return emulated ? ["own-kernel"] : ["separate-kernel", "own-kernel", "hardware-enforced", "not-emulated", "user-namespace"];
-}
