@@ -34,7 +34,7 @@ install_packages "gVisor" runsc || warn "no runsc: the gvisor boundary will be m
 install_packages "networks" nftables || warn "no nftables: only --network none and host will work"
 install_packages "the embedded image" busybox-static || true
 if [ -n "$qemu" ]; then
-  install_packages "machines" "$qemu" erofs-utils cpio lz4 xz-utils zstd || warn "the microvm boundary will be missing"
+  install_packages "machines" "$qemu" qemu-utils erofs-utils cpio lz4 xz-utils zstd || warn "the microvm and vm boundaries will be missing"
 fi
 install_packages "building" gcc libc6-dev || true
 if ! have cargo || ! cargo --version >/dev/null 2>&1; then
@@ -42,7 +42,7 @@ if ! have cargo || ! cargo --version >/dev/null 2>&1; then
   install_packages "building" rustc-web cargo-web || install_packages "building" rustc cargo || die "no Rust compiler can be had" "install Rust 1.85 or newer and run this again"
 fi
 if [ -n "$tests" ]; then
-  install_packages "tests" docker-registry skopeo clang lld wasi-libc libclang-rt-dev-wasm32 debootstrap iproute2 iptables openssl zstd qemu-utils tmux zsh fish || warn "some tests will say what they lack"
+  install_packages "tests" docker-registry skopeo clang lld wasi-libc libclang-rt-dev-wasm32 debootstrap iproute2 iptables openssl zstd syslinux mtools dosfstools tmux zsh fish || warn "some tests will say what they lack"
 fi
 
 # --- Node and its packages -----------------------------------------------------------------------
