@@ -24,6 +24,8 @@ export interface BoundaryTraits {
   readonly hostNetwork: boolean;
   /** Whether a directory of the host can be shown inside, and how. */
   readonly hostPaths: "mount" | "file-server" | "none";
+  /** How long a stop waits before it kills, where nobody says; absent: ten seconds, as Docker. A whole operating system takes longer than a process. */
+  readonly stopSeconds?: number;
 }
 
 /** Which engine really carries a workload, as every inspect shows it (`Boundary`). */

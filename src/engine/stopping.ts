@@ -4,7 +4,7 @@ import { plainCall, type Call } from "../contract/call.ts";
 import { Failure, toFailure } from "../contract/failure.ts";
 import type { Sandbox } from "../contract/sandbox.ts";
 import { announceWorkload } from "./announcement.ts";
-import type { Context } from "./context.ts";
+import { getDriver, type Context } from "./context.ts";
 import { askRunning, endsMeanwhile, within } from "./meanwhile.ts";
 import { parseSignal } from "./signals.ts";
 import type { Run, Workload } from "./workload.ts";
@@ -30,7 +30,9 @@ export class Stopping {
     const signal = parseSignal(options.signal ?? workload.record.stopSignal);
     const run = await workload.mutex.run(async () => this.markStopped(workload), call.signal);
     if (run === undefined) return;
-    const seconds = options.timeoutSeconds ?? workload.record.request.stopTimeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+    const { request, boundary } = workload.record;
+    const usual = getDriver(this.context, boundary.kind).traits.stopSeconds ?? DEFAULT_TIMEOUT_SECONDS;
+    const seconds = options.timeoutSeconds ?? request.stopTimeoutSeconds ?? usual;
     await this.climb(workload, run, signal, seconds);
     announceWorkload(this.context, workload, "stopped");
   }

@@ -8,4 +8,5 @@ export const VM_TRAITS: BoundaryTraits = {
   rootForm: "disk",
   hostNetwork: false,
   hostPaths: "none",
+  stopSeconds: 60,
 };
