@@ -124,6 +124,10 @@ async function findSubjects(context: CompareContext, root: string, gaps: Gap[], 
       gaps.push({ subject: probe.kind, metric: "all", because: "it runs no Linux image; its own goals are measured by --check" });
       continue;
     }
+    if (!probe.facets.includes("exec")) {
+      gaps.push({ subject: probe.kind, metric: "all", because: "it boots a disk and runs no program of an image; its own goal is measured by --check" });
+      continue;
+    }
     const { engine, version, emulated } = probe.identity;
     const described = { id: probe.kind, boundary: probe.kind, engine, version, emulated };
     const shared = { client, isolation: probe.kind, image: options.image, gaugeImage: GAUGE_IMAGE, root, description: described };

@@ -13,6 +13,7 @@ import type { GoalResult } from "./goal.ts";
 import { measureGvisorGoals } from "./gvisor-goals.ts";
 import { measureMachineGoals } from "./machine-goals.ts";
 import { measureVersion } from "./version-goal.ts";
+import { measureVmGoals } from "./vm-goals.ts";
 import { measureWasm } from "./wasm-goals.ts";
 import { reasonOf } from "../reason.ts";
 
@@ -28,7 +29,7 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
   const work = mkdtempSync(join(tmpdir(), "bulkhead-goals-"));
   const zero = await serveClientZero(join(work, "zero.sock"));
   const part = async (name: string, ids: readonly string[], measure: () => Promise<GoalResult[]>): Promise<void> => {
-    progress.show(results.length, 14, name);
+    progress.show(results.length, 15, name);
     try {
       results.push(...(await measure()));
     } catch (thrown) {
@@ -60,7 +61,7 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
       return measureGvisorGoals({ client, image: options.image, gvisor, traits, root: work, rounds: Math.min(rounds, 20), signal });
     });
     await part("machines", ["microvm-cold", "microvm-exec"], async () => {
-      const machine = (await client.system.probes()).find((probe) => probe.identity?.engine === "qemu" && probe.usable);
+      const machine = (await client.system.probes()).find((probe) => probe.identity?.engine === "qemu" && probe.usable && probe.facets.includes("exec"));
       if (machine?.identity === undefined) throw new Error("no machine can be raised on this host: bulkhead doctor says why");
       const { engine, version, emulated } = machine.identity;
       return measureMachineGoals({
@@ -71,6 +72,11 @@ export async function checkGoals(context: CompareContext): Promise<GoalResult[]>
         rounds: Math.min(rounds, 15),
         signal,
       });
+    });
+    await part("whole machines", ["vm-boot"], async () => {
+      const machine = (await client.system.probes()).find((probe) => probe.identity?.engine === "qemu" && probe.usable && !probe.facets.includes("exec"));
+      if (machine === undefined) throw new Error("no whole machine can be raised on this host: bulkhead doctor says why");
+      return measureVmGoals({ client, isolation: machine.kind, work, rounds: Math.min(rounds, 10), signal });
     });
     await part("wasm", ["wasm-warm", "wasm-cold", "wasm-memory"], () => {
       const launchers = NATIVE_FOLDERS.map((folder) => join(folder, "bulkhead-launcher"));

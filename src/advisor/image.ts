@@ -12,6 +12,8 @@ const REQUIREMENTS_LABEL = "dev.bulkhead.requirements";
 export interface ImageFacts {
   readonly architecture: string;
   readonly os: string;
+  /** It is a whole disk. */
+  readonly disk?: boolean;
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
@@ -26,7 +28,7 @@ export function requirementsOfImage(image: ImageFacts, host: Host): Requirements
   const module = image.os.startsWith("wasi") || MODULES.includes(image.architecture);
   const program = [...image.entrypoint, ...image.command][0] ?? "";
   const found: Requirements = {
-    artifact: module ? "wasm-module" : "oci-image",
+    artifact: module ? "wasm-module" : image.disk === true ? "disk-image" : "oci-image",
     ...(module || !ARCHITECTURES.includes(image.architecture) || image.architecture === host.architecture
       ? {}
       : { guest: { architecture: image.architecture as Architecture } }),

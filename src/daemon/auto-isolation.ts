@@ -3,7 +3,7 @@
  * workload needs is read from its request, from its label or its image's, in that order of force.
  */
 
-import { advise, merge, requirementsOfImage, requirementsOfLabel, type Requirements } from "../advisor/index.ts";
+import { advise, merge, requirementsOfImage, requirementsOfLabel, type Host, type Requirements } from "../advisor/index.ts";
 import type { AdviceSource, ChosenIsolation, Identity } from "../api/index.ts";
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
@@ -20,8 +20,8 @@ export interface AutoParts {
 
 /** Rejects UNAVAILABLE where nothing here can meet the needs, DENIED_BY_POLICY where what could is refused. */
 export async function chooseForRequest(parts: AutoParts, request: WorkloadRequest, identity: Identity, call: Call): Promise<ChosenIsolation> {
-  const host = await parts.advice.describeHost(call);
   const { configuration } = parts.images.get(request.image);
+  const host = withoutDisk(await parts.advice.describeHost(call), configuration.disk === true);
   const requirements = merge(merge(requirementsOfImage(configuration, host), requirementsOfLabel(request.labels, "the label")), ofRequest(request));
   const measurements = parts.advice.readMeasurements();
   const policy = await parts.policy.current();
@@ -46,6 +46,13 @@ export async function chooseForRequest(parts: AutoParts, request: WorkloadReques
   throw new Failure("DENIED_BY_POLICY", `the operator's policy refuses every boundary that would do: ${refusals.join("; ")}`, {
     remedy: "see `bulkhead policy check`",
   });
+}
+
+/** A whole machine boots a disk: one for an image of layers would have to be made first. */
+function withoutDisk(host: Host, disk: boolean): Host {
+  if (disk) return host;
+  const because = "a whole machine boots a disk, and the image is none";
+  return { ...host, boundaries: { ...host.boundaries, vm: { ...host.boundaries.vm, usable: false, because } } };
 }
 
 /** What the request itself asks for: it is a fact, and goes before what anybody wrote about it. */

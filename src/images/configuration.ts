@@ -34,7 +34,7 @@ export function readConfiguration(document: Fields): ConfigurationDocument {
     });
   }
   return {
-    configuration: disk ? { ...readRunPart(document), entrypoint: [DISK_COMMAND], command: [] } : readRunPart(document),
+    configuration: disk ? { ...readRunPart(document), disk: true, entrypoint: [DISK_COMMAND], command: [] } : readRunPart(document),
     createdAt: optionalString(document.created, "created") ?? NEVER,
     diffIds: asList(rootfs.diff_ids, "diff_ids").map((id) => parseDigest(id, "a layer of the configuration")),
     history: asList(document.history, "history").map(readHistory),

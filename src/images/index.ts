@@ -12,6 +12,8 @@ export interface ImageConfiguration {
   readonly architecture: string;
   readonly os: string;
   readonly variant?: string;
+  /** The image is a disk, for machines to boot. */
+  readonly disk?: true;
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly environment: readonly string[];

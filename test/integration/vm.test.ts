@@ -24,10 +24,7 @@ describe.skipIf(!root)("a whole machine", { timeout: 300_000 }, () => {
   beforeAll(async () => {
     work = mkdtempSync("/tmp/bulkhead-vm-");
     daemon = await TestDaemon.open({ image: false });
-    const doctor = JSON.parse((await daemon.cli("doctor", "--json")).stdout) as {
-      boundaries: readonly { kind: string; usable: boolean; findings: readonly { level: string; what: string }[] }[];
-    };
-    const report = doctor.boundaries.find(({ kind }) => kind === "vm");
+    const report = (await daemon.client.system.probes()).find(({ kind }) => kind === "vm");
     if (report?.usable !== true)
       lacking = report?.findings.find(({ level }) => level === "missing")?.what ?? "the probe says that whole machines do not run here";
     if (lacking !== undefined) return;
