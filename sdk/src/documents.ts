@@ -117,6 +117,8 @@ export interface BoundaryDocument {
   readonly traits: readonly string[];
   /** How a machine came up. */
   readonly start?: "cold" | "template";
+  /** What was asked for, where the operator's policy let this one stand in for it. */
+  readonly insteadOf?: string;
 }
 
 export interface WorkloadSummary {

@@ -30,6 +30,7 @@ const parts: NativeParts & AdviceParts & PolicyParts & PlanParts = {
   advice: {} as AdviceParts["advice"],
   policy: {} as PolicyParts["policy"],
   chooseIsolation: async () => ({ isolation: "container", because: "" }),
+  fallBack: async () => undefined,
 };
 
 describe("docs/docker-api.md", () => {

@@ -24,7 +24,7 @@ import { ApiServer } from "./server.ts";
 
 export type { Authorize, Identity, Intent } from "./access.ts";
 export type { Identify } from "./connections.ts";
-export type { ChosenIsolation, ServerFacts } from "./docker/parts.ts";
+export type { ChosenIsolation, FallenBack, ServerFacts } from "./docker/parts.ts";
 export type { AdviceSource } from "./native/advice.ts";
 export type { PolicySource } from "./native/policy.ts";
 
@@ -41,6 +41,7 @@ export interface ApiParts {
   /** Everything that doctor looks at, found out anew. */
   readonly diagnose: (call: Call) => Promise<readonly Finding[]>;
   readonly chooseIsolation: DockerParts["chooseIsolation"];
+  readonly fallBack: DockerParts["fallBack"];
   /** The policy in force, for who asks what it would say. */
   readonly policy: PolicySource;
   /** What the advisor knows of this host. */

@@ -12,6 +12,7 @@ import { findDevice, findKernelName } from "../host/device-node.ts";
 import type { Images } from "../images/index.ts";
 import { type Identity, judge, OPEN_POLICY, type Policy, type PolicySubject } from "../policy/index.ts";
 import { chooseForRequest } from "./auto-isolation.ts";
+import { fallBack } from "./fallback.ts";
 
 export interface AdmissionParts {
   readonly engine: Engine;
@@ -22,13 +23,14 @@ export interface AdmissionParts {
 }
 
 /** What the API asks before it does anything: all three from one policy, and of one description of what is asked for. */
-export function createAdmission(parts: AdmissionParts): Pick<ApiParts, "authorize" | "policy" | "chooseIsolation"> {
+export function createAdmission(parts: AdmissionParts): Pick<ApiParts, "authorize" | "policy" | "chooseIsolation" | "fallBack"> {
   const { policy, images, advice } = parts;
   const describing = (action: string) => (request: WorkloadRequest) => subjectOf({ action, request }, parts);
   return {
     authorize: createAuthorize(parts),
     policy: { current: () => policy.current(), file: policy.path, subjectOf: describing("check") },
     chooseIsolation: (request, identity, call) => chooseForRequest({ advice, images, policy, subjectOf: describing("choose") }, request, identity, call),
+    fallBack: (request, identity, call) => fallBack({ engine: parts.engine, policy, subjectOf: describing("fall back") }, request, identity, call),
   };
 }
 

@@ -20,6 +20,8 @@ export interface WorkloadRequest {
   /** Wanted platform of a multi-platform image: `linux/arm64`. */
   readonly platform?: string;
   readonly isolation?: BoundaryKind;
+  /** What was asked for, where the operator's policy let `isolation` stand in for it. */
+  readonly insteadOf?: BoundaryKind;
   readonly entrypoint?: readonly string[];
   readonly command?: readonly string[];
   readonly environment: readonly string[];

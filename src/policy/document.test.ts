@@ -20,6 +20,7 @@ describe("a policy", () => {
     const text = `
 schemaVersion: 1
 floor: [not-emulated]
+fallback: { microvm: [gvisor, container] }
 forbid: [privileged, "host-path:/etc", "capability:SYS_ADMIN"]
 requireLimits: [memory, pids]
 minimumVersions: { runsc: "20240408" }

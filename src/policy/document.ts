@@ -3,6 +3,7 @@
  * says about itself takes a demand away.
  */
 
+import { BOUNDARY_KINDS, type BoundaryKind } from "../contract/boundary.ts";
 import { Failure, quote } from "../contract/failure.ts";
 import { parsePrivilege, PRIVILEGE_NAMES } from "./privileges.ts";
 import { FLOOR_NAMES } from "./traits.ts";
@@ -50,6 +51,8 @@ export interface Policy extends Demands {
   readonly schemaVersion: 1;
   /** Whether an emulated machine counts as the machine that it imitates. False unless said. */
   readonly allowEmulated?: boolean;
+  /** What may stand in for a boundary that a host does not have, the first that can first. Never below the floor. Without it nothing does. */
+  readonly fallback?: Readonly<Partial<Record<BoundaryKind, readonly BoundaryKind[]>>>;
   readonly rules?: readonly PolicyRule[];
 }
 
@@ -92,9 +95,10 @@ function refusal(file: string, place: string, what: string): Failure {
 }
 
 function checkPolicy(value: unknown, fail: Fail): Policy {
-  const policy = object(value, [], ["schemaVersion", "allowEmulated", "rules", ...DEMANDS], fail);
+  const policy = object(value, [], ["schemaVersion", "allowEmulated", "fallback", "rules", ...DEMANDS], fail);
   if (policy["schemaVersion"] !== 1) fail(["schemaVersion"], "schemaVersion must be 1");
   if (policy["allowEmulated"] !== undefined && typeof policy["allowEmulated"] !== "boolean") fail(["allowEmulated"], "allowEmulated must be true or false");
+  checkFallback(policy["fallback"], fail);
   checkDemands(policy, [], fail);
   const names = new Set<string>();
   for (const [index, item] of list(policy["rules"], ["rules"], fail).entries()) {
@@ -108,6 +112,14 @@ function checkPolicy(value: unknown, fail: Fail): Policy {
     if (rule["except"] !== undefined) checkMatch(rule["except"], [...path, "except"], ["digest", "uid", "gid", "socket"], fail);
   }
   return policy as unknown as Policy;
+}
+
+function checkFallback(value: unknown, fail: Fail): void {
+  if (value === undefined) return;
+  for (const [asked, chain] of Object.entries(object(value, ["fallback"], BOUNDARY_KINDS, fail)))
+    for (const [index, item] of list(chain, ["fallback", asked], fail).entries())
+      if (item === asked || !BOUNDARY_KINDS.some((kind) => kind === item))
+        fail(["fallback", asked, index], `${quote(String(item))} cannot stand in for ${asked}; known are ${BOUNDARY_KINDS.join(", ")}`);
 }
 
 function checkDemands(given: Readonly<Record<string, unknown>>, path: Path, fail: Fail): void {

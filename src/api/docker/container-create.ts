@@ -25,11 +25,16 @@ export function createRoutes(parts: DockerParts): readonly Route[] {
   ];
 }
 
-/** Where the boundary was left to advice, it is chosen now, and said. */
+/** Where the boundary was left to advice, or another stands in for it, that is settled now, and said. */
 export async function settleIsolation(parts: DockerParts, reading: CreateReading, exchange: Exchange): Promise<CreateReading> {
-  if (!reading.auto) return reading;
-  const { isolation, because } = await parts.chooseIsolation(reading.request, exchange.identity, exchange.call);
-  return { ...reading, auto: false, request: { ...reading.request, isolation }, warnings: [...reading.warnings, `isolation auto: ${because}`] };
+  if (reading.auto) {
+    const { isolation, because } = await parts.chooseIsolation(reading.request, exchange.identity, exchange.call);
+    return { ...reading, auto: false, request: { ...reading.request, isolation }, warnings: [...reading.warnings, `isolation auto: ${because}`] };
+  }
+  const fallen = await parts.fallBack(reading.request, exchange.identity, exchange.call);
+  if (fallen === undefined) return reading;
+  const { isolation, insteadOf, because } = fallen;
+  return { ...reading, request: { ...reading.request, isolation, insteadOf }, warnings: [...reading.warnings, `isolation ${isolation}: ${because}`] };
 }
 
 /** Body and query of a create; the native run asks in the same form. */

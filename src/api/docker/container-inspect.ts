@@ -56,10 +56,10 @@ export function inspectJson(parts: DockerParts, view: WorkloadView, sizeBytes: n
   };
 }
 
-/** The fields that every inspect carries: kind, engine, version, emulated, traits; of machines that have come up, how. */
+/** The fields that every inspect carries: kind, engine, version, emulated, traits; of machines that have come up, how; what it stands in for. */
 export function boundaryJson(view: WorkloadView): object {
   const { kind, engine, version, emulated, traits, start } = view.boundary;
-  return { kind, engine, version, emulated, traits, ...present({ start }) };
+  return { kind, engine, version, emulated, traits, ...present({ start, insteadOf: view.request.insteadOf }) };
 }
 
 /** The image may have been taken from the store by force: a workload is shown without it. */

@@ -28,6 +28,11 @@ export interface ChosenIsolation {
   readonly because: string;
 }
 
+/** What the operator's policy lets stand in for a boundary that cannot be had here. */
+export interface FallenBack extends ChosenIsolation {
+  readonly insteadOf: BoundaryKind;
+}
+
 export interface DockerParts {
   readonly engine: Engine;
   readonly images: Images;
@@ -37,6 +42,8 @@ export interface DockerParts {
   readonly log: Log;
   /** Chooses by advice where a request says `auto`. */
   readonly chooseIsolation: (request: WorkloadRequest, identity: Identity, call: Call) => Promise<ChosenIsolation>;
+  /** Undefined where what is asked for stands by itself, or is refused. */
+  readonly fallBack: (request: WorkloadRequest, identity: Identity, call: Call) => Promise<FallenBack | undefined>;
   /** Milliseconds since the epoch; for tests. */
   readonly now: () => number;
 }
