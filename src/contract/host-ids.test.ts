@@ -24,5 +24,7 @@ it("a workload has ids of its own unless it asks for something of the host's tha
 
 it("behind another kernel than the host's nothing is given up, and a host that has no user namespaces gives none", () => {
   expect(traitsOf({ security: { privileged: true, hostNamespaces: [] } }, "own")).toContain("user-namespace");
+  expect(traitsOf({ security: { privileged: true, hostNamespaces: [] } }, "user-space")).toContain("user-namespace");
+  expect(traitsOf({ security: { privileged: false, hostNamespaces: ["user"] } }, "user-space")).toContain("host-ids");
   expect(identityFor({ ...identity, traits: ["host-ids"] }, traits, plain).traits).toEqual(["host-ids"]);
 });

@@ -1,5 +1,5 @@
 /**
- * Ids of a workload on the host's kernel: a range of its own, so that root inside is nobody outside, or the host's. The host's go with what is
+ * Ids of a workload whose processes are the host's: a range of its own, so that root inside is nobody outside, or the host's. The host's go with what is
  * the host's anyway: asked for by name, or implied. Which it is stands in `BoundaryIdentity.traits` under one of these two names.
  */
 
@@ -21,7 +21,7 @@ export interface IdsWish {
 /** A namespace of the host's belongs to the host's root: who joins one has no power over it from a user namespace. */
 const GO_WITH_HOST_IDS: readonly string[] = ["user", "pid", "ipc", "cgroup"];
 
-export function wantsHostIds({ security, network, mounts }: IdsWish): boolean {
+function wantsHostIds({ security, network, mounts }: IdsWish): boolean {
   if (security.privileged || security.hostNamespaces.some((namespace) => GO_WITH_HOST_IDS.includes(namespace))) return true;
   if ((typeof network === "string" ? network : network.kind) === "host") return true;
   // What is mounted inside a user namespace never reaches the host.
@@ -30,6 +30,8 @@ export function wantsHostIds({ security, network, mounts }: IdsWish): boolean {
 
 /** The identity that one workload has behind a boundary, from what the boundary has where nothing is asked for. */
 export function identityFor(identity: BoundaryIdentity, traits: BoundaryTraits, wish: IdsWish): BoundaryIdentity {
-  if (traits.kernel !== "host" || !identity.traits.includes(OWN_IDS) || !wantsHostIds(wish)) return identity;
+  // A kernel in user space has namespaces of its own to give privileges in: there the host's ids are had by name alone.
+  const wanted = traits.kernel === "host" ? wantsHostIds(wish) : traits.kernel === "user-space" && wish.security.hostNamespaces.includes("user");
+  if (!wanted || !identity.traits.includes(OWN_IDS)) return identity;
   return { ...identity, traits: identity.traits.map((trait) => (trait === OWN_IDS ? HOST_IDS : trait)) };
 }

@@ -1,7 +1,8 @@
 /** The gvisor boundary through the API, where it differs from a container: whose kernel answers, what of the host's is within its reach, how it is lost. */
 
-import { readdirSync, readFileSync, readlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { release } from "node:os";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, describe, expect, it } from "vitest";
 import { TestDaemon } from "../harness/daemon.ts";
@@ -111,6 +112,23 @@ describe.skipIf(why !== undefined)("a workload behind gVisor", () => {
     expect(readdirSync(`/proc/${State.Pid}/root`).filter((name) => !["proc", "etc"].includes(name))).toEqual([]);
   });
 
+  it("has a file server that is nobody of the host's, and keeps owners as they are on the disk; the control's is the host's root", async () => {
+    const directory = join(daemon.root, "bound");
+    mkdirSync(directory);
+    for (const [name, words] of Object.entries({ own: [], control: ["--userns=host"] })) {
+      await daemon.cli("run", "-d", "--name", name, "--isolation", "gvisor", ...words, "-v", `${directory}:/bound`, "busybox", "sleep", "1000");
+      const { Id, Boundary } = await daemon.client.workloads.inspect(name);
+      const servers = readdirSync("/proc").filter((pid) => /^\d+$/.test(pid) && isServerOf(pid, Id));
+      const uid = Number(/^Uid:\s+(\d+)/m.exec(readFileSync(`/proc/${servers[0]}/status`, "utf8"))?.[1]);
+      expect(servers).toHaveLength(1);
+      expect(uid >= 0x7000_0000).toBe(name === "own");
+      expect(Boundary?.traits).toContain(name === "own" ? "user-namespace" : "host-ids");
+      await daemon.cli("exec", name, "sh", "-c", `touch /bound/${name}; chown 1000:1000 /bound/${name}`);
+      expect(statSync(join(directory, name)).uid).toBe(1000);
+      await daemon.cli("rm", "-f", name);
+    }
+  });
+
   it("is lost with its kernel, and that is told as it is", async () => {
     await daemon.cli("run", "-d", "--name", "lost", "--isolation", "gvisor", "busybox", "sleep", "1000");
     const { State } = await daemon.client.workloads.inspect("lost");
@@ -157,6 +175,15 @@ describe.skipIf(why !== undefined)("a workload behind gVisor", () => {
 });
 
 afterAll(() => daemon.close());
+
+function isServerOf(pid: string, workload: string): boolean {
+  try {
+    const words = readFileSync(`/proc/${pid}/cmdline`, "utf8");
+    return words.startsWith("runsc-gofer") && words.includes(workload);
+  } catch {
+    return false; // gone meanwhile
+  }
+}
 
 function linkOf(path: string): string {
   try {

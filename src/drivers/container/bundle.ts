@@ -18,8 +18,6 @@ import { parseProfile, resolveDefaultProfile, type SeccompHost, seccompKey } fro
 /** What `Bundle.driver` holds. Written by this version, read by every later one. */
 export interface ContainerBundle extends OciBundle {
   readonly devices: readonly OciDevice[];
-  /** Root inside is nobody outside. Absent in bundles of the first release: the host's ids. */
-  readonly ownIds?: boolean;
   /** All capabilities that the host has. */
   readonly hostCapabilities: readonly string[];
 }
@@ -112,7 +110,6 @@ export function composePlan(bundle: Bundle, held: ContainerBundle, main: Process
     ...composeOciPlan(bundle, held, main, {
       lower: spec.root.layers,
       ...(key === undefined ? {} : { seccompKey: key }),
-      ...(held.ownIds === true ? { ownIds: true } : {}),
       execProcess: composeExecDefaults(guardsOf(spec, held.hostCapabilities)),
     }),
     devices: spec.security.devices,

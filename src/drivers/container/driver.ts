@@ -11,7 +11,7 @@
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
 import { Failure, quote, toFailure } from "../../contract/failure.ts";
-import { identityFor, OWN_ID_COUNT, OWN_IDS } from "../../contract/host-ids.ts";
+import { identityFor, OWN_IDS } from "../../contract/host-ids.ts";
 import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
@@ -25,10 +25,10 @@ import { ensureSocketDirectory } from "../../host/workload-files.ts";
 import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
-import { findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
+import { checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
-import type { OciConfig, OciDevice } from "../oci/oci-config.ts";
+import type { OciDevice } from "../oci/oci-config.ts";
 import { type FoundRuntime, identityOf, type Probed, probeContainers } from "./probe.ts";
 import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAITS } from "./traits.ts";
@@ -84,7 +84,7 @@ class ContainerDriver implements BoundaryDriver {
     const seccomp = composeSeccomp(held.spec, this.#host);
     const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper), seccomp });
-    checkIds(held, config);
+    checkIds(held, config, bundle.workload);
     try {
       const given = { held, config, plan: composePlan(bundle, held, main, seccomp), capabilities: held.hostCapabilities };
       return await launchSandbox(launcher, bundle, given, call);
@@ -136,17 +136,6 @@ function checkEarly(held: ContainerBundle, host: HostFacts, directory: string): 
   const nothing = { ...plainProcess(["/"]), user: "0" };
   const seccomp = composeSeccomp(held.spec, host);
   composeConfig(held, nothing, { files: placesOf(directory), accounts: { users: [], groups: [] }, seccomp });
-}
-
-/** An image may know more ids than a range has: whoever is one of those is nobody in it. */
-function checkIds({ ownIds, spec }: ContainerBundle, { process: { user } }: OciConfig): void {
-  const beyond = [user.uid, user.gid, ...user.additionalGids].find((id) => id >= OWN_ID_COUNT);
-  if (ownIds !== true || beyond === undefined) return;
-  throw new Failure("INVALID_SPEC", `The user or group ${beyond} is beyond the ${OWN_ID_COUNT} that the workload has of its own`, {
-    workload: spec.workload,
-    boundary: "container",
-    remedy: "Run it with --userns=host, or as another user",
-  });
 }
 
 function findDevices(spec: SandboxSpec): OciDevice[] {

@@ -28,6 +28,8 @@ function kernelMounts(spec: SandboxSpec): OciMount[] {
   ];
 }
 
+const NAMESPACES = ["mount", "pid", "ipc", "uts"] as const;
+
 /** Capabilities are those of gVisor's kernel, and rule over it alone. */
 const guards = (spec: SandboxSpec) => guardsOf(spec, spec.security.capabilities);
 
@@ -42,7 +44,7 @@ export function composeConfig(held: GvisorBundle, main: ProcessSpec, given: { fi
     hostname: spec.hostname,
     mounts: mounts.map((mount) => ({ ...mount, options: mount.options.filter((option) => option !== "rro") })),
     linux: {
-      namespaces: (["mount", "pid", "ipc", "uts"] as const).map((type) => ({ type })),
+      namespaces: [...NAMESPACES, ...(held.ownIds === true ? (["user"] as const) : [])].map((type) => ({ type })),
       devices: [],
       sysctl: {},
       maskedPaths: spec.security.maskedPaths,

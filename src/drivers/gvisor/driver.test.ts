@@ -18,12 +18,14 @@ let supervisors: FakeSupervisor[];
 let launched: string[];
 /** Platforms on which the trial's sandbox comes up. */
 let working: readonly string[];
+let refuseOwnIds: boolean;
 
 beforeEach(async () => {
   root = mkdtempSync(join(tmpdir(), "bulkhead-gvisor-"));
   supervisors = [];
   launched = [];
   working = ["ptrace"];
+  refuseOwnIds = false;
   launcher = new FakeSupervisor(join(root, "l.sock"));
   launcher.hello = { version: 1, pid: process.pid, rootId: "0a1b2c", cgroup: "v1" };
   launcher.answer = (ask) => answerLauncher(ask);
@@ -49,6 +51,7 @@ function answerLauncher(ask: Asked): Reply | "default" {
 async function onLaunch(plan: LaunchPlan): Promise<NonNullable<Reply>> {
   const platform = plan.engine.kind === "oci" ? (plan.engine.runtime.arguments[0] ?? "").replace("--platform=", "") : "";
   launched.push(platform);
+  if (refuseOwnIds && plan.engine.kind === "oci" && plan.engine.ownIds === true) return { failure: { code: "UNAVAILABLE", what: "no owners are mapped" } };
   if (!working.includes(platform)) return { failure: { code: "INTERNAL", what: `runsc could not create the sandbox: unknown platform: ${platform}` } };
   const supervisor = new FakeSupervisor(plan.socket);
   supervisors.push(supervisor);
@@ -62,7 +65,7 @@ async function onLaunch(plan: LaunchPlan): Promise<NonNullable<Reply>> {
 
 test("systrap is tried before ptrace, and what runs is what identity and traits say", async () => {
   const report = await open().probe(call);
-  expect(launched).toEqual(["systrap", "ptrace"]);
+  expect(launched).toEqual(["systrap", "systrap", "ptrace"]);
   expect(report).toMatchObject({
     usable: true,
     identity: {
@@ -70,7 +73,7 @@ test("systrap is tried before ptrace, and what runs is what identity and traits 
       engine: "runsc",
       version: "release-20990101.0",
       emulated: false,
-      traits: ["separate-kernel", "user-space-kernel", "not-emulated", "platform-ptrace"],
+      traits: ["separate-kernel", "user-space-kernel", "not-emulated", "platform-ptrace", "user-namespace"],
     },
     facets: ["exec", "pause", "resize", "top"],
   });
@@ -80,10 +83,21 @@ test("systrap is tried before ptrace, and what runs is what identity and traits 
   ]);
 });
 
+test("where its file server cannot have ids of its own, gVisor runs with the host's: told, and said by the traits", async () => {
+  refuseOwnIds = true;
+  const report = await open().probe(call);
+  expect(report.identity?.traits).toContain("host-ids");
+  expect(report.findings).toMatchObject([
+    { id: "platform-systrap" },
+    { id: "platform-ptrace", level: "ok" },
+    { id: "gvisor-user-namespaces", level: "warning" },
+  ]);
+});
+
 test("a platform that the operator names is the only one that is tried", async () => {
   working = ["systrap", "ptrace"];
   const report = await open({ platform: "kvm" }).probe(call);
-  expect(launched).toEqual(["kvm"]);
+  expect(launched).toEqual(["kvm", "kvm"]);
   expect(report.usable).toBe(false);
 });
 
@@ -103,7 +117,7 @@ test("where no platform works, the last one's reason is the finding, and nothing
   working = [];
   const report = await open().probe(call);
   expect(report.findings.at(-1)).toMatchObject({ id: "gvisor-runs", level: "missing", what: expect.stringContaining("unknown platform: ptrace") });
-  expect(launched).toEqual(["systrap", "ptrace"]);
+  expect(launched).toEqual(["systrap", "systrap", "ptrace", "ptrace"]);
 });
 
 test("writes to the root are kept by the overlay beneath, where this runsc would keep them itself", async () => {

@@ -10,6 +10,7 @@
 
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, BoundaryDriver, Bundle, BundlePlace, ProbeReport } from "../../contract/driver.ts";
+import { identityFor, OWN_IDS } from "../../contract/host-ids.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
@@ -17,14 +18,14 @@ import { findProgram } from "../../host/host-facts.ts";
 import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { ensureSocketDirectory } from "../../host/workload-files.ts";
-import { findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
+import { checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
 import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
 import { composeConfig, composePlan, type GvisorBundle, readBundle } from "./bundle.ts";
-import { type FoundRunsc, type Probed, probeGvisor } from "./probe.ts";
+import { type FoundRunsc, identityOf, type Probed, probeGvisor } from "./probe.ts";
 import { checkSpec } from "./spec.ts";
-import { GVISOR_TRAITS, gvisorTraitNames, type Platform } from "./traits.ts";
+import { GVISOR_TRAITS, type Platform } from "./traits.ts";
 
 export interface GvisorDriverOptions {
   readonly launcher: Launcher;
@@ -77,6 +78,7 @@ class GvisorDriver implements BoundaryDriver {
     const places = placesOf(bundle.directory);
     const files = { ...places, ...(held.init === undefined ? {} : { init: held.init }) };
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper) });
+    checkIds(held, config, bundle.workload);
     const { capabilities } = held.spec.security;
     return launchSandbox(launcher, bundle, { held, config, plan: composePlan(bundle, held, main), capabilities }, call);
   }
@@ -93,10 +95,12 @@ class GvisorDriver implements BoundaryDriver {
   #bundle(runsc: FoundRunsc, spec: SandboxSpec, directory: string): Bundle {
     checkSpec(spec);
     const init = spec.init ? findInit(spec, this.kind, this.#options.initPrograms ?? []) : undefined;
+    const identity = identityFor(identityOf(runsc), this.traits, spec);
     const held: GvisorBundle = {
       version: 1,
       spec,
-      identity: { kind: this.kind, engine: "runsc", version: runsc.version, emulated: false, traits: gvisorTraitNames(runsc.platform) },
+      identity,
+      ownIds: identity.traits.includes(OWN_IDS),
       runtime: { name: "runsc", path: runsc.path, arguments: runsc.arguments },
       socket: socketOf(this.#options.sockets, spec.workload),
       fileSources: findFileSources(spec),

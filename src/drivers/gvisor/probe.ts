@@ -6,8 +6,10 @@
 
 import { randomBytes } from "node:crypto";
 import type { Call } from "../../contract/call.ts";
+import type { BoundaryIdentity } from "../../contract/boundary.ts";
 import type { BoundaryDriver, Bundle, Finding, ProbeReport } from "../../contract/driver.ts";
 import { Failure, toFailure } from "../../contract/failure.ts";
+import { HOST_IDS, OWN_IDS } from "../../contract/host-ids.ts";
 import { plainProcess, type ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
@@ -20,6 +22,8 @@ export interface FoundRunsc {
   readonly version: string;
   readonly platform: Platform;
   readonly arguments: readonly string[];
+  /** Whether its file server has ids of its own: tried. */
+  readonly ownIds: boolean;
 }
 
 export interface Probed {
@@ -57,11 +61,14 @@ export async function probeGvisor(context: ProbeContext, call: Call): Promise<Pr
   const { version } = about;
   let why = "";
   for (const platform of context.platform === undefined ? BY_ITSELF : [context.platform]) {
-    const runsc: FoundRunsc = { path, version, platform, arguments: argumentsOf(platform, about.overlay) };
-    const finding = await tryPlatform(context, runsc, call);
-    findings.push(finding);
-    if (finding.level === "ok") return conclude(findings, runsc);
-    why = finding.what;
+    const runsc: FoundRunsc = { path, version, platform, arguments: argumentsOf(platform, about.overlay), ownIds: true };
+    const { finding, hung } = await tryPlatform(context, runsc, call);
+    if (finding.level === "ok") return conclude([...findings, finding], runsc);
+    // Weaker by the file server's ids, and said: where it is a platform that is missing, it fails again. One that hangs is not waited for twice.
+    const plain = hung ? finding : (await tryPlatform(context, { ...runsc, ownIds: false }, call)).finding;
+    if (plain.level === "ok") return conclude([...findings, plain, withoutOwnIds(finding)], { ...runsc, ownIds: false });
+    findings.push(plain);
+    why = plain.what;
   }
   return lacking("gvisor-runs", `No sandbox could be run. ${why}`, "Install a newer runsc (gvisor.dev/docs/user_guide/install), or see the launcher's log");
 }
@@ -82,14 +89,26 @@ async function askRunsc(launcher: Launcher): Promise<{ version: string; overlay:
   return { version, overlay: /^\s+-overlay2 /m.test(flags.stdout + flags.stderr) };
 }
 
-function conclude(findings: readonly Finding[], runsc: FoundRunsc | undefined): Probed {
-  if (runsc === undefined) return { report: { kind: "gvisor", usable: false, findings, facets: [] }, runsc };
-  const traits = gvisorTraitNames(runsc.platform);
-  const identity = { kind: "gvisor", engine: "runsc", version: runsc.version, emulated: false, traits } as const;
-  return { report: { kind: "gvisor", usable: true, identity, findings, facets: GVISOR_FACETS }, runsc };
+function withoutOwnIds({ what }: Finding): Finding {
+  return {
+    id: "gvisor-user-namespaces",
+    level: "warning",
+    what: `gVisor's file server runs with the host's ids. ${what}`,
+    remedy: "keep the root on ext4, xfs or btrfs with a kernel from 5.19 on",
+  };
 }
 
-async function tryPlatform(context: ProbeContext, runsc: FoundRunsc, call: Call): Promise<Finding> {
+/** Of a workload that does not ask for the host's ids. */
+export function identityOf({ version, platform, ownIds }: FoundRunsc): BoundaryIdentity {
+  return { kind: "gvisor", engine: "runsc", version, emulated: false, traits: [...gvisorTraitNames(platform), ownIds ? OWN_IDS : HOST_IDS] };
+}
+
+function conclude(findings: readonly Finding[], runsc: FoundRunsc | undefined): Probed {
+  if (runsc === undefined) return { report: { kind: "gvisor", usable: false, findings, facets: [] }, runsc };
+  return { report: { kind: "gvisor", usable: true, identity: identityOf(runsc), findings, facets: GVISOR_FACETS }, runsc };
+}
+
+async function tryPlatform(context: ProbeContext, runsc: FoundRunsc, call: Call): Promise<{ readonly finding: Finding; readonly hung: boolean }> {
   const { platform, version } = runsc;
   const id = `platform-${platform}`;
   const began = performance.now();
@@ -98,11 +117,12 @@ async function tryPlatform(context: ProbeContext, runsc: FoundRunsc, call: Call)
     const code = await runTrial(context, runsc, { ...call, signal: AbortSignal.any([call.signal, deadline]) });
     const took = Math.round(performance.now() - began);
     if (code === 126 || code === 127) throw new Failure("UNAVAILABLE", `the trial's program could not be executed (${code})`);
-    return { id, level: "ok", what: `runsc ${version} ran a sandbox on the platform ${platform} in ${took} ms` };
+    const ids = runsc.ownIds ? ", its file server with ids of its own," : "";
+    return { finding: { id, level: "ok", what: `runsc ${version} ran a sandbox on the platform ${platform}${ids} in ${took} ms` }, hung: false };
   } catch (thrown) {
     const failure = toFailure(thrown);
     const why = deadline.aborted ? `it did not end within ${TRIAL_DEADLINE_MS / 1000} s` : failure.message;
-    return { id, level: "note", what: `runsc ${version} does not run on the platform ${platform} here: ${why}` };
+    return { finding: { id, level: "note", what: `runsc ${version} does not run on the platform ${platform} here: ${why}` }, hung: deadline.aborted };
   }
 }
 

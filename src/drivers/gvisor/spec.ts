@@ -22,7 +22,8 @@ export function checkSpec(spec: SandboxSpec): DirectoryRoot {
 }
 
 function checkKernel(spec: SandboxSpec, refuse: Refuse): void {
-  const [namespace] = spec.security.hostNamespaces;
+  // The user namespace is that of its file server and of nothing inside: the host's can be had.
+  const namespace = spec.security.hostNamespaces.find((one) => one !== "user");
   if (namespace !== undefined) throw refuse(`gVisor has a kernel of its own and cannot join the host's ${namespace} namespace`, CONTAINER);
   if (spec.network.kind === "host")
     throw refuse("gVisor has a network stack of its own and is not given the host's", "Use --network bridge with -p, or run it with --isolation container");

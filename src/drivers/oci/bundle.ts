@@ -1,14 +1,19 @@
 /** What the bundles of OCI runtimes hold alike, where their files lie, and what is made of them. */
 
 import type { Bundle } from "../../contract/driver.ts";
+import { Failure } from "../../contract/failure.ts";
+import { OWN_ID_COUNT } from "../../contract/host-ids.ts";
 import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle } from "../../host/held-bundle.ts";
 import { ensureDirectory, isDirectory, writeInPlace } from "../../host/workload-files.ts";
+import type { OciConfig } from "./oci-config.ts";
 
 export interface OciBundle extends HeldBundle {
   readonly runtime: OciEngine["runtime"];
+  /** Root inside is nobody outside. Absent in bundles of the first release: the host's ids. */
+  readonly ownIds?: boolean;
   /** Sources of binds that are no directories. */
   readonly fileSources: readonly string[];
   /** A static init program on the host, where the spec asks for one. */
@@ -51,23 +56,35 @@ export function writeFiles(spec: SandboxSpec, directory: string): void {
   writeInPlace(places.resolvConf, spec.resolvConf);
 }
 
+/** An image may know more ids than a range has: whoever is one of those is nobody in it. */
+export function checkIds({ ownIds, identity }: OciBundle, { process: { user } }: OciConfig, workload: string): void {
+  const beyond = [user.uid, user.gid, ...user.additionalGids].find((id) => id >= OWN_ID_COUNT);
+  if (ownIds !== true || beyond === undefined) return;
+  throw new Failure("INVALID_SPEC", `The user or group ${beyond} is beyond the ${OWN_ID_COUNT} that the workload has of its own`, {
+    workload,
+    boundary: identity.kind,
+    remedy: "Run it with --userns=host, or as another user",
+  });
+}
+
 /** `lower`: the image's layers. `engine` is what the boundary adds. */
 export function composeOciPlan(
   bundle: Bundle,
   held: OciBundle,
   main: ProcessSpec,
-  engine: { readonly lower: readonly string[] } & Pick<OciEngine, "execProcess" | "seccompKey" | "ownIds">,
+  engine: { readonly lower: readonly string[] } & Pick<OciEngine, "execProcess" | "seccompKey">,
 ): LaunchPlan {
   const places = placesOf(bundle.directory);
   const { lower, ...rest } = engine;
   return {
     ...composePlanFrame(bundle, held, places.exitRecord, main),
-    version: engine.ownIds === true ? 2 : 1,
+    version: held.ownIds === true ? 2 : 1,
     engine: {
       kind: "oci",
       runtime: held.runtime,
       bundle: places.bundle,
       root: { lower, upper: places.upper, work: places.work, readOnly: held.spec.security.readOnlyRoot },
+      ...(held.ownIds === true ? { ownIds: true } : {}),
       ...rest,
     },
   };

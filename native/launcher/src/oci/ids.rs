@@ -9,6 +9,7 @@
 //! another one. All places are below the stage, a tmpfs of the launcher's mount namespace, since the runtime looks for them as the range's root, whom
 //! the daemon's own directories keep out.
 
+use super::Runtime;
 use super::raise::doing;
 use crate::idmap::{self, RECURSIVE};
 use crate::mounts::STAGE;
@@ -47,14 +48,14 @@ fn store_place() -> String {
 }
 
 impl Ids {
-    /// Claims a range and makes its namespaces; the second is the network's.
-    pub fn make(run: &Path, workload: &str) -> Result<(Ids, Option<OwnedFd>), Failure> {
+    /// Claims a range and makes its namespaces; the second is the network's, where `others` asks for it.
+    pub fn make(run: &Path, workload: &str, others: libc::c_int) -> Result<(Ids, Option<OwnedFd>), Failure> {
         if !Path::new(STAGE).join("store").is_dir() {
             return Err(Failure::new(Code::Unavailable, format!("a user namespace needs {STAGE}, which could not be made")).remedy("let the launcher write to /run, or run it with --userns=host"));
         }
         let hash = u32::from_str_radix(workload.get(..8).unwrap_or_default(), 16).unwrap_or_else(|_| std::process::id());
         let claim = users::claim_range(run, hash)?;
-        let made = idmap::make_namespaces(claim.id, users::RANGE, libc::CLONE_NEWNET).map_err(|error| explain(&error))?;
+        let made = idmap::make_namespaces(claim.id, users::RANGE, others).map_err(|error| explain(&error))?;
         Ok((Ids { users: made.users, claim, store: None, devices: Vec::new() }, made.network))
     }
 
@@ -176,12 +177,18 @@ impl Ids {
 
     /// Puts into the runtime's configuration what it says of ids: the namespace, the root, and where sources of binds and devices are shown. To be
     /// called in a process that shares this one's mounts. `own` is the workload's directory.
-    pub fn put_into(&self, config: &mut Value, own: &str) -> Result<(), Failure> {
+    pub fn put_into(&self, config: &mut Value, runtime: Runtime, own: &str) -> Result<(), Failure> {
         config["root"]["path"] = Value::from(root_place());
         let path = format!("/proc/{}/fd/{}", unsafe { libc::getppid() }, self.users.as_raw_fd());
         if let Some(namespaces) = config.pointer_mut("/linux/namespaces").and_then(Value::as_array_mut) {
             namespaces.retain(|entry| entry["type"] != "user");
-            namespaces.push(json!({ "type": "user", "path": path }));
+            // runsc has too many threads to enter one: it makes another of the same range.
+            namespaces.push(if runtime == Runtime::Runsc { json!({ "type": "user" }) } else { json!({ "type": "user", "path": path }) });
+        }
+        if runtime == Runtime::Runsc {
+            let range = json!([{ "containerID": 0, "hostID": self.first(), "size": users::RANGE }]);
+            config["linux"]["uidMappings"] = range.clone();
+            config["linux"]["gidMappings"] = range;
         }
         let Some(mounts) = config.get_mut("mounts").and_then(Value::as_array_mut) else { return Ok(()) };
         for (number, mount) in mounts.iter_mut().enumerate().filter(|(_, mount)| mount["type"] == "bind") {

@@ -57,10 +57,12 @@ impl Oci {
         if !self.order.engine.own_ids {
             return Ok(None);
         }
-        if self.order.runtime != Runtime::Crun || self.order.all_devices || matches!(self.order.network, NetworkSpec::Host) {
+        if self.order.runtime == Runtime::Runc || self.order.all_devices || matches!(self.order.network, NetworkSpec::Host) {
             return Err(Failure::new(Code::InvalidSpec, "a user namespace does not go with this runtime, every device or the host's network"));
         }
-        let (ids, network) = Ids::make(&self.order.run, &self.order.workload)?;
+        // runsc's kernel has a network stack of its own, and nothing inside rules over the host's namespace.
+        let others = if self.order.runtime == Runtime::Crun { libc::CLONE_NEWNET } else { 0 };
+        let (ids, network) = Ids::make(&self.order.run, &self.order.workload, others)?;
         let ids = self.ids.insert(ids);
         self.order.devices.iter().try_for_each(|device| ids.make_device(device))?;
         Ok(network)
@@ -207,7 +209,7 @@ impl Oci {
         let changes = Changes { runtime: self.order.runtime, seccomp, network, cgroups_path: &cgroups, devices: rules.as_deref() };
         let mut config = compose(&text, bundle, &changes)?;
         if let Some(ids) = &self.ids {
-            ids.put_into(&mut config, &self.order.directory)?;
+            ids.put_into(&mut config, self.order.runtime, &self.order.directory)?;
             config.pointer("/process/rlimits").and_then(Value::as_array).into_iter().for_each(|limits| lift_own_limits(limits));
         }
         serde_json::to_vec(&config).map_err(|error| Failure::new(Code::Internal, format!("could not write the runtime's configuration: {error}")))
