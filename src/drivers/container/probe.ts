@@ -12,6 +12,7 @@ import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
+import { probeSteadily } from "../oci/steady-probe.ts";
 import { loadDefaultProfile } from "./apparmor.ts";
 import { CONTAINER_FACETS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
@@ -48,17 +49,8 @@ const MECHANISMS: readonly { what: Mechanism; level: "missing" | "warning"; reme
   { what: "memory-limit", level: "warning", remedy: "Boot with cgroup_enable=memory" },
 ];
 
-/** How often a probe is made whose launcher went away meanwhile: what failed then says nothing of this host, and nothing weaker shall stand in for it. */
-const MOST_LAUNCHERS = 3;
-
-export async function probeContainers(context: ProbeContext, call: Call): Promise<Probed> {
-  for (let launchers = 1; ; launchers++) {
-    const asked = await context.launcher.hello().catch(() => undefined);
-    const probed = await probeOnce(context, call);
-    if (asked === undefined || launchers === MOST_LAUNCHERS || call.signal.aborted) return probed;
-    const now = await context.launcher.hello().catch(() => undefined);
-    if (now?.pid === asked.pid) return probed;
-  }
+export function probeContainers(context: ProbeContext, call: Call): Promise<Probed> {
+  return probeSteadily(context.launcher, call, () => probeOnce(context, call));
 }
 
 async function probeOnce(context: ProbeContext, call: Call): Promise<Probed> {

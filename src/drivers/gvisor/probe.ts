@@ -15,6 +15,7 @@ import type { SandboxSpec } from "../../contract/spec.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
 import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
+import { probeSteadily } from "../oci/steady-probe.ts";
 import { GVISOR_FACETS, gvisorTraitNames, type Platform } from "./traits.ts";
 
 export interface FoundRunsc {
@@ -46,7 +47,11 @@ const INSTALL = "apt-get install --no-install-recommends runsc";
 const TRIAL_DEADLINE_MS = 30_000;
 const BY_ITSELF: readonly Platform[] = ["systrap", "ptrace"];
 
-export async function probeGvisor(context: ProbeContext, call: Call): Promise<Probed> {
+export function probeGvisor(context: ProbeContext, call: Call): Promise<Probed> {
+  return probeSteadily(context.launcher, call, () => probeOnce(context, call));
+}
+
+async function probeOnce(context: ProbeContext, call: Call): Promise<Probed> {
   const findings: Finding[] = [];
   const lacking = (id: string, what: string, remedy: string): Probed => conclude([...findings, { id, level: "missing", what, remedy }], undefined);
   const path = context.findProgram("runsc");
