@@ -2,6 +2,7 @@
 
 import { pack } from "tar-stream";
 import type { Call } from "../contract/call.ts";
+import { Failure } from "../contract/failure.ts";
 import { hexOf } from "./digest.ts";
 import { readManifest, type Store } from "./intake.ts";
 import { MEDIA } from "./manifest.ts";
@@ -47,12 +48,15 @@ async function write(archive: Archive, store: Store, images: readonly SavedImage
 }
 
 async function writeBlob(archive: Archive, store: Store, digest: string): Promise<void> {
-  const size = (await store.blobs.size(digest)) ?? 0;
+  const size = await store.blobs.size(digest);
+  if (size === undefined) throw new Failure("NOT_FOUND", `the image was removed while it was saved: ${digest} is gone`, { remedy: "load or pull it again" });
   const entry = archive.entry({ name: blobName(digest), size, mtime: EPOCH, mode: 0o644 });
+  // Listened to from the beginning: an entry whose archive is given up tells so at any time, and nobody hearing it would end the daemon.
+  const closed = new Promise<void>((resolve, reject) => entry.on("error", reject).once("close", resolve));
+  closed.catch(() => {});
   for await (const piece of store.blobs.read(digest)) {
-    if (!entry.write(piece)) await new Promise((resolve) => entry.once("drain", () => resolve(undefined)));
+    if (!entry.write(piece)) await Promise.race([closed, new Promise<void>((resolve) => entry.once("drain", resolve))]);
   }
-  const closed = new Promise((resolve, reject) => entry.once("error", reject).once("close", () => resolve(undefined)));
   entry.end(undefined);
   await closed;
 }
