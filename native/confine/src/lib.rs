@@ -61,6 +61,8 @@ pub struct Confinement<'a> {
     pub arguments: &'a [String],
     pub uid: u32,
     pub gid: u32,
+    /// Groups that it is in beside its own, for a device that the host gives to one.
+    pub groups: &'a [u32],
     /// An empty directory to raise the private root on.
     pub stage: &'a str,
     pub files: &'a [Seen],
@@ -99,7 +101,7 @@ pub fn start(wanted: &Confinement) -> Result<(i32, OwnedFd), Failure> {
     if wanted.arguments.len() > MOST || wanted.files.len() > MOST || wanted.kept.len() > MOST / 2 {
         return Err(Failure::new(Code::InvalidSpec, "the launch plan gives a program too many arguments, files or descriptors"));
     }
-    if wanted.uid == 0 || wanted.gid == 0 {
+    if wanted.uid == 0 || wanted.gid == 0 || wanted.groups.contains(&0) {
         return Err(Failure::new(Code::InvalidSpec, "a confined program never runs as root's user or group"));
     }
     let texts = wanted.arguments.iter().map(|text| c(text)).collect::<Result<Vec<_>, _>>()?;
@@ -277,7 +279,7 @@ impl Plan<'_> {
     }
 
     fn drop_privileges(&self) -> bool {
-        let (uid, gid) = (self.inner.uid, self.inner.gid);
+        let Confinement { uid, gid, groups, .. } = *self.inner;
         let no_core = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
         unsafe {
             let mut none: libc::sigset_t = std::mem::zeroed();
@@ -289,7 +291,7 @@ impl Plan<'_> {
                 && libc::prctl(libc::PR_SET_SECUREBITS, LOCKED_SECUREBITS, 0, 0, 0) == 0
                 && libc::setsid() >= 0
                 && libc::setrlimit(libc::RLIMIT_CORE, &no_core) == 0
-                && libc::syscall(libc::SYS_setgroups, 0, null::<u32>()) == 0
+                && libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) == 0
                 && libc::syscall(libc::SYS_setresgid, gid, gid, gid) == 0
                 && libc::syscall(libc::SYS_setresuid, uid, uid, uid) == 0
                 && libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0
@@ -364,8 +366,8 @@ mod tests {
     #[test]
     fn nothing_is_started_as_root_s_user_or_group() {
         let attach = Attach::Tasks(Vec::new());
-        for (uid, gid) in [(0, 1000), (1000, 0)] {
-            let wanted = Confinement { program: "/bin/true", arguments: &[], uid, gid, stage: "/nowhere", files: &[], kept: &[], console: 1, attach: &attach, proc: false, mortal: true };
+        for (uid, gid, groups) in [(0, 1000, [7]), (1000, 0, [7]), (1000, 1000, [0])] {
+            let wanted = Confinement { program: "/bin/true", arguments: &[], uid, gid, groups: &groups, stage: "/nowhere", files: &[], kept: &[], console: 1, attach: &attach, proc: false, mortal: true };
             assert_eq!(start(&wanted).unwrap_err().code, Code::InvalidSpec);
         }
     }

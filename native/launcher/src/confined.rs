@@ -67,6 +67,7 @@ fn run_in(job: &Job, name: &str, place: &Place, group: &Group) -> Result<Done, F
         arguments: job.arguments,
         uid: job.user,
         gid: job.user,
+        groups: &[],
         stage: &stage.to_string_lossy(),
         files: job.files,
         kept: job.kept,

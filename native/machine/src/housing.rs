@@ -10,6 +10,7 @@ use bulkhead_wire::poller::Poller;
 use bulkhead_wire::process::ResourceUse;
 use bulkhead_wire::{Code, Failure};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::rc::Rc;
 
 /// A path of the plan, and what it is wanted for.
@@ -109,6 +110,7 @@ impl Housing {
             arguments: &given.kept.arguments(given.words)?,
             uid: monitor.uid,
             gid: monitor.gid,
+            groups: &device_groups("/dev/kvm", monitor.kvm),
             stage: &stage(directory),
             files: &given.files,
             kept: &given.kept.descriptors(),
@@ -190,6 +192,12 @@ fn make_stage(directory: &str) -> Result<(), Failure> {
     }
 }
 
+/// Distributions give the device to a group of its own, `kvm`: a monitor that is not in it cannot open it.
+fn device_groups(device: &str, used: bool) -> Vec<u32> {
+    let group = std::fs::metadata(device).map(|meta| meta.gid()).ok().filter(|gid| used && *gid != 0);
+    group.into_iter().collect()
+}
+
 fn devices(kvm: bool) -> Vec<DeviceSpec> {
     let kvm = kvm.then(|| DeviceSpec { host_path: "/dev/kvm".into(), path: "/dev/kvm".into(), access: "rw".into() });
     kvm.into_iter().collect()
@@ -202,4 +210,25 @@ pub fn pipe() -> Result<(OwnedFd, OwnedFd), Failure> {
         return Err(Failure::system("make the machine's console"));
     }
     Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_monitor_is_in_the_group_of_the_device_that_it_uses_and_never_in_root_s() {
+        let device = std::env::temp_dir().join(format!("bulkhead-device-{}", std::process::id()));
+        std::fs::write(&device, "").unwrap();
+        let path = device.to_str().unwrap();
+        let own = device_groups(path, true);
+        let given = std::os::unix::fs::chown(&device, None, Some(4242)).is_ok();
+        let groups = (device_groups(path, true), device_groups(path, false));
+        std::fs::remove_file(&device).unwrap();
+        assert!(!own.contains(&0));
+        if given {
+            assert_eq!(groups, (vec![4242], vec![]));
+        }
+        assert!(device_groups("/dev/there-is-none", true).is_empty());
+    }
 }

@@ -85,13 +85,15 @@ export async function judgeHardware(trial: HardwareTrial, call: Call): Promise<F
   const tried = await trial.boot();
   if (call.signal.aborted) return { id, level: "warning", what: "The trial of KVM was given up", remedy };
   if (!isVerdict(tried))
-    return { id, level: "warning", what: `The trial of KVM came to no verdict (${tried.failure.message}): ${emulation}`, remedy: "bulkhead doctor --fresh" };
+    return { id, level: "warning", what: `The trial of KVM came to no verdict (${tried.failure.message}): ${emulation}`, remedy: NO_VERDICT_REMEDY };
   const works = !("failure" in tried);
   ensureDirectory(dirname(record), 0o711);
   writeWhole(record, JSON.stringify({ version: 1, key, works }));
   if (works) return { id, level: "ok", what: `KVM booted a machine and ran its program in ${tried.tookMs} ms` };
   return { id, level: "warning", what: `KVM opens and does not boot a machine within the ${deadlineMs} ms that emulation needs: ${emulation}`, remedy };
 }
+
+const NO_VERDICT_REMEDY = "Where it says permission denied, let a group use the device: chgrp kvm /dev/kvm && chmod 660 /dev/kvm; then bulkhead doctor --fresh";
 
 function readVerdict(record: string, key: string): boolean | undefined {
   try {

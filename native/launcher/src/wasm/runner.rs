@@ -158,6 +158,7 @@ fn confined(engine: &WasmEngine, wanted: &Wanted, group: &Group) -> Result<(i32,
         arguments: &["serve".to_owned()],
         uid: engine.uid,
         gid: engine.gid,
+        groups: &[],
         stage: &stage,
         files: &files(&wanted.program)?,
         // The hole is kept so that writing to the console never breaks; what does not fit is dropped.
