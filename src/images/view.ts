@@ -1,5 +1,7 @@
 /** Images as others see them. */
 
+import { readFileSync } from "node:fs";
+import { Failure } from "../contract/failure.ts";
 import { type ConfigurationDocument, readConfiguration } from "./configuration.ts";
 import { diskOf } from "./disk-artifact.ts";
 import { type Fields, parseDocument } from "./document.ts";
@@ -12,7 +14,7 @@ import { moduleOf } from "./wasm-artifact.ts";
 /** Configurations of all images, read once, so that looking an image up needs no file. */
 export class Views {
   readonly #store: Store;
-  readonly #documents = new Map<string, { readonly document: Fields; readonly read: ConfigurationDocument }>();
+  readonly #documents = new Map<string, Known>();
 
   constructor(store: Store) {
     this.#store = store;
@@ -20,18 +22,16 @@ export class Views {
 
   async remember(record: ImageRecord): Promise<void> {
     if (this.#documents.has(record.id)) return;
-    const document = parseDocument(await readSmall(this.#store.blobs, record.id, "the configuration"), "the configuration");
-    this.#documents.set(record.id, { document, read: readConfiguration(document) });
+    this.#documents.set(record.id, parse(await readSmall(this.#store.blobs, record.id, "the configuration")));
   }
 
   forget(id: string): void {
     this.#documents.delete(id);
   }
 
-  /** The record must have been remembered. */
+  /** Rejects NOT_FOUND where the image went meanwhile. */
   of(record: ImageRecord): ImageView {
-    const known = this.#documents.get(record.id);
-    if (known === undefined) throw new Error(`the configuration of ${record.id} was not read`);
+    const known = this.#documents.get(record.id) ?? this.#readNow(record.id);
     // A module and a disk are not unpacked: what travelled is what lies here.
     const sizes =
       moduleOf(record) === undefined && diskOf(record) === undefined
@@ -51,4 +51,23 @@ export class Views {
       history: history.map((entry) => ({ ...entry, sizeBytes: entry.emptyLayer ? 0 : (sizes[layer++] ?? 0) })),
     };
   }
+
+  /** A record is found as soon as it stands, which is a moment before its configuration was remembered. */
+  #readNow(id: string): Known {
+    try {
+      return parse(readFileSync(this.#store.blobs.path(id)));
+    } catch (thrown) {
+      throw new Failure("NOT_FOUND", `No such image: ${id}: it was removed meanwhile`, { cause: thrown });
+    }
+  }
+}
+
+interface Known {
+  readonly document: Fields;
+  readonly read: ConfigurationDocument;
+}
+
+function parse(bytes: Buffer): Known {
+  const document = parseDocument(bytes, "the configuration");
+  return { document, read: readConfiguration(document) };
 }
