@@ -1,4 +1,5 @@
-// Runs a shell command in a container without masked and read-only paths, through the API: node uncovered.mjs SCRIPT [SECURITY_OPTION]
+// Runs a shell command in a container without masked and read-only paths and with the host's ids, through the API: what else would deny it is
+// out of the way. node uncovered.mjs SCRIPT [SECURITY_OPTION]
 import { request } from "node:http";
 
 const [script, ...options] = process.argv.slice(2);
@@ -13,7 +14,7 @@ const call = (method, path, body) =>
     asked.end(body === undefined ? undefined : JSON.stringify(body));
   });
 
-const HostConfig = { NetworkMode: "none", MaskedPaths: [], ReadonlyPaths: [], SecurityOpt: options };
+const HostConfig = { NetworkMode: "none", UsernsMode: "host", MaskedPaths: [], ReadonlyPaths: [], SecurityOpt: options };
 const { Id } = JSON.parse(await call("POST", "/v1.47/containers/create", { Image: "busybox", Cmd: ["sh", "-c", `exec 2>&1; ${script}`], Tty: true, HostConfig }));
 await call("POST", `/v1.47/containers/${Id}/start`);
 await call("POST", `/v1.47/containers/${Id}/wait`);
