@@ -118,7 +118,7 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
 
   it("sets limits, sysctls and the size of shared memory", async () => {
     expect(await run("ulimit -n; ulimit -Hn", { rlimits: [{ name: "RLIMIT_NOFILE", soft: 100, hard: 200 }] })).toBe("100\n200");
-    expect(await run("cat /proc/sys/net/core/somaxconn", { sysctls: { "net.core.somaxconn": "99" } })).toBe("99");
+    expect(await run("cat /proc/sys/net/ipv4/tcp_fin_timeout", { sysctls: { "net.ipv4.tcp_fin_timeout": "99" } })).toBe("99");
     expect(await run("grep ' /dev/shm ' /proc/mounts", { shmBytes: 2 * 1024 * 1024 })).toContain("size=2048k");
     expect(await run("cat /proc/self/oom_score_adj", { limits: { oomScoreAdjust: 500 } })).toBe("500");
   });

@@ -122,10 +122,10 @@ class ContainerDriver implements BoundaryDriver {
       socket: socketOf(this.#options.sockets, spec.workload),
       devices: findDevices(spec),
       fileSources: findFileSources(spec),
-      ...(init === undefined ? {} : { init }),
+      ...(init === undefined ? {} : { init: placesOf(directory).initCopy }),
     };
     checkEarly(held, this.#host, directory);
-    writeFiles(spec, directory);
+    writeFiles(spec, directory, init);
     ensureSocketDirectory(held.socket);
     return { version: 1, kind: this.kind, workload: spec.workload, directory, driver: held };
   }

@@ -104,9 +104,9 @@ class GvisorDriver implements BoundaryDriver {
       runtime: { name: "runsc", path: runsc.path, arguments: runsc.arguments },
       socket: socketOf(this.#options.sockets, spec.workload),
       fileSources: findFileSources(spec),
-      ...(init === undefined ? {} : { init }),
+      ...(init === undefined ? {} : { init: placesOf(directory).initCopy }),
     };
-    writeFiles(spec, directory);
+    writeFiles(spec, directory, init);
     ensureSocketDirectory(held.socket);
     return { version: 1, kind: this.kind, workload: spec.workload, directory, driver: held };
   }

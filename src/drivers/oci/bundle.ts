@@ -7,7 +7,7 @@ import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle } from "../../host/held-bundle.ts";
-import { ensureDirectory, isDirectory, writeInPlace } from "../../host/workload-files.ts";
+import { copyProgram, ensureDirectory, isDirectory, writeInPlace } from "../../host/workload-files.ts";
 import type { OciConfig } from "./oci-config.ts";
 
 export interface OciBundle extends HeldBundle {
@@ -34,6 +34,8 @@ export function placesOf(directory: string) {
     resolvConf: `${directory}/resolv.conf`,
     exitRecord: `${directory}/exit.json`,
     startMark: `${directory}/start-asked`,
+    /** A copy for this workload alone: where ours lies may map no owners, and another release may lie there tomorrow. */
+    initCopy: `${directory}/init`,
   } as const;
 }
 
@@ -41,8 +43,8 @@ export function findFileSources({ mounts }: SandboxSpec): string[] {
   return mounts.flatMap((mount) => (mount.kind === "bind" && !isDirectory(mount.source) ? [mount.source] : []));
 }
 
-/** The directories of the bundle and of what the workload writes, and the files of its names. */
-export function writeFiles(spec: SandboxSpec, directory: string): void {
+/** The directories of the bundle and of what the workload writes, the files of its names, and its init where it has one. */
+export function writeFiles(spec: SandboxSpec, directory: string, init: string | undefined): void {
   const places = placesOf(directory);
   ensureDirectory(directory, 0o711);
   ensureDirectory(places.rootfs, 0o755);
@@ -54,6 +56,7 @@ export function writeFiles(spec: SandboxSpec, directory: string): void {
   writeInPlace(places.hosts, spec.hosts);
   writeInPlace(places.hostname, `${spec.hostname}\n`);
   writeInPlace(places.resolvConf, spec.resolvConf);
+  if (init !== undefined) copyProgram(init, places.initCopy);
 }
 
 /** An image may know more ids than a range has: whoever is one of those is nobody in it. */

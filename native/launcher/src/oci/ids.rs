@@ -143,7 +143,8 @@ impl Ids {
         let top = mounts.iter().rfind(|mount| path.starts_with(&mount.point) && mount.device == device);
         let is_view = top.is_some_and(|mount| KERNEL_VIEWS.contains(&mount.kind.as_str()));
         if let (false, Err(error)) = (is_view, idmap::map(&tree, &self.users, 0)) {
-            let kind = top.map_or("unknown", |mount| mount.kind.as_str());
+            // An overlay's files may say another device than its mount.
+            let kind = top.or_else(|| mounts.iter().rfind(|mount| path.starts_with(&mount.point))).map_or("unknown", |mount| mount.kind.as_str());
             let what = format!("{} cannot be shown to a workload with ids of its own: its file system ({kind}) maps no owners ({error})", quote(source));
             return Err(Failure::new(Code::Unsupported, what).remedy("keep it on ext4, xfs, btrfs or a volume, or run the workload with --userns=host"));
         }

@@ -59,7 +59,7 @@ pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
         return Failure::new(Code::InvalidSpec, format!("a resource limit was refused: {message}")).remedy("ask for no more than this host's own limits (ulimit -Ha; /proc/sys/fs/nr_open)");
     }
     if has("sysctl") || has("/proc/sys/") {
-        return Failure::new(Code::InvalidSpec, format!("a kernel parameter was refused: {message}")).remedy("check its name and value: sysctl NAME");
+        return Failure::new(Code::InvalidSpec, format!("a kernel parameter was refused: {message}")).remedy("check its name and value: sysctl NAME. Older kernels show fewer of net.core to a workload with ids of its own: then --userns=host");
     }
     if has("oom_score_adj") {
         return Failure::new(Code::InvalidSpec, format!("the score for the out-of-memory killer was refused: {message}")).remedy("ask for zero or more: lowering it needs CAP_SYS_RESOURCE on the host");
