@@ -8,4 +8,4 @@ export { merge, requirementsOfImage, requirementsOfLabel } from "./image.ts";
 export { layersOf } from "./layers.ts";
 export { parseMeasurements } from "./measurements.ts";
 export { parseRequirements, type Requirements } from "./requirements.ts";
-export { requirementsOfWorkload } from "./workload.ts";
+export { privilegesOf, requirementsOfWorkload } from "./workload.ts";

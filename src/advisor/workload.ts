@@ -1,5 +1,6 @@
 /** What a workload's own description says of its needs: a service of a compose file, an inspect document. */
 
+import { capabilityName, isApiSocket } from "../contract/privilege.ts";
 import { requirementsOfLabel } from "./image.ts";
 import type { Requirements } from "./requirements.ts";
 
@@ -7,7 +8,7 @@ import type { Requirements } from "./requirements.ts";
 export interface WorkloadFacts {
   readonly name: string;
   readonly privileged: boolean;
-  /** Upper case, without `CAP_`. */
+  /** With or without `CAP_`. */
   readonly capabilitiesAdded: readonly string[];
   readonly hostNamespaces: readonly string[];
   /** `source` is a path of the host, a volume's name, or empty for memory. */
@@ -31,25 +32,22 @@ export function requirementsOfWorkload(facts: WorkloadFacts): Requirements {
   return {
     name: facts.name,
     privileges,
-    ...(facts.mounts.some(({ source }) => source !== "" && !isSocket(source)) ? { state: "volume" } : {}),
+    ...(facts.mounts.some(({ source }) => source !== "" && !isApiSocket(source)) ? { state: "volume" } : {}),
     ...(Object.keys(size).length === 0 ? {} : { size }),
     ...(sysctls.length === 0 ? {} : { kernel: { sysctls } }),
     ...requirementsOfLabel(facts.labels, `the label of ${facts.name}`),
   };
 }
 
-function privilegesOf({ privileged, capabilitiesAdded, hostNamespaces, mounts, devices }: WorkloadFacts): readonly string[] {
+/** In the words of the requirements' schema, whoever asks for them in whatever document. An engine's own socket has every privilege. */
+export function privilegesOf(facts: Pick<WorkloadFacts, "privileged" | "capabilitiesAdded" | "hostNamespaces" | "mounts" | "devices">): readonly string[] {
+  const { privileged, capabilitiesAdded, hostNamespaces, mounts, devices } = facts;
   const paths = mounts.map(({ source }) => source).filter((source) => source.startsWith("/"));
   return [
     ...(privileged ? ["privileged"] : []),
-    ...capabilitiesAdded.map((name) => `CAP_${name}`),
+    ...capabilitiesAdded.map((name) => `CAP_${capabilityName(name)}`),
     ...hostNamespaces.map((name) => `host-${name}`),
-    ...paths.map((path) => (isSocket(path) ? "docker.sock" : `host-path:${path}`)),
+    ...paths.map((path) => (isApiSocket(path) ? "docker.sock" : `host-path:${path}`)),
     ...devices.map((device) => `device:${device}`),
   ];
-}
-
-/** An engine's own socket: who has it has every privilege. */
-function isSocket(path: string): boolean {
-  return /\/(?:docker|podman|containerd|bulkhead|crio)\.sock$/.test(path);
 }

@@ -3,7 +3,7 @@
  * workload needs is read from its request, from its label or its image's, in that order of force.
  */
 
-import { advise, merge, requirementsOfImage, requirementsOfLabel, type Host, type Requirements } from "../advisor/index.ts";
+import { advise, merge, privilegesOf, requirementsOfImage, requirementsOfLabel, type Host, type Requirements } from "../advisor/index.ts";
 import type { AdviceSource, ChosenIsolation, Identity } from "../api/index.ts";
 import type { Call } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
@@ -57,14 +57,13 @@ function withoutDisk(host: Host, disk: boolean): Host {
 
 /** What the request itself asks for: it is a fact, and goes before what anybody wrote about it. */
 function ofRequest({ limits, security, network, mounts }: WorkloadRequest): Requirements {
-  const privileges = [
-    ...(security.privileged ? ["privileged"] : []),
-    ...security.capabilitiesAdd.map((name) => (/^CAP_/i.test(name) ? name : `CAP_${name}`)),
-    ...security.hostNamespaces.map((namespace) => `host-${namespace}`),
-    ...(network === "host" ? ["host-network"] : []),
-    ...security.devices.map(({ hostPath }) => `device:${hostPath}`),
-    ...mounts.flatMap((mount) => (mount.kind === "bind" ? [mount.source.endsWith("docker.sock") ? "docker.sock" : `host-path:${mount.source}`] : [])),
-  ];
+  const privileges = privilegesOf({
+    privileged: security.privileged,
+    capabilitiesAdded: security.capabilitiesAdd,
+    hostNamespaces: [...security.hostNamespaces, ...(network === "host" ? ["network"] : [])],
+    mounts: mounts.filter((mount) => mount.kind === "bind"),
+    devices: security.devices.map(({ hostPath }) => hostPath),
+  });
   const size = {
     ...(limits.memoryBytes === undefined || limits.memoryBytes <= 0 ? {} : { memoryBytes: limits.memoryBytes }),
     ...(limits.cpus === undefined || limits.cpus <= 0 ? {} : { cpus: limits.cpus }),

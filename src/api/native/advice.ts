@@ -16,12 +16,12 @@ import {
 } from "../../advisor/index.ts";
 import { viewsOf } from "../../auditor/index.ts";
 import type { Call } from "../../contract/call.ts";
-import { Failure, toFailure } from "../../contract/failure.ts";
+import { Failure } from "../../contract/failure.ts";
 import { readJson, shape } from "../body.ts";
 import type { DockerParts } from "../docker/parts.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
-import { learn } from "./audit.ts";
+import { findImage, learn } from "./audit.ts";
 
 /** What the advisor knows of this host. */
 export interface AdviceSource {
@@ -91,7 +91,11 @@ export function adviceRoutes(parts: AdviceParts): readonly Route[] {
         const asked = await readJson(exchange, documentShape);
         const { host, answer } = await prepare(parts, exchange, asked);
         const views = viewsOf(asked.document, await learn(parts, exchange.call));
-        const workloads = views.map((view) => ({ name: view.name, ...answer(merge(imageNeeds(parts, view.image, host), requirementsOfWorkload(view))) }));
+        const workloads = views.map((view) => {
+          const image = view.image === "" ? undefined : findImage(parts.images, view.image);
+          const found = image === undefined ? {} : requirementsOfImage(image.configuration, host);
+          return { name: view.name, ...answer(merge(found, requirementsOfWorkload(view))) };
+        });
         exchange.json(200, { schemaVersion: 1, workloads });
       },
     },
@@ -136,18 +140,6 @@ async function prepare({ advice }: AdviceParts, exchange: Exchange, asked: Asked
     return { ...advised, ...explained, requirements };
   };
   return { host, answer };
-}
-
-/** Nothing of an image that is not here: a document may name what is still to be pulled or built. */
-function imageNeeds({ images }: AdviceParts, name: string, host: Host): Requirements {
-  if (name === "") return {};
-  try {
-    return requirementsOfImage(images.get(name).configuration, host);
-  } catch (thrown) {
-    const { code } = toFailure(thrown);
-    if (code === "NOT_FOUND" || code === "INVALID_SPEC") return {};
-    throw thrown;
-  }
 }
 
 /** Those that are given; the last that were kept where nothing is said; none for null. */

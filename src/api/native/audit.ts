@@ -4,6 +4,7 @@ import { Type } from "@sinclair/typebox";
 import { audit, DOCUMENT_KINDS, type Knowledge, mend } from "../../auditor/index.ts";
 import type { Call } from "../../contract/call.ts";
 import { toFailure } from "../../contract/failure.ts";
+import type { ImageView } from "../../images/index.ts";
 import { readJson, shape } from "../body.ts";
 import { chooseIsolation } from "../docker/isolation.ts";
 import type { DockerParts } from "../docker/parts.ts";
@@ -53,19 +54,25 @@ export async function learn({ engine, images }: DockerParts, call: Call): Promis
   const reports = await engine.probe(undefined, { fresh: false }, call);
   return {
     image(name) {
-      try {
-        const { user, healthCheck } = images.get(name).configuration;
-        return { user, healthCheck: healthCheck !== undefined };
-      } catch (thrown) {
-        if (toFailure(thrown).code === "NOT_FOUND" || toFailure(thrown).code === "INVALID_SPEC") return undefined;
-        throw thrown;
-      }
+      const image = findImage(images, name);
+      return image === undefined ? undefined : { user: image.configuration.user, healthCheck: image.configuration.healthCheck !== undefined };
     },
     boundary(name) {
       const kind = meantBy(name) ?? (name === "" ? engine.defaultIsolation : undefined);
       return kind === undefined ? undefined : { kind, emulated: reports.find((report) => report.kind === kind)?.identity?.emulated ?? false };
     },
   };
+}
+
+/** Undefined for one that is not here, or is no name: a document may name what is still to be pulled or built. */
+export function findImage(images: DockerParts["images"], name: string): ImageView | undefined {
+  try {
+    return images.get(name);
+  } catch (thrown) {
+    const { code } = toFailure(thrown);
+    if (code === "NOT_FOUND" || code === "INVALID_SPEC") return undefined;
+    throw thrown;
+  }
 }
 
 /** Undefined for a name that no boundary has: a runtime of somebody else's is no wall that we know. */

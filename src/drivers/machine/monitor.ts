@@ -3,6 +3,7 @@
 import { existsSync } from "node:fs";
 import type { Finding } from "../../contract/driver.ts";
 import { toFailure } from "../../contract/failure.ts";
+import type { LimitsSpec } from "../../contract/spec.ts";
 import { findProgram } from "../../host/host-facts.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { findLibraries } from "./libraries.ts";
@@ -11,12 +12,13 @@ const QEMU = process.arch === "arm64" ? "qemu-system-aarch64" : "qemu-system-x86
 const QEMU_PACKAGE = process.arch === "arm64" ? "qemu-system-arm" : "qemu-system-x86";
 /** Translations of emulated code; QEMU's default is a quarter of the guest's memory, on top of it. */
 const TRANSLATION_MIB = 64;
+const MIB = 1024 * 1024;
 
 /** What the monitor itself needs on the host beside its guest's memory; emulation also keeps its translations. */
-export const MONITOR_MIB = { hardware: 96, emulated: 192 } as const;
+const MONITOR_MIB = { hardware: 96, emulated: 192 } as const;
 /** Threads of the monitor: processors, and workers for disk requests. */
-export const MONITOR_PIDS = 256;
-export const MOST_PROCESSORS = 32;
+const MONITOR_PIDS = 256;
+const MOST_PROCESSORS = 32;
 /** A finding that a file mends, without a boot to tell. */
 export const MONITOR_MISSING = "qemu-installed";
 
@@ -66,6 +68,22 @@ export function processorArguments(kvm: boolean, size: { readonly processors: nu
 /** No device that nobody named, no file that nobody named, and the monitor's own filter of system calls, which the launcher insists on. */
 export const BARE_ARGUMENTS: readonly string[] = ["-nodefaults", "-no-user-config", "-display", "none"];
 export const GUARD_ARGUMENTS: readonly string[] = ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"];
+
+/** Whole processors for what was asked, at least one and no more than the host has. */
+export function processorsFor({ cpus }: LimitsSpec, available: number): number {
+  return Math.min(Math.max(1, Math.ceil(cpus ?? 1)), available, MOST_PROCESSORS);
+}
+
+/** What bounds the monitor's process itself, seen from the host: its guest's memory and its own, and the share of processors that was asked for. */
+export function monitorLimits({ cpus, cpuShares, cpuset }: LimitsSpec, memoryMib: number, emulated: boolean): LimitsSpec {
+  return {
+    memoryBytes: (memoryMib + (emulated ? MONITOR_MIB.emulated : MONITOR_MIB.hardware)) * MIB,
+    pids: MONITOR_PIDS,
+    ...(cpus === undefined ? {} : { cpus }),
+    ...(cpuShares === undefined ? {} : { cpuShares }),
+    ...(cpuset === undefined ? {} : { cpuset }),
+  };
+}
 
 /** A comma ends an option of the monitor's, two are one. */
 export function escapeOption(path: string): string {

@@ -6,6 +6,7 @@ import type { GuestConfiguration, GuestMount, LaunchPlan, MachineEngine } from "
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { MountSpec, RootSource, SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle, readHeld } from "../../host/held-bundle.ts";
+import { machinePlaces } from "../machine/life.ts";
 import { machineUser } from "../machine/monitor.ts";
 import type { GuestKernel } from "./kernels.ts";
 import { machineArguments } from "./machine.ts";
@@ -36,12 +37,7 @@ export interface TemplateUse {
 
 /** Places below the workload's directory. */
 export function placesOf(directory: string) {
-  return {
-    scratch: `${directory}/scratch.ext4`,
-    exitRecord: `${directory}/exit.json`,
-    launchMark: `${directory}/launch-asked`,
-    startMark: `${directory}/start-asked`,
-  } as const;
+  return { ...machinePlaces(directory), scratch: `${directory}/scratch.ext4` } as const;
 }
 
 /** Places below a template's directory. The description is written last: without it the rest is nothing. */

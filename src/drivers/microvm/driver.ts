@@ -17,9 +17,8 @@ import type { Sandbox } from "../../contract/sandbox.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
-import { adoptSandbox, raise } from "../../host/raise.ts";
-import { connectSandbox } from "../../host/supervised-sandbox.ts";
-import { ensureDirectory, ensureSocketDirectory, isThere, placeMark, removeFile } from "../../host/workload-files.ts";
+import { ensureDirectory, ensureSocketDirectory } from "../../host/workload-files.ts";
+import { adoptMachine, launchMachine } from "../machine/life.ts";
 import { machineTraitNames } from "../machine/monitor.ts";
 import { checkSpec, composePlan, type MicrovmBundle, placesOf, readBundle, type TemplateUse } from "./bundle.ts";
 import { mayHaveChanged, type Probed, probeMachines, type UsableMachines } from "./probe.ts";
@@ -94,28 +93,22 @@ class MicrovmDriver implements BoundaryDriver {
 
   async #launch(bundle: Bundle, main: ProcessSpec, call: Call, template?: TemplateUse): Promise<Sandbox> {
     const held = readBundle(bundle);
-    const places = placesOf(bundle.directory);
-    removeFile(places.exitRecord);
-    removeFile(places.startMark);
-    placeMark(places.launchMark);
-    try {
-      const { mainPid } = await raise(this.#options.launcher, composePlan(bundle, held, main, template), call);
-      call.reached("boundary-raised");
-      const identity = { ...held.identity, start: template === undefined ? "cold" : "template" } as const;
-      return connectSandbox(
-        sandboxOptions(bundle, { ...held, identity }, { launcher: this.#options.launcher, log: call.log, terminal: main.terminal, mainPid }),
-      );
-    } catch (thrown) {
-      removeFile(places.launchMark);
-      throw thrown;
-    }
+    const { launcher } = this.#options;
+    const identity = { ...held.identity, start: template === undefined ? "cold" : "template" } as const;
+    const given = { launcher, log: call.log, terminal: main.terminal };
+    const order = {
+      launcher,
+      places: placesOf(bundle.directory),
+      plan: () => composePlan(bundle, held, main, template),
+      options: (mainPid: number | undefined) => sandboxOptions(bundle, { ...held, identity }, { ...given, mainPid }),
+    };
+    return launchMachine(order, call);
   }
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    const places = placesOf(bundle.directory);
     const options = sandboxOptions(bundle, held, { launcher: this.#options.launcher, log: call.log, terminal: false, mainPid: undefined });
-    return adoptSandbox(options, { launched: isThere(places.launchMark), startAsked: isThere(places.startMark) });
+    return adoptMachine(options, placesOf(bundle.directory));
   }
 
   async remove(place: BundlePlace): Promise<void> {

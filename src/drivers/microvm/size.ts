@@ -5,7 +5,7 @@
 
 import { Failure } from "../../contract/failure.ts";
 import type { LimitsSpec } from "../../contract/spec.ts";
-import { MONITOR_MIB, MONITOR_PIDS, MOST_PROCESSORS } from "../machine/monitor.ts";
+import { monitorLimits, processorsFor } from "../machine/monitor.ts";
 
 const MIB = 1024 * 1024;
 /** RAM of machines. Beyond the last one, whole GiB. */
@@ -33,7 +33,7 @@ export function sizeOf(limits: LimitsSpec, host: { readonly emulated: boolean; r
   const disk = limits.diskBytes ?? DEFAULT_DISK_BYTES;
   if (disk < LEAST_DISK_BYTES) throw tooSmall("disk", disk, LEAST_DISK_BYTES, host.workload);
   const memoryMib = wanted === undefined ? DEFAULT_MACHINE_MIB : classOf(Math.ceil(wanted / MIB) + GUEST_OVERHEAD_MIB);
-  const processors = Math.min(Math.max(1, Math.ceil(limits.cpus ?? 1)), host.processors, MOST_PROCESSORS);
+  const processors = processorsFor(limits, host.processors);
   const memoryBytes = wanted ?? (memoryMib - GUEST_OVERHEAD_MIB) * MIB;
   const { cpuset: _, memorySwapBytes: __, oomScoreAdjust: ___, ...kept } = limits;
   return {
@@ -42,13 +42,7 @@ export function sizeOf(limits: LimitsSpec, host: { readonly emulated: boolean; r
     // Whole pages: the filesystem counts in them.
     diskBytes: Math.floor(disk / 4096) * 4096,
     inner: { ...kept, memoryBytes, diskBytes: disk },
-    outer: {
-      memoryBytes: (memoryMib + (host.emulated ? MONITOR_MIB.emulated : MONITOR_MIB.hardware)) * MIB,
-      pids: MONITOR_PIDS,
-      ...(limits.cpus === undefined ? {} : { cpus: limits.cpus }),
-      ...(limits.cpuShares === undefined ? {} : { cpuShares: limits.cpuShares }),
-      ...(limits.cpuset === undefined ? {} : { cpuset: limits.cpuset }),
-    },
+    outer: monitorLimits(limits, memoryMib, host.emulated),
   };
 }
 

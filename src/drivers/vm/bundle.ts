@@ -6,6 +6,7 @@ import type { DiskMachineEngine, LaunchPlan } from "../../contract/launch-plan.t
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { RootSource, SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle, readHeld } from "../../host/held-bundle.ts";
+import { machinePlaces } from "../machine/life.ts";
 import { machineUser } from "../machine/monitor.ts";
 import { machineArguments } from "./machine.ts";
 import type { VmSize } from "./size.ts";
@@ -23,12 +24,7 @@ export interface VmBundle extends HeldBundle {
 
 /** Places below the workload's directory. */
 export function placesOf(directory: string) {
-  return {
-    disk: `${directory}/disk.qcow2`,
-    exitRecord: `${directory}/exit.json`,
-    launchMark: `${directory}/launch-asked`,
-    startMark: `${directory}/start-asked`,
-  } as const;
+  return { ...machinePlaces(directory), disk: `${directory}/disk.qcow2` } as const;
 }
 
 export const readBundle = (bundle: Bundle): VmBundle => readHeld<VmBundle>(bundle);

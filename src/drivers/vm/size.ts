@@ -2,7 +2,7 @@
 
 import { Failure } from "../../contract/failure.ts";
 import type { LimitsSpec } from "../../contract/spec.ts";
-import { MONITOR_MIB, MONITOR_PIDS, MOST_PROCESSORS } from "../machine/monitor.ts";
+import { monitorLimits, processorsFor } from "../machine/monitor.ts";
 
 const MIB = 1024 * 1024;
 const DEFAULT_MACHINE_MIB = 1024;
@@ -34,14 +34,8 @@ export function sizeOf(
     );
   return {
     memoryMib,
-    processors: Math.min(Math.max(1, Math.ceil(limits.cpus ?? 1)), host.processors, MOST_PROCESSORS),
+    processors: processorsFor(limits, host.processors),
     diskBytes,
-    outer: {
-      memoryBytes: (memoryMib + (host.emulated ? MONITOR_MIB.emulated : MONITOR_MIB.hardware)) * MIB,
-      pids: MONITOR_PIDS,
-      ...(limits.cpus === undefined ? {} : { cpus: limits.cpus }),
-      ...(limits.cpuShares === undefined ? {} : { cpuShares: limits.cpuShares }),
-      ...(limits.cpuset === undefined ? {} : { cpuset: limits.cpuset }),
-    },
+    outer: monitorLimits(limits, memoryMib, host.emulated),
   };
 }
