@@ -182,7 +182,21 @@ export interface GuestProcess {
   readonly rlimits: readonly RlimitSpec[];
   readonly init: boolean;
   readonly oomScoreAdjust?: number;
+  /** In place of a command, which is then empty: an older supervisor refuses that. */
+  readonly files?: FilesOrder;
 }
+
+/**
+ * What a process of ours does with files inside, by its stdio. It has the privileges of root inside over files and no others, none of the
+ * workload's namespaces but those of mounts and users, and executes nothing of the workload's.
+ *
+ *     stat    stdout: one line of JSON, `{"ok": FileStat}` or `{"failure": {"code", "message"}}`
+ *     read    stdout: that line, then a tar until the end of the stream; a failure after the line is an exit code that is not 0, with a line on stderr
+ *     write   stdin: a tar; stdout: `{"ok": null}` or the failure, once all is written
+ */
+export type FilesOrder =
+  | { readonly verb: "stat" | "read"; readonly path: string }
+  | { readonly verb: "write"; readonly path: string; readonly keepKinds: boolean; readonly keepOwners: boolean };
 
 /** What stays of a sandbox when everything else is gone: the file `exitRecord`. */
 export interface ExitRecord {

@@ -57,6 +57,7 @@ export interface Sandbox {
   readonly resize?: ResizeFacet;
   readonly top?: TopFacet;
   readonly snapshot?: SnapshotFacet;
+  readonly files?: FilesFacet;
 }
 
 export interface ExecFacet {
@@ -87,4 +88,39 @@ export interface TopFacet {
 /** Filled in with templates and forks; its presence means that the state can be saved with memory included. */
 export interface SnapshotFacet {
   save(directory: string, call: Call): Promise<void>;
+}
+
+/** What lies at a path inside. */
+export interface FileStat {
+  /** The path's last part; `/` for the root. */
+  readonly name: string;
+  readonly sizeBytes: number;
+  /** As `st_mode`: type and permissions. */
+  readonly mode: number;
+  /** RFC 3339 with nanoseconds. */
+  readonly modifiedAt: string;
+  /** Where a symbolic link points; empty for everything else. */
+  readonly linkTarget: string;
+}
+
+export interface WriteFilesOptions {
+  /** A directory does not replace what is none, nor the other way round: INVALID_SPEC then. */
+  readonly keepKinds: boolean;
+  /** Owners as the archive has them; else whoever owns the sandbox's root user. */
+  readonly keepOwners: boolean;
+}
+
+/**
+ * Files of the sandbox's own view, volumes included, held or running: carried out inside, by a process of ours that sees no more than the
+ * workload does, so that no path and no link leads out. Archives are tar; their bytes are a stranger's in both directions.
+ */
+export interface FilesFacet {
+  /** Links are followed on the way, not in the last part. Rejects NOT_FOUND where nothing lies. */
+  stat(path: string, call: Call): Promise<FileStat>;
+  /** What lies there with all below it; names in the archive begin with the path's last part. The archive is read to its end or `return`ed. */
+  read(path: string, call: Call): Promise<{ readonly stat: FileStat; readonly archive: AsyncIterable<Uint8Array> }>;
+  /**
+   * Unpacks into a directory that is there. Resolves once all is written. A cut archive or a full disk rejects; what was written before stays.
+   */
+  write(directory: string, archive: AsyncIterable<Uint8Array>, options: WriteFilesOptions, call: Call): Promise<void>;
 }
