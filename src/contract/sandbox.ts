@@ -92,7 +92,7 @@ export interface SnapshotFacet {
 
 /** What lies at a path inside. */
 export interface FileStat {
-  /** The path's last part; `/` for the root. */
+  /** The path's last part, without a slash or `/.` behind it; `/` for the root. */
   readonly name: string;
   readonly sizeBytes: number;
   /** As `st_mode`: type and permissions. */
@@ -115,9 +115,12 @@ export interface WriteFilesOptions {
  * workload does, so that no path and no link leads out. Archives are tar; their bytes are a stranger's in both directions.
  */
 export interface FilesFacet {
-  /** Links are followed on the way, not in the last part. Rejects NOT_FOUND where nothing lies. */
+  /** Links are followed on the way, and in the last part only before `/` or `/.`, as the kernel does. Rejects NOT_FOUND where nothing lies. */
   stat(path: string, call: Call): Promise<FileStat>;
-  /** What lies there with all below it; names in the archive begin with the path's last part. The archive is read to its end or `return`ed. */
+  /**
+   * What lies there with all below it; names in the archive begin with the path's last part: `.` where the path ends in `/.` (`./a`, not `web/a`), and
+   * for the root as well. The archive is read to its end or `return`ed.
+   */
   read(path: string, call: Call): Promise<{ readonly stat: FileStat; readonly archive: AsyncIterable<Uint8Array> }>;
   /**
    * Unpacks into a directory that is there. Resolves once all is written. A cut archive or a full disk rejects; what was written before stays.
