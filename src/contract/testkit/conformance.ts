@@ -11,6 +11,7 @@ import type { ConformanceCase } from "./cases/case.ts";
 import { EXEC_CASES } from "./cases/exec.ts";
 import { EXIT_CASES } from "./cases/exit.ts";
 import { FACET_CASES } from "./cases/facets.ts";
+import { FILE_CASES } from "./cases/files.ts";
 import { LIFE_CASES } from "./cases/life.ts";
 import { LIMIT_CASES } from "./cases/limits.ts";
 import { LOG_CASES } from "./cases/log.ts";
@@ -29,6 +30,7 @@ export const CONFORMANCE_CASES: Readonly<Record<string, readonly ConformanceCase
   surroundings: SURROUNDING_CASES,
   limits: LIMIT_CASES,
   facets: FACET_CASES,
+  files: FILE_CASES,
   adoption: ADOPTION_CASES,
   removal: REMOVAL_CASES,
   log: LOG_CASES,
