@@ -118,8 +118,8 @@ export interface FilesFacet {
   /** Links are followed on the way, and in the last part only before `/` or `/.`, as the kernel does. Rejects NOT_FOUND where nothing lies. */
   stat(path: string, call: Call): Promise<FileStat>;
   /**
-   * What lies there with all below it; names in the archive begin with the path's last part: `.` where the path ends in `/.` (`./a`, not `web/a`), and
-   * for the root as well. The archive is read to its end or `return`ed.
+   * What lies there with all below it; names in the archive begin with the path's last part: `.` where the path ends in `/.` (`./a`, not `web/a`),
+   * and nothing for the root: `/` and `/bin`, as Docker's clients know it. The archive is read to its end or `return`ed.
    */
   read(path: string, call: Call): Promise<{ readonly stat: FileStat; readonly archive: AsyncIterable<Uint8Array> }>;
   /**
