@@ -190,7 +190,7 @@ describe("health checks", () => {
     expect(world.engine.inspect(id).health).toBe("starting");
     await world.clock.pass(1000);
     expect(world.engine.inspect(id).health).toBe("unhealthy");
-    world.host.rootOf([...world.host.places.keys()].find((directory) => directory.endsWith(id)) ?? "").set("/healthy", "");
+    [...world.host.standing].find(([directory]) => directory.endsWith(id))?.[1].files.write("/healthy", "");
     await world.clock.pass(1000);
     expect(world.engine.inspect(id).health).toBe("healthy");
     await settle();

@@ -6,6 +6,7 @@
 import { existsSync, mkdirSync, rmSync } from "node:fs";
 import { Failure } from "../failure.ts";
 import type { EndReason } from "../sandbox.ts";
+import { freshRoot, type FakeTree } from "./fake-files.ts";
 import type { FakeSupervisor } from "./fake-supervisor.ts";
 
 /** The places where the fake can be told to fail, to hang, or to have its daemon die. */
@@ -25,6 +26,9 @@ export type FakeStep =
   | "stats"
   | "top"
   | "update"
+  | "files-stat"
+  | "files-read"
+  | "files-write"
   | "adopt"
   | "remove";
 
@@ -38,7 +42,7 @@ export type FakeFault =
   | { readonly act: "die"; readonly when: "before" | "after" };
 
 interface Place {
-  readonly root: Map<string, string>;
+  readonly root: FakeTree;
   prepared: boolean;
   /** Where a template lies. */
   template?: "whole" | "damaged";
@@ -102,11 +106,11 @@ export class FakeHost {
 
   place(directory: string): Place {
     let place = this.places.get(directory);
-    if (place === undefined) this.places.set(directory, (place = { root: new Map(), prepared: false, record: undefined }));
+    if (place === undefined) this.places.set(directory, (place = { root: freshRoot(), prepared: false, record: undefined }));
     return place;
   }
 
-  rootOf(directory: string): Map<string, string> {
+  rootOf(directory: string): FakeTree {
     return this.place(directory).root;
   }
 

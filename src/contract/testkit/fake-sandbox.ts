@@ -6,6 +6,7 @@ import type { FacetName } from "../driver.ts";
 import { Failure } from "../failure.ts";
 import type { AttachOptions, Attachment, Process, ProcessSpec } from "../process.ts";
 import type { ExecFacet, PauseFacet, ResizeFacet, Sandbox, SnapshotFacet, TopFacet } from "../sandbox.ts";
+import { filesFacet } from "./fake-archive.ts";
 import type { FakeProcess } from "./fake-process.ts";
 import type { FakeStep } from "./fake-host.ts";
 import { FAKE_PROGRAMS } from "./fake-programs.ts";
@@ -136,6 +137,7 @@ export function fakeSandbox(supervisor: FakeSupervisor, identity: BoundaryIdenti
     ...(has("pause") ? { pause: pauseFacet(supervisor, step) } : {}),
     ...(has("resize") ? { resize: resizeFacet(supervisor, step) } : {}),
     ...(has("top") ? { top: topFacet(supervisor, step) } : {}),
+    ...(has("files") ? { files: filesFacet({ files: supervisor.files, isOver: () => supervisor.state === "ended" }, step) } : {}),
     ...(has("snapshot") ? { snapshot: snapshotFacet } : {}),
   };
 }
