@@ -11,6 +11,8 @@ import type { Step } from "./fake-sandbox.ts";
 const TYPE_BITS: Readonly<Record<FakeNode["kind"], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
 const MOST_LINKS = 40;
 
+type Entry = Partial<Header> & Pick<Header, "name">;
+
 export function filesFacet({ files, isOver }: { readonly files: FakeFiles; readonly isOver: () => boolean }, step: Step): FilesFacet {
   const inside: Step = (name, call, effect) =>
     step(name, call, () => {
@@ -100,7 +102,7 @@ class Packing {
     const node = this.files.node(path);
     if (node === undefined) return;
     const { mode, uid, gid, modifiedAt: mtime } = node;
-    const header: Header = { name: node.kind === "directory" ? `${name}/` : name, mode, uid, gid, mtime, type: node.kind };
+    const header: Entry = { name: node.kind === "directory" ? `${name}/` : name, mode, uid, gid, mtime, type: node.kind };
     const other = node.kind === "file" ? this.seen.get(node) : undefined;
     if (other !== undefined) await this.entry({ ...header, type: "link", linkname: other });
     else if (node.kind === "symlink") await this.entry({ ...header, linkname: node.target });
@@ -109,7 +111,7 @@ class Packing {
     if (node.kind === "directory") for (const child of this.files.names(path)) await this.add(join(path, child), `${name}/${child}`);
   }
 
-  private entry(header: Header, bytes?: Buffer): Promise<void> {
+  private entry(header: Entry, bytes?: Buffer): Promise<void> {
     return new Promise((done, failed) => {
       const written = (error?: Error | null) => (error ? failed(error) : done());
       if (bytes === undefined) this.archive.entry(header, written);
