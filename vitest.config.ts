@@ -18,8 +18,10 @@ export default defineConfig({
           name: "integration",
           include: ["test/**/*.test.ts"],
           setupFiles: ["test/harness/after-each.ts"],
-          // Real engines on two cores: files one after another, so that leak checks see only their own traces.
-          fileParallelism: false,
+          // Real engines: a machine's boot takes one core, so two files at a time fill two. Each has a daemon and a root of its own, and leak checks
+          // look only at what carries that root's identity.
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
           testTimeout: 120_000,
           hookTimeout: 300_000,
         },

@@ -4,14 +4,14 @@
 # (all parts), test-full-v2.txt (each check of the machine), random-kills.json (each kill).
 #
 #     npm run test:full                     everything: an hour and a quarter on two cores
-#     sh scripts/test-full.sh PART...       only these: machine disk runc images tables security kills fill fuzz; what is kept of the others stays, with its commit
+#     sh scripts/test-full.sh PART...       only these: machine disk runc images seccomp tables security kills fill fuzz; what is kept of the others stays, with its commit
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 [ "$(id -u)" = 0 ] || die "these tests need root" "sudo npm run test:full"
-parts=" ${*:-machine disk runc images tables security kills fill fuzz} "
+parts=" ${*:-machine disk runc images seccomp tables security kills fill fuzz} "
 for part in $parts; do
-  case $part in machine | disk | runc | images | tables | security | kills | fill | fuzz) ;; *) die "there is no part $part" "sh scripts/test-full.sh machine disk runc images tables security kills fill fuzz" ;; esac
+  case $part in machine | disk | runc | images | seccomp | tables | security | kills | fill | fuzz) ;; *) die "there is no part $part" "sh scripts/test-full.sh machine disk runc images seccomp tables security kills fill fuzz" ;; esac
 done
 sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
@@ -56,6 +56,7 @@ run machine "An emulated Debian under systemd, with control groups v2 and AppArm
 run disk "A Debian with systemd on a disk of its own, behind vm" "Tests  " whole test/full/debian-disk.test.ts
 run runc "The container driver's conformance on runc, as on a host without crun" "Tests  " on_runc
 run images "Debian, python and node behind every boundary beside the plain host" "Tests  " whole test/differential/real-images.test.ts
+run seccomp "Docker's default seccomp profile beside its newest source" "Tests  " whole test/full/seccomp-source.test.ts
 run tables "SIGKILL to the daemon at each point of its work with containers" "Tests  " whole test/integration/engine-kill.test.ts
 run tables "SIGKILL to the daemon at each point of its work with machines" "Tests  " whole test/integration/engine-kill-machines.test.ts
 run security "Attempts to leave a workload and to take more than one's share, behind every boundary" "Tests  " whole test/security

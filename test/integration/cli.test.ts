@@ -19,6 +19,12 @@ describe("the command line against a real daemon", () => {
     expect(await daemon.cli("run", "--rm", "busybox", "sh", "-c", "echo out; echo err >&2; exit 7")).toEqual({ code: 7, stdout: "out\n", stderr: "err\n" });
     expect((await daemon.cli("run", "--rm", "busybox", "no-such-program")).code).toBe(127);
     expect((await daemon.cli("run", "--rm", "busybox", "/etc")).code).toBe(126);
+    expect((await daemon.cli("run", "--rm", "-w", "/etc/passwd", "busybox", "true")).code).toBe(126);
+    await daemon.cli("run", "-d", "--name", "standing", "busybox", "sleep", "1000");
+    const lost = await daemon.cli("exec", "-w", "/no/such", "standing", "true");
+    expect(lost, lost.stderr).toMatchObject({ code: 126 });
+    expect((await daemon.cli("exec", "standing", "no-such-program")).code).toBe(127);
+    await daemon.cli("rm", "-f", "standing");
     expect((await daemon.cli("run", "--rm", "--network", "no-such-network", "busybox", "true")).code).toBe(125);
   });
 

@@ -77,7 +77,7 @@ pub fn failure(runtime: &str, doing: &str, message: Option<String>) -> Failure {
         return Failure::new(Code::InvalidSpec, format!("the command and its environment are too long: {message}")).remedy("pass long texts in a file");
     }
     if has("chdir") || has("mkdir cwd") {
-        return Failure::new(Code::InvalidSpec, format!("the working directory cannot be entered: {message}"));
+        return Failure::new(Code::CommandNotExecutable, format!("the working directory cannot be entered: {message}"));
     }
     let code = if has("annot allocate memory") || has("esource temporarily unavailable") || has("o space left") || has("oo many open files") { Code::Exhausted } else { Code::Internal };
     Failure::new(code, format!("{runtime} could not {doing}: {message}"))
@@ -97,7 +97,7 @@ mod tests {
         assert_eq!(code("exec: \"nope\": executable file not found in $PATH"), Code::CommandNotFound);
         assert_eq!(code("exec container process (missing dynamic library?) `/a`: No such file or directory"), Code::CommandNotFound);
         assert_eq!(code("write file `/proc/thread-self/attr/exec`: No such file or directory"), Code::InvalidSpec);
-        assert_eq!(code("chdir `/x`: No such file or directory"), Code::InvalidSpec);
+        assert_eq!(code("chdir `/x`: No such file or directory"), Code::CommandNotExecutable);
         assert_eq!(code("setrlimit `RLIMIT_NOFILE`: Operation not permitted"), Code::InvalidSpec);
         assert_eq!(code("open `/proc/sys/net/foo`: No such file or directory"), Code::InvalidSpec);
         assert_eq!(code("exec container process `/bin/sh`: Argument list too long"), Code::InvalidSpec);
