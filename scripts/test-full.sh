@@ -45,7 +45,7 @@ whole() { BULKHEAD_FULL=1 vitest run --project integration "$1"; }
 fuzz() {
   # A seed of its own each time, told so that it can be had again; never 0, which random numbers of this kind stay at.
   export BULKHEAD_FUZZ_ROUNDS=100000 BULKHEAD_FUZZ_SEED="$(($(date +%s) | 1))"
-  for target in "bulkhead-wire random_bytes" "bulkhead-machine random_words" "bulkhead-share random_requests" "bulkhead-unpack damaged_archives"; do
+  for target in "bulkhead-wire random_bytes" "bulkhead-machine random_words" "bulkhead-share random_requests" "bulkhead-unpack damaged_archives" "bulkhead-files damaged_archives"; do
     (cd native && cargo test --release --quiet -p "${target% *}" "${target#* }") || return 1
   done
   echo "$BULKHEAD_FUZZ_ROUNDS rounds each on frames, a guest's words, a guest's file requests and archives, seed $BULKHEAD_FUZZ_SEED"

@@ -146,6 +146,8 @@ impl Supervisor {
         let Exec { spec, attach, name } = request.arguments()?;
         match self.hub.state {
             State::Running => {}
+            // Files are there as soon as the main process is held, and what does it runs nothing of the workload's.
+            State::Held if spec.files.is_some() => {}
             State::Paused => return Err(Failure::new(Code::WrongState, "the workload is paused").remedy("unpause it first")),
             State::Held | State::Starting => return Err(Failure::new(Code::WrongState, "the workload does not run yet").remedy("start it first")),
             State::Ending => return Err(has_ended()),
@@ -153,7 +155,7 @@ impl Supervisor {
         if name.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
             return Err(Failure::new(Code::InvalidSpec, format!("the name of an exec has at most {LONGEST_NAME} bytes")));
         }
-        if spec.command.is_empty() {
+        if spec.command.is_empty() == spec.files.is_none() {
             return Err(Failure::new(Code::InvalidSpec, "a command needs at least the name of a program"));
         }
         let number = self.next_process;

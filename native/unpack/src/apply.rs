@@ -9,8 +9,10 @@ use std::rc::Rc;
 use crate::archive::{Archive, Entry, Kind};
 use crate::at;
 use crate::failure::{Code, Failure, quoted};
-use crate::path::{Whiteout, components, whiteout};
+use crate::path::{Whiteout, whiteout};
+use crate::stream::Stream;
 use crate::tree::Tree;
+use bulkhead_archive::path::components;
 
 pub const OPAQUE: &CStr = c"trusted.overlay.opaque";
 
@@ -32,7 +34,7 @@ impl Place<'_> {
 pub type Tick<'a> = dyn FnMut(u64) -> Result<(), Failure> + 'a;
 
 /// The entry's data are read from the archive. `tick` is called between pieces.
-pub fn apply(tree: &mut Tree, archive: &mut Archive, entry: &Entry, tick: &mut Tick<'_>) -> Result<(), Failure> {
+pub fn apply(tree: &mut Tree, archive: &mut Archive<Stream>, entry: &Entry, tick: &mut Tick<'_>) -> Result<(), Failure> {
     let parts = components(&entry.path)?;
     let Some((name, above)) = parts.split_last() else { return root_itself(tree, entry) };
     let parent = tree.directory(above)?;
@@ -74,7 +76,7 @@ fn making<T>(tree: &mut Tree, place: &Place<'_>, make: impl Fn(BorrowedFd<'_>, &
     }
 }
 
-fn file(tree: &mut Tree, place: &Place<'_>, archive: &mut Archive, entry: &Entry, tick: &mut Tick<'_>) -> Result<(), Failure> {
+fn file(tree: &mut Tree, place: &Place<'_>, archive: &mut Archive<Stream>, entry: &Entry, tick: &mut Tick<'_>) -> Result<(), Failure> {
     let mut file = File::from(making(tree, place, |parent, name| at::create_file(parent, name, entry.mode & 0o777))?);
     let failed = place.failed();
     match &entry.segments {
@@ -83,7 +85,7 @@ fn file(tree: &mut Tree, place: &Place<'_>, archive: &mut Archive, entry: &Entry
                 && !piece.is_empty()
             {
                 file.write_all(piece).map_err(&failed)?;
-                tick(archive.blob_bytes())?;
+                tick(archive.source().blob_bytes())?;
             }
         }
         Some(segments) => {
@@ -94,7 +96,7 @@ fn file(tree: &mut Tree, place: &Place<'_>, archive: &mut Archive, entry: &Entry
                     let piece = archive.data_at_most(left)?;
                     file.write_all(piece).map_err(&failed)?;
                     left -= piece.len() as u64;
-                    tick(archive.blob_bytes())?;
+                    tick(archive.source().blob_bytes())?;
                 }
             }
             file.set_len(entry.size).map_err(&failed)?;

@@ -14,7 +14,8 @@ use crate::failure::{Code, Failure, quoted};
 use crate::lowers::copy_attributes;
 use crate::merged::{Directory, Node};
 use crate::pax::Time;
-use crate::{at, confine, listing, tree};
+use crate::{at, confine, listing};
+use bulkhead_archive::removal;
 
 const MAX_DEPTH: usize = 512;
 
@@ -37,14 +38,14 @@ pub fn fill(job: FillJob) -> Result<bool, Failure> {
     let failed = |error| Failure::system(format!("cannot fill the volume {}", quoted(volume.to_bytes())), error);
     let to = at::open_directory(parent.as_fd(), &volume).map_err(failed)?;
     if at::status(parent.as_fd(), &filled).is_err() {
-        tree::remove(parent.as_fd(), &filling).map_err(failed)?;
+        removal::remove(parent.as_fd(), &filling).map_err(failed)?;
         if !listing::all(to.as_fd()).map_err(failed)?.is_empty() {
             return Ok(false);
         }
         let Some(from) = Directory::new(layers).find(job.path.as_bytes()).map_err(failed)? else { return Ok(false) };
         let copied = copy_aside(&from, &parent, &filling).and_then(|()| at::rename_new(parent.as_fd(), &filling, &filled).map_err(failed));
         if copied.is_err() {
-            let _ = tree::remove(parent.as_fd(), &filling);
+            let _ = removal::remove(parent.as_fd(), &filling);
         }
         copied?;
     }
@@ -84,7 +85,7 @@ fn move_in(parent: &OwnedFd, filled: &CStr, to: &OwnedFd) -> std::io::Result<()>
     for name in listing::all(from.as_fd())? {
         match at::move_new(from.as_fd(), to.as_fd(), &name) {
             // Somebody wrote this name first: theirs stays.
-            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => tree::remove(from.as_fd(), &name)?,
+            Err(error) if error.raw_os_error() == Some(libc::EEXIST) => removal::remove(from.as_fd(), &name)?,
             other => other?,
         }
     }

@@ -11,7 +11,8 @@ use crate::failure::{Code, Failure, quoted};
 use crate::lowers::Lowers;
 use crate::room::Room;
 use crate::stream::Stream;
-use crate::tree::{self, Tree};
+use crate::tree::Tree;
+use bulkhead_archive::removal;
 use crate::{at, confine, erofs};
 
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
@@ -78,7 +79,7 @@ fn write_tree(
 ) -> Result<Unpacked, Failure> {
     names.refuse_existing(parent)?;
     let failed = |error| Failure::system("cannot make the layer's directory", error);
-    tree::remove(parent.as_fd(), &names.partial).map_err(failed)?;
+    removal::remove(parent.as_fd(), &names.partial).map_err(failed)?;
     at::make_directory(parent.as_fd(), &names.partial, 0o755).map_err(failed)?;
     let root = at::open_directory(parent.as_fd(), &names.partial).map_err(failed)?;
     let mut tree = Tree::new(root, lowers);
@@ -102,10 +103,10 @@ fn write_tree(
                 .with_remedy("raise the limit for layers if you trust this image"));
         }
         apply(&mut tree, &mut archive, &entry, &mut tick)?;
-        tick(archive.blob_bytes())?;
+        tick(archive.source().blob_bytes())?;
     }
     let ended = archive.ended;
-    let found = format!("sha256:{}", hexadecimal(&archive.finish()?));
+    let found = format!("sha256:{}", hexadecimal(&archive.into_source().finish()?));
     match diff_id {
         Some(wanted) if wanted != found => {
             return Err(Failure::corrupt(format!("the layer's uncompressed digest is {found}, and the image says {wanted}")));
@@ -138,7 +139,7 @@ pub fn layer_image(job: ImageJob) -> Result<ImageMade, Failure> {
     let names = Names::check(&job.name)?;
     names.refuse_existing(&job.parent)?;
     let failed = |error| Failure::system("cannot make the layer's image", error);
-    tree::remove(job.parent.as_fd(), &names.partial).map_err(failed)?;
+    removal::remove(job.parent.as_fd(), &names.partial).map_err(failed)?;
     // Opened before the walls stand: mkfs.erofs may write into `/out` only under this name.
     // Readable for all, below a store that only root may enter: a machine's monitor is shown it alone, and is not root.
     let image = File::from(at::create_file(job.parent.as_fd(), &names.partial, 0o644).map_err(failed)?);
@@ -159,7 +160,7 @@ pub fn sync(directory: &OwnedFd) -> Result<(), Failure> {
 pub fn remove(parent: &OwnedFd, name: &str) -> Result<(), Failure> {
     let names = Names::check(name)?;
     for name in [&names.partial, &names.whole] {
-        tree::remove(parent.as_fd(), name).map_err(|error| Failure::system("cannot remove a layer", error))?;
+        removal::remove(parent.as_fd(), name).map_err(|error| Failure::system("cannot remove a layer", error))?;
     }
     Ok(())
 }
@@ -199,7 +200,7 @@ impl Names {
         let outcome = outcome.and_then(|made| at::rename_new(parent.as_fd(), &self.partial, &self.whole).map(|()| made).map_err(unfinished));
         if outcome.is_err() {
             // The first failure is the one to tell; what cannot be removed now is removed at the next start.
-            let _ = tree::remove(parent.as_fd(), &self.partial);
+            let _ = removal::remove(parent.as_fd(), &self.partial);
         }
         outcome
     }

@@ -8,23 +8,18 @@
 //!     blob ─▶ decompress (gzip, zstd, plain) ─▶ sha256 in a thread of its own
 //!                                           └▶ tar ─▶ tree, by descriptors, inside `parent/.name.partial` ─▶ rename to `parent/name`
 
+use bulkhead_archive::{archive, at, failure, listing, pax};
+
 mod apply;
-mod archive;
-mod at;
 mod confine;
 mod erofs;
-mod failure;
 mod fill;
 mod filter;
-mod header;
 mod job;
-mod listing;
 mod lowers;
 mod merged;
 mod path;
-mod pax;
 mod room;
-mod sparse;
 mod stream;
 mod tree;
 mod usage;

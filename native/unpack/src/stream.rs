@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use crate::archive::Source;
 use crate::failure::{Code, Failure};
 
 const BUFFER_BYTES: usize = 256 * 1024;
@@ -57,8 +58,18 @@ impl Stream {
         self.read.load(Ordering::Relaxed)
     }
 
-    /// The next bytes, at most `most`; empty only at the end.
-    pub fn next(&mut self, most: usize) -> Result<&[u8], Failure> {
+    /// Reads on to the end and gives the sha256 of everything.
+    pub fn finish(mut self) -> Result<[u8; 32], Failure> {
+        while !self.next(usize::MAX)?.is_empty() {}
+        let (reader, hasher) = self.workers.take().ok_or_else(|| Failure::new(Code::Internal, "the stream was finished twice"))?;
+        let died = |_| Failure::new(Code::Internal, "a worker thread of the unpacker died");
+        reader.join().map_err(died)?;
+        hasher.join().map_err(died)
+    }
+}
+
+impl Source for Stream {
+    fn next(&mut self, most: usize) -> Result<&[u8], Failure> {
         while self.at == self.current.len() {
             match self.pieces.recv() {
                 Ok(piece) => {
@@ -71,15 +82,6 @@ impl Stream {
         let from = self.at;
         self.at = self.current.len().min(from.saturating_add(most));
         Ok(&self.current[from..self.at])
-    }
-
-    /// Reads on to the end and gives the sha256 of everything.
-    pub fn finish(mut self) -> Result<[u8; 32], Failure> {
-        while !self.next(usize::MAX)?.is_empty() {}
-        let (reader, hasher) = self.workers.take().ok_or_else(|| Failure::new(Code::Internal, "the stream was finished twice"))?;
-        let died = |_| Failure::new(Code::Internal, "a worker thread of the unpacker died");
-        reader.join().map_err(died)?;
-        hasher.join().map_err(died)
     }
 }
 

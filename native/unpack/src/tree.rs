@@ -6,9 +6,10 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 
 use crate::at;
-use crate::failure::{Code, Failure, quoted};
+use crate::failure::{Failure, quoted};
 use crate::lowers::Lowers;
 use crate::pax::Time;
+use bulkhead_archive::removal;
 
 const PATH_FLAGS: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
 const MAX_LINKS: u32 = 40;
@@ -102,7 +103,7 @@ impl Tree {
                     return Err(Failure::corrupt(format!("{} leads through symbolic links without end", quoted(&path))));
                 }
                 let from_root = if target.starts_with(b"/") { target } else { [above.join(&b'/'), target].join(&b'/') };
-                let parts = crate::path::components(&from_root)?;
+                let parts = bulkhead_archive::path::components(&from_root)?;
                 self.directory_through(&parts, links - 1)
             }
             Err(error) => Err(failed(error)),
@@ -120,7 +121,7 @@ impl Tree {
     /// Removes what stands in the way of a new entry, whatever it is.
     pub fn clear(&mut self, parent: BorrowedFd<'_>, name: &std::ffi::CStr) -> Result<(), Failure> {
         self.parents.clear();
-        remove(parent, name).map_err(|error| Failure::system(format!("cannot replace {}", quoted(name.to_bytes())), error))
+        removal::remove(parent, name).map_err(|error| Failure::system(format!("cannot replace {}", quoted(name.to_bytes())), error))
     }
 
     pub fn forget_parents(&mut self) {
@@ -140,38 +141,5 @@ impl Tree {
             at::time_file(directory.as_fd(), time).map_err(|error| Failure::system(format!("cannot set the time of {}", quoted(&path)), error))?;
         }
         Ok(())
-    }
-}
-
-/// Removes a name and everything below it, following no link. Missing is fine. Not recursive in memory: a hostile tree is as deep as it likes.
-pub fn remove(parent: BorrowedFd<'_>, name: &std::ffi::CStr) -> std::io::Result<()> {
-    match at::unlink(parent, name, 0) {
-        Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        other => return other,
-    }
-    let mut open = vec![(at::open_directory(parent, name)?, name.to_owned())];
-    while let Some((directory, _)) = open.last() {
-        match crate::listing::first_that_stays(directory.as_fd())? {
-            Some(inner) => {
-                if open.len() > 4096 {
-                    return Err(std::io::Error::from_raw_os_error(libc::ENAMETOOLONG));
-                }
-                let next = at::open_directory(directory.as_fd(), &inner)?;
-                open.push((next, inner));
-            }
-            None => {
-                let Some((_, emptied)) = open.pop() else { break };
-                let above = open.last().map_or(parent, |(directory, _)| directory.as_fd());
-                at::unlink(above, &emptied, libc::AT_REMOVEDIR)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-impl From<std::io::Error> for Failure {
-    fn from(error: std::io::Error) -> Self {
-        Failure::new(Code::Internal, error.to_string())
     }
 }

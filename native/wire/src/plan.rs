@@ -253,6 +253,19 @@ pub struct GuestProcess {
     pub init: bool,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub oom_score_adjust: Option<i32>,
+    /// In place of a command, which is then empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<FilesOrder>,
+}
+
+/// What a process of ours does with files inside, by its stdio.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "camelCase")]
+pub enum FilesOrder {
+    Stat { path: String },
+    Read { path: String },
+    #[serde(rename_all = "camelCase")]
+    Write { path: String, keep_kinds: bool, keep_owners: bool },
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -164,17 +164,17 @@ impl Oci {
         Ok((pid, ended))
     }
 
-    fn refused(&self) -> Refused {
+    pub fn refused(&self) -> Refused {
         self.group.as_ref().map(Group::refused).unwrap_or_default()
     }
 
     /// The failure of a command that could not be begun, where since `before` one of the workload's limits has refused something.
-    fn limit_reached(&self, before: Refused) -> Option<Failure> {
+    pub fn limit_reached(&self, before: Refused) -> Option<Failure> {
         let group = self.group.as_ref()?;
         before.explain(group.refused(), &group.stats())
     }
 
-    fn watch_exec(&mut self, number: u32) {
+    pub fn watch_exec(&mut self, number: u32) {
         let poller = self.poller.clone();
         if let Some(child) = self.child(number) {
             let _ = child.stdio.watch(&poller);
@@ -191,6 +191,6 @@ impl Oci {
     }
 }
 
-fn over() -> Failure {
+pub fn over() -> Failure {
     Failure::new(Code::WrongState, "the workload ended before the command could be run")
 }

@@ -10,6 +10,7 @@ mod configuration;
 mod console;
 mod events;
 mod exec;
+mod files;
 mod ids;
 mod network;
 pub mod overlay;

@@ -88,7 +88,7 @@ fn expect(result: i32) -> i32 {
 }
 
 /// A fork, on v2 born into the group. The child of v1 still has to enter.
-fn fork(attach: Option<&Attach>) -> io::Result<i32> {
+pub fn fork(attach: Option<&Attach>) -> io::Result<i32> {
     let group = attach.and_then(Attach::clone_descriptor);
     match (Birth { group, ..Birth::default() }).fork() {
         -1 => Err(io::Error::last_os_error()),

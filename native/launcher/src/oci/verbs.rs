@@ -18,6 +18,7 @@ impl Oci {
     pub fn carry_out(&mut self, ticket: Ticket, ask: Ask) -> Option<Answer> {
         match ask {
             Ask::Start => self.start(ticket),
+            Ask::Exec { process, spec } if spec.files.is_some() => Some(self.begin_files(process, &spec)),
             Ask::Exec { process, spec } if self.order.runtime == Runtime::Runsc => self.begin_inner_exec(ticket, process, &spec).err().map(Err),
             Ask::Exec { process, spec } => self.begin_exec(ticket, process, &spec).err().map(Err),
             Ask::Signal { process, signal } if self.order.runtime == Runtime::Runsc => self.signal_inside(ticket, process, signal),

@@ -46,6 +46,35 @@ pub fn all(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
     }
 }
 
+/// The names of a directory a few at a time, without `.` and `..`: a directory may have more of them than memory holds.
+pub struct Names {
+    known: std::vec::IntoIter<CString>,
+}
+
+const AT_ONCE_BYTES: usize = 8 * 1024;
+
+impl Names {
+    pub fn begin() -> Names {
+        Names { known: Vec::new().into_iter() }
+    }
+
+    /// The next name of this directory, which must be the same every time.
+    pub fn next(&mut self, directory: BorrowedFd<'_>) -> Result<Option<CString>> {
+        loop {
+            if let Some(name) = self.known.next() {
+                return Ok(Some(name));
+            }
+            let mut buffer = [0u8; AT_ONCE_BYTES];
+            let got = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
+            match got {
+                ..0 => return Err(Error::last_os_error()),
+                0 => return Ok(None),
+                got => self.known = names(&buffer[..got as usize]).into_iter(),
+            }
+        }
+    }
+}
+
 /// Names in what `getdents64(2)` filled, without `.` and `..`.
 fn names(mut records: &[u8]) -> Vec<CString> {
     let mut found = Vec::new();

@@ -73,3 +73,9 @@ pub fn quoted(bytes: &[u8]) -> String {
     let text: String = String::from_utf8_lossy(bytes).chars().take(120).flat_map(char::escape_debug).collect();
     format!("\"{text}\"")
 }
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        Failure::new(Code::Internal, error.to_string())
+    }
+}

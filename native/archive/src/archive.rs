@@ -4,7 +4,6 @@ use crate::failure::{Failure, quoted};
 use crate::header::{BLOCK, Block, Format, Header};
 use crate::pax::{Extended, Time};
 use crate::sparse::{self, Segment};
-use crate::stream::Stream;
 
 /// Of one PAX header or long name.
 const MAX_EXTENSION_BYTES: u64 = 1024 * 1024;
@@ -35,8 +34,14 @@ pub struct Entry {
     pub segments: Option<Vec<Segment>>,
 }
 
-pub struct Archive {
-    stream: Stream,
+/// Where an archive comes from.
+pub trait Source {
+    /// The next bytes, at most `most`; empty only at the end.
+    fn next(&mut self, most: usize) -> Result<&[u8], Failure>;
+}
+
+pub struct Archive<S> {
+    stream: S,
     /// Data and padding of the current entry that are not yet read.
     data: u64,
     padding: u64,
@@ -44,17 +49,17 @@ pub struct Archive {
     pub ended: bool,
 }
 
-impl Archive {
-    pub fn new(stream: Stream) -> Self {
+impl<S: Source> Archive<S> {
+    pub fn new(stream: S) -> Self {
         Archive { stream, data: 0, padding: 0, ended: false }
     }
 
-    pub fn blob_bytes(&self) -> u64 {
-        self.stream.blob_bytes()
+    pub fn source(&self) -> &S {
+        &self.stream
     }
 
-    pub fn finish(self) -> Result<[u8; 32], Failure> {
-        self.stream.finish()
+    pub fn into_source(self) -> S {
+        self.stream
     }
 
     /// The next entry; what is left of the data before it is skipped.

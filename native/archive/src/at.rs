@@ -55,6 +55,18 @@ pub fn open_directory(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
     owned(i64::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags) }))
 }
 
+/// For reading what is there; a fifo or a device without a reader or a medium does not hold it up.
+pub fn open_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY | libc::O_CLOEXEC;
+    owned(i64::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags) }))
+}
+
+/// An existing file, emptied, to be written anew.
+pub fn empty_file(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd> {
+    let flags = libc::O_WRONLY | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_CLOEXEC;
+    owned(i64::from(unsafe { libc::openat(parent.as_raw_fd(), name.as_ptr(), flags) }))
+}
+
 pub fn make_directory(parent: BorrowedFd<'_>, name: &CStr, mode: u32) -> Result<()> {
     check(i64::from(unsafe { libc::mkdirat(parent.as_raw_fd(), name.as_ptr(), mode) })).map(drop)
 }

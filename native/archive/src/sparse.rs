@@ -1,6 +1,6 @@
 //! Maps of sparse files: GNU tar's old format and its PAX formats 0.0, 0.1 and 1.0 (GNU tar's manual, "Storing Sparse Files").
 
-use crate::archive::Archive;
+use crate::archive::{Archive, Source};
 use crate::failure::Failure;
 use crate::header::{Header, number};
 use crate::pax::decimal;
@@ -36,7 +36,7 @@ pub fn pairs(numbers: &[u64]) -> Result<Vec<Segment>, Failure> {
 }
 
 /// Format 1.0: decimal numbers, one a line, before the data, filled up to a block.
-pub fn read_map(archive: &mut Archive) -> Result<Vec<Segment>, Failure> {
+pub fn read_map<S: Source>(archive: &mut Archive<S>) -> Result<Vec<Segment>, Failure> {
     let (mut numbers, mut digits) = (Vec::new(), Vec::new());
     let mut wanted = None;
     loop {
@@ -62,7 +62,7 @@ pub fn read_map(archive: &mut Archive) -> Result<Vec<Segment>, Failure> {
 }
 
 /// The old format: four pairs in the header, further ones in blocks of 21 right after it.
-pub fn read_old_gnu(archive: &mut Archive, header: &Header<'_>) -> Result<(u64, Vec<Segment>), Failure> {
+pub fn read_old_gnu<S: Source>(archive: &mut Archive<S>, header: &Header<'_>) -> Result<(u64, Vec<Segment>), Failure> {
     let field = |bytes: &[u8]| number(bytes).and_then(|n| u64::try_from(n).ok()).ok_or_else(wrong);
     let mut segments = Vec::new();
     let mut take = |bytes: &[u8], most: usize| -> Result<(), Failure> {
