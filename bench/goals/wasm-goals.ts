@@ -109,7 +109,7 @@ async function openGround(launchers: readonly string[]) {
     return connectSandbox({
       ...{ workload, socket: plan.socket, exitRecord: plan.exitRecord, terminal: false, mainPid: undefined, log },
       identity: { kind: "wasm", engine: "wasmtime", version: "", emulated: false, traits: [] },
-      facets: { pause: false, resize: false, top: false },
+      facets: { pause: false, resize: false, top: false, files: false },
       clear: async () => {},
     });
   };

@@ -43,7 +43,7 @@ function optionsOf(): SupervisedOptions {
     exitRecord: join(directory, "exit.json"),
     terminal: false,
     mainPid: undefined,
-    facets: { pause: false, resize: false, top: false },
+    facets: { pause: false, resize: false, top: false, files: false },
     log,
     clear: async () => {},
   };

@@ -63,6 +63,7 @@ export function createStillborn(options: {
     ...(has("pause") ? { pause: { pause: refuse, resume: refuse } } : {}),
     ...(has("resize") ? { resize: { update: refuse } } : {}),
     ...(has("top") ? { top: { processes: refuse } } : {}),
+    ...(has("files") ? { files: { stat: refuse, read: refuse, write: refuse } } : {}),
   };
 }
 

@@ -40,7 +40,7 @@ function options(change: Partial<SupervisedOptions> = {}): SupervisedOptions {
     exitRecord: join(directory, "exit.json"),
     terminal: false,
     mainPid: 4711,
-    facets: { exec: (spec) => ({ command: spec.command }) as unknown as GuestProcess, pause: true, resize: true, top: true },
+    facets: { exec: (spec) => ({ command: spec.command }) as unknown as GuestProcess, pause: true, resize: true, top: true, files: true },
     log: call.log,
     clear: async () => void mine.count++,
     ...change,
@@ -178,10 +178,10 @@ test("end() resolves when the sandbox has ended, also a second time", async () =
 });
 
 test("facets that the driver does not hand in are not there", () => {
-  const bare = connectSandbox(options({ facets: { pause: false, resize: false, top: false } }));
+  const bare = connectSandbox(options({ facets: { pause: false, resize: false, top: false, files: false } }));
   expect(Object.keys(bare).sort()).toEqual(["end", "ended", "identity", "main", "start", "stats"]);
   const full = connectSandbox(options());
-  expect(Object.keys(full).sort()).toEqual(["end", "ended", "exec", "identity", "main", "pause", "resize", "start", "stats", "top"]);
+  expect(Object.keys(full).sort()).toEqual(["end", "ended", "exec", "files", "identity", "main", "pause", "resize", "start", "stats", "top"]);
 });
 
 test("a terminal is resized only where there is one", async () => {

@@ -17,6 +17,7 @@ import type { SupervisorAsk, SupervisorOk, SupervisorVerb } from "../contract/su
 import { parseExitStatus } from "./exit-record.ts";
 import { type ProcessEntry, ProcessTable } from "./process-table.ts";
 import { SupervisedAttachment } from "./supervised-attachment.ts";
+import { composeFilesFacet } from "./supervised-files.ts";
 import { SupervisorLink } from "./supervisor-link.ts";
 
 export interface SupervisedFacets {
@@ -25,6 +26,7 @@ export interface SupervisedFacets {
   readonly pause: boolean;
   readonly resize: boolean;
   readonly top: boolean;
+  readonly files: boolean;
 }
 
 export interface SupervisedOptions {
@@ -104,6 +106,7 @@ class SupervisedSandbox {
       ...(facets.pause ? { pause: { pause: () => this.#order("pause", {}), resume: () => this.#order("resume", {}) } } : {}),
       ...(facets.resize ? { resize: { update: (limits) => this.#order("update", { limits }) } } : {}),
       ...(facets.top ? { top: { processes: () => this.#ask("top", {}) } } : {}),
+      ...(facets.files ? { files: composeFilesFacet((spec, attach, call) => this.#exec({ spec, attach }, call), this.#options) } : {}),
     };
   }
 

@@ -86,7 +86,7 @@ class ContainerDriver implements BoundaryDriver {
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper), seccomp });
     checkIds(held, config, bundle.workload);
     try {
-      const given = { held, config, plan: composePlan(bundle, held, main, seccomp), capabilities: held.hostCapabilities };
+      const given = { held, config, plan: composePlan(bundle, held, main, seccomp), abilities: { capabilities: held.hostCapabilities, files: true } };
       return await launchSandbox(launcher, bundle, given, call);
     } catch (thrown) {
       const failure = toFailure(thrown);
@@ -97,7 +97,7 @@ class ContainerDriver implements BoundaryDriver {
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    return adoptOciSandbox(this.#options.launcher, bundle, { held, capabilities: held.hostCapabilities }, call);
+    return adoptOciSandbox(this.#options.launcher, bundle, { held, abilities: { capabilities: held.hostCapabilities, files: true } }, call);
   }
 
   remove(place: BundlePlace): Promise<void> {

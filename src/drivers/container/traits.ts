@@ -15,4 +15,4 @@ export const CONTAINER_TRAITS: BoundaryTraits = {
 export const CONTAINER_TRAIT_NAMES = ["not-emulated"] as const;
 
 /** What every container can do, whichever runtime carries it. */
-export const CONTAINER_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top"];
+export const CONTAINER_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "files"];

@@ -80,12 +80,12 @@ class GvisorDriver implements BoundaryDriver {
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper) });
     checkIds(held, config, bundle.workload);
     const { capabilities } = held.spec.security;
-    return launchSandbox(launcher, bundle, { held, config, plan: composePlan(bundle, held, main), capabilities }, call);
+    return launchSandbox(launcher, bundle, { held, config, plan: composePlan(bundle, held, main), abilities: { capabilities, files: false } }, call);
   }
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    return adoptOciSandbox(this.#options.launcher, bundle, { held, capabilities: held.spec.security.capabilities }, call);
+    return adoptOciSandbox(this.#options.launcher, bundle, { held, abilities: { capabilities: held.spec.security.capabilities, files: false } }, call);
   }
 
   remove(place: BundlePlace): Promise<void> {

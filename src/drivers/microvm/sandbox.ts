@@ -12,6 +12,6 @@ export const MICROVM_FACETS = ["exec", "pause", "resize", "top"] as const;
 export function sandboxOptions(bundle: Bundle, held: MicrovmBundle, given: SupervisedGiven): SupervisedOptions {
   return {
     ...supervisedFrame(bundle, held, placesOf(bundle.directory), given),
-    facets: { exec: (spec) => composeProcess(spec, held.spec, "exec"), pause: true, resize: true, top: true },
+    facets: { exec: (spec) => composeProcess(spec, held.spec, "exec"), pause: true, resize: true, top: true, files: false },
   };
 }

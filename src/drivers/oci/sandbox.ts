@@ -14,13 +14,20 @@ import { readAccounts } from "./image-accounts.ts";
 import type { OciConfig } from "./oci-config.ts";
 import { composeExec, guardsOf } from "./process.ts";
 
-/** `capabilities`: all that a privileged exec can have. */
-function sandboxOptions(bundle: Bundle, held: OciBundle, capabilities: readonly string[], given: SupervisedGiven): SupervisedOptions {
+/** What the boundaries differ in. */
+export interface OciAbilities {
+  /** All that a privileged exec can have. */
+  readonly capabilities: readonly string[];
+  /** Whether files inside are the host kernel's, so that a process of ours can enter their view. */
+  readonly files: boolean;
+}
+
+function sandboxOptions(bundle: Bundle, held: OciBundle, { capabilities, files }: OciAbilities, given: SupervisedGiven): SupervisedOptions {
   const places = placesOf(bundle.directory);
   const guards = guardsOf(held.spec, capabilities);
   return {
     ...supervisedFrame(bundle, held, places, given),
-    facets: { exec: (spec) => composeExec(spec, guards, readAccounts(held.spec.root, places.upper)), pause: true, resize: true, top: true },
+    facets: { exec: (spec) => composeExec(spec, guards, readAccounts(held.spec.root, places.upper)), pause: true, resize: true, top: true, files },
   };
 }
 
@@ -36,7 +43,7 @@ export async function clearEarlier(launcher: Launcher, bundle: Bundle): Promise<
 export async function launchSandbox(
   launcher: Launcher,
   bundle: Bundle,
-  given: { readonly held: OciBundle; readonly config: OciConfig; readonly plan: LaunchPlan; readonly capabilities: readonly string[] },
+  given: { readonly held: OciBundle; readonly config: OciConfig; readonly plan: LaunchPlan; readonly abilities: OciAbilities },
   call: Call,
 ): Promise<Sandbox> {
   const { config: file } = placesOf(bundle.directory);
@@ -46,7 +53,7 @@ export async function launchSandbox(
     const { mainPid } = await raise(launcher, given.plan, call);
     call.reached("boundary-raised");
     const { terminal } = given.plan.main;
-    return connectSandbox(sandboxOptions(bundle, given.held, given.capabilities, { launcher, log: call.log, terminal, mainPid }));
+    return connectSandbox(sandboxOptions(bundle, given.held, given.abilities, { launcher, log: call.log, terminal, mainPid }));
   } catch (thrown) {
     removeFile(file);
     throw thrown;
@@ -56,10 +63,10 @@ export async function launchSandbox(
 export function adoptOciSandbox(
   launcher: Launcher,
   bundle: Bundle,
-  given: { readonly held: OciBundle; readonly capabilities: readonly string[] },
+  given: { readonly held: OciBundle; readonly abilities: OciAbilities },
   call: Call,
 ): Promise<Adoption> {
   const places = placesOf(bundle.directory);
-  const options = sandboxOptions(bundle, given.held, given.capabilities, { launcher, log: call.log, terminal: false, mainPid: undefined });
+  const options = sandboxOptions(bundle, given.held, given.abilities, { launcher, log: call.log, terminal: false, mainPid: undefined });
   return adoptSandbox(options, { launched: isThere(places.config), startAsked: isThere(places.startMark) });
 }

@@ -8,5 +8,5 @@ import { placesOf, type VmBundle } from "./bundle.ts";
 export const VM_FACETS: readonly FacetName[] = ["pause"];
 
 export function sandboxOptions(bundle: Bundle, held: VmBundle, given: SupervisedGiven): SupervisedOptions {
-  return { ...supervisedFrame(bundle, held, placesOf(bundle.directory), given), facets: { pause: true, resize: false, top: false } };
+  return { ...supervisedFrame(bundle, held, placesOf(bundle.directory), given), facets: { pause: true, resize: false, top: false, files: false } };
 }

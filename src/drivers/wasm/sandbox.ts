@@ -9,6 +9,6 @@ import { placesOf, type WasmBundle } from "./bundle.ts";
 export function sandboxOptions(bundle: Bundle, held: WasmBundle, given: Pick<SupervisedGiven, "launcher" | "log">): SupervisedOptions {
   return {
     ...supervisedFrame(bundle, held, placesOf(bundle.directory), { ...given, terminal: false, mainPid: undefined }),
-    facets: { pause: true, resize: true, top: false },
+    facets: { pause: true, resize: true, top: false, files: false },
   };
 }
