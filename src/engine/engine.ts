@@ -40,6 +40,7 @@ import { TEMPLATES, Templates, type TemplateOptions } from "./templates.ts";
 import { viewWorkload } from "./view.ts";
 import type { WaitResult } from "./waits.ts";
 import type { Workload } from "./workload.ts";
+import { WorkloadFiles } from "./workload-files.ts";
 
 export interface EngineOptions {
   readonly drivers: readonly BoundaryDriver[];
@@ -87,6 +88,7 @@ export function createEngine(options: EngineOptions): Engine {
   const creation = new Creation(context, { probes, raising, defaultIsolation: options.defaultIsolation });
   const stopping = new Stopping(context);
   const changes = new Changes(context, raising);
+  const files = new WorkloadFiles(context, raising);
   const recovery = new Recovery(context, { life, removal, execs });
   const { roster, events } = context;
   const get = (reference: string) => roster.get(reference);
@@ -134,6 +136,9 @@ export function createEngine(options: EngineOptions): Engine {
     list: () => roster.all().toReversed().map(view),
     diskUse: (ids) => diskUse(context, ids),
     prune: (keep, call) => pruneEnded(context, removal, (workload) => keep(view(workload)), call),
+    statFile: async (reference, path, call) => files.stat(get(reference), path, call),
+    readFiles: async (reference, path, call) => files.read(get(reference), path, call),
+    writeFiles: async (reference, directory, given, call) => files.write(get(reference), directory, given, call),
     createExec: async (reference, request) => execs.create(get(reference), request),
     startExec: (id, how, call) => execs.start(id, how, call),
     resizeExec: (id, size, call) => execs.resize(id, size, call),
@@ -154,7 +159,10 @@ export function createEngine(options: EngineOptions): Engine {
     recover: (call) => recovery.recover(call),
     close: async () => {
       life.close();
-      for (const workload of roster.all()) workload.raise?.abort.abort();
+      for (const workload of roster.all()) {
+        workload.raise?.abort.abort();
+        for (const copy of [...workload.copies]) copy.abort(new Failure("UNAVAILABLE", "the daemon is stopping", { remedy: "Ask again once it runs." }));
+      }
       await Promise.all(roster.all().map((workload) => workload.mutex.run(() => raising.discard(workload))));
       await removal.settle();
       await templates.close();

@@ -9,7 +9,7 @@
 import type { BoundaryIdentity, BoundaryKind } from "../contract/boundary.ts";
 import type { Call } from "../contract/call.ts";
 import type { AttachOptions, Attachment, ExitStatus, TerminalSize } from "../contract/process.ts";
-import type { ResourceUse } from "../contract/sandbox.ts";
+import type { FileStat, ResourceUse, WriteFilesOptions } from "../contract/sandbox.ts";
 import type { DeviceSpec, LimitsSpec, NetworkSpec, RlimitSpec } from "../contract/spec.ts";
 import type { ProbeReport } from "../contract/driver.ts";
 
@@ -211,6 +211,11 @@ export interface LogEntry {
   readonly bytes: Uint8Array;
 }
 
+export interface FilesRead {
+  readonly stat: FileStat;
+  readonly archive: AsyncIterable<Uint8Array>;
+}
+
 export interface TemplateView {
   readonly kind: BoundaryKind;
   /** What it was made for: shape, kernel, init, engine, processor. */
@@ -221,7 +226,7 @@ export interface TemplateView {
 /** Something that happened. Names in the past tense; adapters translate. */
 export interface EngineEvent {
   readonly kind: "workload" | "image" | "network" | "volume" | "daemon";
-  /** `created`, `started`, `died`, `stopped`, `killed`, `paused`, `resumed`, `restarted`, `renamed`, `removed`, `attached`, `detached`, `resized`, `out-of-memory`, `exec-created`, `exec-started`, `exec-died`, `health-changed`, `updated`, `template-made`, `template-discarded`, `pulled`, `tagged`, `untagged`, `deleted`, `loaded`, … */
+  /** `created`, `started`, `died`, `stopped`, `killed`, `paused`, `resumed`, `restarted`, `renamed`, `removed`, `attached`, `detached`, `resized`, `out-of-memory`, `exec-created`, `exec-started`, `exec-died`, `health-changed`, `updated`, `files-read`, `files-written`, `template-made`, `template-discarded`, `pulled`, `tagged`, `untagged`, `deleted`, `loaded`, … */
   readonly name: string;
   /** The id of what it happened to. */
   readonly subject: string;
@@ -265,6 +270,18 @@ export interface Engine {
   /** Bytes on disk by id: what it wrote, its log, its configuration. Ids that are not known are left out. */
   diskUse(ids: readonly string[], call: Call): Promise<ReadonlyMap<string, number>>;
   prune(keep: (view: WorkloadView) => boolean, call: Call): Promise<{ readonly removed: readonly string[]; readonly freedBytes: number }>;
+
+  /** What lies at a path inside, running or not; a link's target is told as a path from the root without links. NOT_FOUND names the workload where it is the path that is missing. */
+  statFile(reference: string, path: string, call: Call): Promise<FileStat>;
+  /** What lies there as a tar. One that does not run waits with its next start until the archive is read to its end, `return`ed, or the call is aborted. */
+  readFiles(reference: string, path: string, call: Call): Promise<FilesRead>;
+  /** Unpacks a tar into a directory that is there. */
+  writeFiles(
+    reference: string,
+    directory: string,
+    given: { readonly archive: AsyncIterable<Uint8Array>; readonly options: WriteFilesOptions },
+    call: Call,
+  ): Promise<void>;
 
   createExec(reference: string, request: ExecRequest, call: Call): Promise<{ readonly id: string }>;
   startExec(id: string, options: { readonly terminalSize?: TerminalSize; readonly detach: boolean }, call: Call): Promise<Attachment | undefined>;

@@ -21,6 +21,15 @@ export function checkInsidePath(path: string, what: string): void {
     refuse(`${what} has a name longer than ${MOST_NAME_BYTES} bytes: ${quote(path)}`, "Linux has no longer names.");
 }
 
+/** Where files are copied from or to: from the root, without `..`; a slash or `/.` at the end stays, because it says "what lies in it". */
+export function cleanInsidePath(path: string): string {
+  if (path === "") refuse("the path is empty", "Name a path inside.");
+  checkInsidePath(path, "the path");
+  const clean = normalize(`/${path}`).replace(/\/+$/, "");
+  if (path === "." || path.endsWith("/.")) return `${clean}/.`;
+  return path.endsWith("/") || clean === "" ? `${clean}/` : clean;
+}
+
 /** Where something may be mounted; the path as it is without `.` and `..`. */
 export function checkTarget(target: string): string {
   checkInsidePath(target, "the mount path");

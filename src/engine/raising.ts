@@ -8,6 +8,7 @@ import type { Sandbox } from "../contract/sandbox.ts";
 import { readAvailableMemory } from "./available-memory.ts";
 import { getDriver, ownCall, workloadDirectory, type Context } from "./context.ts";
 import { buildSandboxSpec, logSpec, type Reservations } from "./sandbox-spec.ts";
+import type { WorkloadRecord } from "./record.ts";
 import type { Templates } from "./templates.ts";
 import type { Workload } from "./workload.ts";
 
@@ -65,15 +66,15 @@ export class Raising {
     raise.sandbox.catch(() => this.ahead.delete(workload));
   }
 
-  /** The held sandbox: the one launched ahead, else one raised now. The caller owns the workload's mutex. */
-  async take(workload: Workload, signal: AbortSignal): Promise<Sandbox> {
+  /** The held sandbox: the one launched ahead, else one raised now, with these ports. The caller owns the workload's mutex. */
+  async take(workload: Workload, signal: AbortSignal, how: Pick<WorkloadRecord, "ports"> = workload.record): Promise<Sandbox> {
     const ahead = workload.raise;
     if (ahead !== undefined) {
       this.own(workload, ahead);
       const sandbox = await ahead.sandbox.catch(() => undefined);
       if (sandbox !== undefined && workload.raise === ahead) return sandbox;
     }
-    const raise = this.begin(workload, false);
+    const raise = this.begin(workload, false, how);
     const cancel = () => raise.abort.abort();
     signal.addEventListener("abort", cancel, { once: true });
     try {
@@ -108,9 +109,9 @@ export class Raising {
     this.ahead.delete(workload);
   }
 
-  private begin(workload: Workload, ahead: boolean): Raise {
+  private begin(workload: Workload, ahead: boolean, how: Pick<WorkloadRecord, "ports"> = workload.record): Raise {
     const abort = new AbortController();
-    const sandbox = this.launch(workload, abort.signal);
+    const sandbox = this.launch(workload, how, abort.signal);
     const raise: Raise = { abort, sandbox, held: undefined, ahead, cancelExpiry: undefined };
     workload.raise = raise;
     sandbox.then(
@@ -139,23 +140,23 @@ export class Raising {
     this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a launch ahead could not be given up cleanly");
   }
 
-  private async launch(workload: Workload, signal: AbortSignal): Promise<Sandbox> {
+  private async launch(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Sandbox> {
     for (let tries = 1; ; tries++) {
       try {
-        return await this.launchOnce(workload, signal);
+        return await this.launchOnce(workload, how, signal);
       } catch (thrown) {
         if (tries === PORT_TRIES || !mayTakeOtherPorts(workload, toFailure(thrown))) throw thrown;
       }
     }
   }
 
-  private async launchOnce(workload: Workload, signal: AbortSignal): Promise<Sandbox> {
+  private async launchOnce(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Sandbox> {
     const { context } = this;
     const { id } = workload;
     const driver = getDriver(context, workload.record.boundary.kind);
     const call = ownCall(context, signal);
     try {
-      const spec = buildSandboxSpec(workload.record, await this.reserve(workload, signal));
+      const spec = buildSandboxSpec(workload.record, await this.reserve(workload, how, signal));
       const bundle = await driver.prepare(spec, workloadDirectory(context, id), call);
       if (signal.aborted) throw new Failure("CANCELLED", "the launch was given up", { workload: id });
       context.roster.change(workload, { step: "launching", bundle, network: spec.network });
@@ -170,13 +171,13 @@ export class Raising {
     }
   }
 
-  private async reserve(workload: Workload, signal: AbortSignal): Promise<Reservations> {
+  private async reserve(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Reservations> {
     const { images, networks } = this.context;
     const { record } = workload;
     const { request } = record;
     const call = ownCall(this.context, signal);
     const driver = getDriver(this.context, record.boundary.kind);
-    const joining = networks.join(record.id, request.network, record.ports, call);
+    const joining = networks.join(record.id, request.network, how.ports, call);
     const resolving = Promise.all([
       images.root(record.imageId, driver.traits.rootForm, call),
       networks.resolvConf({ dns: request.dns, search: request.dnsSearch, options: request.dnsOptions, network: request.network }),

@@ -12,6 +12,7 @@ import type { Execs } from "./execs.ts";
 import type { Raising } from "./raising.ts";
 import type { WorkloadRecord } from "./record.ts";
 import type { Workload } from "./workload.ts";
+import { removedUnderCopy } from "./workload-files.ts";
 
 const TRY_AGAIN_MS = 5000;
 
@@ -29,7 +30,10 @@ export class Removal {
 
   remove(workload: Workload, options: { readonly force: boolean; readonly volumes: boolean }, call: Call): Promise<void> {
     // A start that is on its way need not come to its end first.
-    if (options.force) workload.raise?.abort.abort();
+    if (options.force) {
+      workload.raise?.abort.abort();
+      for (const copy of [...workload.copies]) copy.abort(removedUnderCopy(workload));
+    }
     return workload.mutex.run(async () => {
       const { context } = this;
       const { state, id, name } = workload.record;

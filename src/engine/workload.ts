@@ -31,6 +31,9 @@ export class Workload {
   /** Ids of its execs, oldest first. */
   readonly execs = new Set<string>();
 
+  /** Who copies files of it in this moment: given up when it is removed. */
+  readonly copies = new Set<AbortController>();
+
   /** Called after every change of the record. */
   readonly watchers = new Set<() => void>();
 

@@ -33,6 +33,8 @@ const ACTIONS: Readonly<Record<EngineEvent["kind"], Readonly<Record<string, stri
     detached: "detach",
     resized: "resize",
     updated: "update",
+    "files-read": "archive-path",
+    "files-written": "extract-to-dir",
     "out-of-memory": "oom",
     "exec-created": "exec_create",
     "exec-started": "exec_start",

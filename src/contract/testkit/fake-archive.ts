@@ -3,6 +3,7 @@
 import { basename, dirname, join } from "node:path/posix";
 import { Readable } from "node:stream";
 import { extract, pack, type Header } from "tar-stream";
+import type { Call } from "../call.ts";
 import { Failure, quote } from "../failure.ts";
 import type { FileStat, FilesFacet, WriteFilesOptions } from "../sandbox.ts";
 import type { FakeFiles, FakeNode } from "./fake-files.ts";
@@ -10,6 +11,7 @@ import type { Step } from "./fake-sandbox.ts";
 
 const TYPE_BITS: Readonly<Record<FakeNode["kind"], number>> = { file: 0o100000, directory: 0o040000, symlink: 0o120000 };
 const MOST_LINKS = 40;
+const PIECE_BYTES = 64 * 1024;
 
 type Entry = Partial<Header> & Pick<Header, "name">;
 
@@ -24,14 +26,8 @@ export function filesFacet({ files, isOver }: { readonly files: FakeFiles; reado
     read: (path, call) =>
       inside("files-read", call, () => {
         const stat = statOf(files, path);
-        const archive = pack();
         const name = stat.name === "/" ? "" : specifiesItself(path) ? "." : stat.name;
-        void new Packing(files, archive).add(resolve(files, path, endsInSlash(path)), name).then(
-          () => archive.finalize(),
-          (thrown: unknown) => archive.destroy(thrown as Error),
-        );
-        call.signal.addEventListener("abort", () => archive.destroy(new Failure("CANCELLED", "reading files was cancelled")), { once: true });
-        return { stat, archive: archive as AsyncIterable<Uint8Array> };
+        return { stat, archive: piecesOf(new Packing(files).all(resolve(files, path, endsInSlash(path)), name), call) };
       }),
     write: (directory, archive, options, call) =>
       inside("files-write", call, async () => {
@@ -86,19 +82,33 @@ function resolve(files: FakeFiles, path: string, followLast: boolean): string {
   return at;
 }
 
+async function* piecesOf(whole: Promise<Buffer>, { signal }: Call): AsyncGenerator<Uint8Array> {
+  const bytes = await whole;
+  for (let at = 0; at < bytes.length; at += PIECE_BYTES) {
+    if (signal.aborted) throw new Failure("CANCELLED", "reading files was cancelled");
+    yield bytes.subarray(at, at + PIECE_BYTES);
+  }
+}
+
 class Packing {
   private readonly files: FakeFiles;
-  private readonly archive: ReturnType<typeof pack>;
+  private readonly archive = pack();
   /** Two names of one file are one node. */
   private readonly seen = new Map<FakeNode, string>();
 
-  constructor(files: FakeFiles, archive: ReturnType<typeof pack>) {
+  constructor(files: FakeFiles) {
     this.files = files;
-    this.archive = archive;
+  }
+
+  async all(path: string, name: string): Promise<Buffer> {
+    const whole = readAll(this.archive);
+    await this.add(path, name);
+    this.archive.finalize();
+    return whole;
   }
 
   /** With all below it. */
-  async add(path: string, name: string): Promise<void> {
+  private async add(path: string, name: string): Promise<void> {
     const node = this.files.node(path);
     if (node === undefined) return;
     const { mode, uid, gid, modifiedAt: mtime } = node;
@@ -120,15 +130,19 @@ class Packing {
   }
 }
 
+async function readAll(stream: AsyncIterable<unknown>): Promise<Buffer> {
+  const pieces: Uint8Array[] = [];
+  for await (const piece of stream) pieces.push(piece as Uint8Array);
+  return Buffer.concat(pieces);
+}
+
 async function unpack(files: FakeFiles, into: string, archive: Readable, options: WriteFilesOptions): Promise<void> {
   const entries = extract();
   archive.on("error", (thrown) => entries.destroy(thrown));
   archive.pipe(entries);
   try {
     for await (const entry of entries) {
-      const chunks: Buffer[] = [];
-      for await (const chunk of entry) chunks.push(chunk as Buffer);
-      writeEntry(files, into, entry.header, Buffer.concat(chunks), options);
+      writeEntry(files, into, entry.header, await readAll(entry), options);
     }
   } catch (thrown) {
     if (thrown instanceof Error && thrown.name === "AbortError") throw new Failure("CANCELLED", "writing files was cancelled");
