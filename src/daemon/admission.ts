@@ -40,6 +40,10 @@ const STRENGTHENING = new Set([
   "POST /containers/{id}/restart",
   "POST /containers/{id}/unpause",
   "POST /containers/{id}/exec",
+  // Files in and out are what an exec could do.
+  "GET /containers/{id}/archive",
+  "HEAD /containers/{id}/archive",
+  "PUT /containers/{id}/archive",
   "POST /containers/{id}/update",
 ]);
 

@@ -275,7 +275,7 @@ export interface Engine {
   statFile(reference: string, path: string, call: Call): Promise<FileStat>;
   /** What lies there as a tar. One that does not run waits with its next start until the archive is read to its end, `return`ed, or the call is aborted. */
   readFiles(reference: string, path: string, call: Call): Promise<FilesRead>;
-  /** Unpacks a tar into a directory that is there. */
+  /** Unpacks a tar, plain or compressed by gzip or zstd, into a directory that is there. */
   writeFiles(
     reference: string,
     directory: string,

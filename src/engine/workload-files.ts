@@ -9,6 +9,7 @@ import { dirname, join } from "node:path/posix";
 import type { Call } from "../contract/call.ts";
 import { Failure, quote, toFailure } from "../contract/failure.ts";
 import type { FilesFacet, FileStat, Sandbox, WriteFilesOptions } from "../contract/sandbox.ts";
+import { decompressed } from "../images/compression.ts";
 import { announceWorkload } from "./announcement.ts";
 import { ownCall, type Context } from "./context.ts";
 import type { FilesRead } from "./index.ts";
@@ -75,7 +76,7 @@ export class WorkloadFiles {
     const path = cleanInsidePath(asked);
     const opened = await this.open(workload, call);
     try {
-      await opened.ask((files) => files.write(path, given.archive, given.options, opened.call));
+      await opened.ask((files) => files.write(path, decompressed(given.archive), given.options, opened.call));
       announceWorkload(this.context, workload, "files-written", { path });
     } catch (thrown) {
       throw this.explain(workload, asked, opened, thrown);

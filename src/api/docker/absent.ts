@@ -3,9 +3,6 @@
 import { Failure } from "../../contract/failure.ts";
 import type { Method, Route } from "../router.ts";
 
-const IN = "In: docker exec -i ID sh -c 'cat > PATH' < FILE; a directory: tar -c DIR | docker exec -i ID tar -x -C PATH.";
-const OUT = "Out: docker exec ID cat PATH > FILE; a directory: docker exec ID tar -c -C PATH . > FILE.";
-
 const ABSENT: readonly (readonly [Method, string, string, string])[] = [
   ["POST", "/build", "building images is not carried out", "Build with buildah or buildctl, then load the image."],
   ["POST", "/session", "building images is not carried out", "Build with buildah or buildctl, then load the image."],
@@ -19,11 +16,8 @@ const ABSENT: readonly (readonly [Method, string, string, string])[] = [
     "GET",
     "/containers/{id}/export",
     "exporting a container's files is not carried out",
-    "Write them out with exec: docker exec ID tar -c -C / bin etc usr > FILE, naming what is wanted.",
+    "Copy them out: docker cp ID:/ - > FILE, or the directories that are wanted.",
   ],
-  ["GET", "/containers/{id}/archive", "copying files out is not carried out", OUT],
-  ["HEAD", "/containers/{id}/archive", "copying files is not carried out", `${IN} ${OUT}`],
-  ["PUT", "/containers/{id}/archive", "copying files in is not carried out", IN],
   ["POST", "/networks/create", "making networks is not carried out", "Use the networks bridge, host and none."],
   ["POST", "/networks/{id}/connect", "joining further networks is not carried out", "Name the network when the container is created."],
   ["POST", "/networks/{id}/disconnect", "leaving a network is not carried out", "Remove the container."],

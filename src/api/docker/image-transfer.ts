@@ -2,6 +2,7 @@
 
 import { Failure, toFailure } from "../../contract/failure.ts";
 import type { ImageView } from "../../images/index.ts";
+import { withArchive } from "../archive-body.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
 import { announce, type DockerParts } from "./parts.ts";
@@ -102,19 +103,6 @@ async function importImage(parts: DockerParts, exchange: Exchange): Promise<void
   const lines = new ProgressLines(exchange);
   lines.line({ status: view.id });
   lines.end();
-}
-
-/**
- * Hands the body over as an archive. When it is refused half-way the rest is read and dropped: a client that is still sending
- * would otherwise see a broken pipe in place of the reason.
- */
-async function withArchive<T>(exchange: Exchange, take: (archive: AsyncIterable<Uint8Array>) => Promise<T>): Promise<T> {
-  const archive = exchange.request.iterator({ destroyOnReturn: false }) as AsyncIterable<Uint8Array>;
-  try {
-    return await take(archive);
-  } finally {
-    exchange.request.resume();
-  }
 }
 
 async function save(parts: DockerParts, exchange: Exchange, names: readonly string[]): Promise<void> {

@@ -3,6 +3,7 @@
 import type { Route } from "../router.ts";
 import { absentRoutes } from "./absent.ts";
 import { authRoutes } from "./auth.ts";
+import { archiveRoutes } from "./container-archive.ts";
 import { attachRoutes } from "./container-attach.ts";
 import { createRoutes } from "./container-create.ts";
 import { inspectRoutes } from "./container-inspect.ts";
@@ -34,6 +35,7 @@ export function dockerRoutes(parts: DockerParts): readonly Route[] {
     logRoutes,
     statsRoutes,
     execRoutes,
+    archiveRoutes,
     imageRoutes,
     imageTransferRoutes,
     networkRoutes,
