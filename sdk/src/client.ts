@@ -14,6 +14,7 @@ import { beginRun, type Run } from "./run.ts";
 import { System } from "./system.ts";
 import { Transport } from "./transport.ts";
 import { Volumes } from "./volumes.ts";
+import { WorkloadFiles } from "./workload-files.ts";
 import { Workloads, type Cancellable } from "./workloads.ts";
 
 export interface ClientOptions {
@@ -24,6 +25,7 @@ export interface ClientOptions {
 /** Connects on first use. One client may be shared by everything in a process. */
 export class Client {
   readonly workloads: Workloads;
+  readonly files: WorkloadFiles;
   readonly execs: Execs;
   readonly images: Images;
   readonly networks: Networks;
@@ -39,6 +41,7 @@ export class Client {
     this.transport = new Transport(findSocketPath(options.host));
     const identity = new ServerIdentity(this.transport);
     this.workloads = new Workloads(this.transport, identity);
+    this.files = new WorkloadFiles(this.transport);
     this.execs = new Execs(this.transport);
     this.images = new Images(this.transport, identity);
     this.networks = new Networks(this.transport, identity);

@@ -2,13 +2,34 @@
 
 import type { Commands } from "./commands.ts";
 import { Failure } from "./failure.ts";
+import type { PathStat, WorkloadFiles, WriteFilesOptions } from "./workload-files.ts";
 import type { Cancellable } from "./workloads.ts";
 
 export class Files {
   private readonly commands: Commands;
 
-  constructor(commands: Commands) {
+  private readonly archives: WorkloadFiles;
+  private readonly id: string;
+
+  constructor(commands: Commands, archives: WorkloadFiles, id: string) {
     this.commands = commands;
+    this.archives = archives;
+    this.id = id;
+  }
+
+  /** Rejects NOT_FOUND where nothing lies there. */
+  stat(path: string, options: Cancellable = {}): Promise<PathStat> {
+    return this.archives.stat(this.id, path, options);
+  }
+
+  /** A tar of what lies there with all below it, as it is read: no program of the sandbox's is needed. */
+  async readArchive(path: string, options: Cancellable = {}): Promise<AsyncIterable<Uint8Array>> {
+    return (await this.archives.read(this.id, path, options)).archive;
+  }
+
+  /** Unpacks a tar into a directory that is there. */
+  writeArchive(directory: string, archive: AsyncIterable<Uint8Array>, options: WriteFilesOptions = {}): Promise<void> {
+    return this.archives.write(this.id, directory, archive, options);
   }
 
   /** Rejects NOT_FOUND where there is no such file. */

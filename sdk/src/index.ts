@@ -18,4 +18,5 @@ export type { ExitStatus, Run } from "./run.ts";
 export { Sandbox, type SandboxOptions } from "./sandbox.ts";
 export type { DoctorReport, Finding, ProbeReport } from "./system.ts";
 export type { VolumeDocument } from "./volumes.ts";
+export type { PathStat, WriteFilesOptions } from "./workload-files.ts";
 export type { Cancellable } from "./workloads.ts";

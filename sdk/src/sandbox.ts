@@ -46,7 +46,7 @@ export class Sandbox {
     this.client = client;
     this.id = id;
     this.commands = new Commands(client, id);
-    this.files = new Files(this.commands);
+    this.files = new Files(this.commands, client.files, id);
   }
 
   /** Pulls the image where it is not there. Nothing is left behind when it rejects. */

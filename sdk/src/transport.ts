@@ -4,7 +4,7 @@
  * No request has a time limit of its own: whoever wants one passes `AbortSignal.timeout()` as `signal`.
  */
 
-import { Agent, request, type IncomingMessage } from "node:http";
+import { Agent, request, type ClientRequest, type IncomingMessage } from "node:http";
 import type { Socket } from "node:net";
 import { Failure, failureFromDocument } from "./failure.ts";
 
@@ -76,6 +76,12 @@ export class Transport {
     return readBytes(await this.send(ask), ask);
   }
 
+  /** The answer's headers, and its body as it comes: read it, or leave the loop to close the connection. */
+  async open(ask: Ask): Promise<{ readonly headers: IncomingMessage["headers"]; readonly bytes: AsyncIterable<Uint8Array> }> {
+    const answer = await this.send(ask);
+    return { headers: answer.headers, bytes: readBytes(answer, ask) };
+  }
+
   /** Takes the connection over after the daemon agreed: bytes in both directions, each side ended alone. */
   async hijack(ask: Ask, protocol = "tcp"): Promise<Hijacked> {
     const headers = { ...ask.headers, Connection: "Upgrade", Upgrade: protocol };
@@ -110,7 +116,11 @@ export class Transport {
     });
     outgoing.on("response", (answer) => {
       if ((answer.statusCode ?? 0) < 400) resolve({ answer });
-      else readText(answer, ask).then((text) => reject(failureFromDocument(parseLoosely(text), answer.statusCode ?? 0)), reject);
+      else {
+        const told = readText(answer, ask).then((text) => reject(failureFromDocument(parseLoosely(text), answer.statusCode ?? 0)), reject);
+        // Nobody wants the rest of what is being sent.
+        if (ask.bytes !== undefined) void told.then(() => outgoing.destroy());
+      }
     });
     outgoing.on("upgrade", (answer: IncomingMessage, socket: Socket, head: Buffer) => {
       if (head.length > 0) socket.unshift(head);
@@ -211,9 +221,10 @@ function parseLoosely(text: string): unknown {
   }
 }
 
-async function pump(source: AsyncIterable<Uint8Array>, target: NodeJS.WritableStream): Promise<void> {
+async function pump(source: AsyncIterable<Uint8Array>, target: ClientRequest): Promise<void> {
   for await (const bytes of source) {
-    if (!target.write(bytes)) {
+    if (target.destroyed) return;
+    if (!target.write(bytes) && !target.destroyed) {
       await new Promise<void>((resolve, reject) => {
         const done = (thrown?: unknown): void => {
           target.off("drain", done);

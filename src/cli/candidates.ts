@@ -60,6 +60,11 @@ async function valuesOf(option: OptionDefinition | undefined, current: string, c
 /** A daemon that does not answer has no names: a shell is not the place for its error. */
 async function namesOf(kind: CompletionKind | undefined, current: string, client: Client): Promise<Candidates> {
   if (kind === "files") return { words: [], files: true };
+  // Either side may be a workload's path, of which only the name is known, or one here.
+  if (kind === "paths") {
+    const { words } = current.includes("/") ? { words: [] } : await namesOf("workloads", current, client);
+    return { words: words.map((name) => `${name}:`), files: words.length === 0 };
+  }
   const signal = AbortSignal.timeout(1000);
   const list = async (): Promise<readonly string[]> => {
     if (kind === "workloads" || kind === "running")

@@ -3,7 +3,7 @@
 import type { Client } from "../../sdk/src/index.ts";
 import type { Flags } from "./flags.ts";
 
-export type CompletionKind = "workloads" | "running" | "images" | "volumes" | "networks" | "files" | "none";
+export type CompletionKind = "workloads" | "running" | "images" | "volumes" | "networks" | "files" | "paths" | "none";
 
 export interface OptionDefinition {
   readonly name: string;

@@ -24,6 +24,8 @@ const TYPED: readonly (readonly [string, string])[] = [
   ["bulkhead volume prun", "bulkhead volume prune"],
   ["bulkhead stop we", "bulkhead stop web"],
   ["bulkhead load -i /etc/hostn", "bulkhead load -i /etc/hostname"],
+  ["bulkhead cp we", "bulkhead cp web:"],
+  ["bulkhead cp web:/srv /etc/hostn", "bulkhead cp web:/srv /etc/hostname"],
 ];
 
 /** The completion script and the program under its name, as files for a shell. */

@@ -10,6 +10,7 @@ import type { BoundaryDriver } from "../contract/driver.ts";
 import { Failure, toFailure } from "../contract/failure.ts";
 import { identityFor } from "../contract/host-ids.ts";
 import type { AttachOptions, Attachment } from "../contract/process.ts";
+import type { Sandbox } from "../contract/sandbox.ts";
 import type { Images } from "../images/index.ts";
 import type { Networks } from "../networks/index.ts";
 import type { StateStore } from "../state/index.ts";
@@ -127,11 +128,7 @@ export function createEngine(options: EngineOptions): Engine {
     },
     logs: (reference, query, call) => openLog(context, get(reference), query, call),
     stats: async (reference, call) => askRunning(context, get(reference), (sandbox) => sandbox.stats(call)),
-    top: async (reference, call) =>
-      askRunning(context, get(reference), async ({ top, identity }) => {
-        if (top === undefined) throw new Failure("UNSUPPORTED", `${identity.kind} cannot list the processes inside`, { boundary: identity.kind });
-        return top.processes(call);
-      }),
+    top: async (reference, call) => askRunning(context, get(reference), (sandbox) => listProcesses(sandbox, call)),
     inspect: (reference) => view(get(reference)),
     list: () => roster.all().toReversed().map(view),
     diskUse: (ids) => diskUse(context, ids),
@@ -159,15 +156,23 @@ export function createEngine(options: EngineOptions): Engine {
     recover: (call) => recovery.recover(call),
     close: async () => {
       life.close();
-      for (const workload of roster.all()) {
-        workload.raise?.abort.abort();
-        for (const copy of [...workload.copies]) copy.abort(new Failure("UNAVAILABLE", "the daemon is stopping", { remedy: "Ask again once it runs." }));
-      }
+      for (const workload of roster.all()) giveUp(workload);
       await Promise.all(roster.all().map((workload) => workload.mutex.run(() => raising.discard(workload))));
       await removal.settle();
       await templates.close();
     },
   };
+}
+
+/** What is under way for a workload that is not running: the daemon ends. */
+function giveUp({ raise, copies }: Workload): void {
+  raise?.abort.abort();
+  for (const copy of copies) copy.abort(new Failure("UNAVAILABLE", "the daemon is stopping", { remedy: "Ask again once it runs." }));
+}
+
+async function listProcesses({ top, identity }: Sandbox, call: Call) {
+  if (top === undefined) throw new Failure("UNSUPPORTED", `${identity.kind} cannot list the processes inside`, { boundary: identity.kind });
+  return top.processes(call);
 }
 
 function viewOf(context: Context, workload: Workload): WorkloadView {

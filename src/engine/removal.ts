@@ -32,7 +32,7 @@ export class Removal {
     // A start that is on its way need not come to its end first.
     if (options.force) {
       workload.raise?.abort.abort();
-      for (const copy of [...workload.copies]) copy.abort(removedUnderCopy(workload));
+      for (const copy of workload.copies) copy.abort(removedUnderCopy(workload));
     }
     return workload.mutex.run(async () => {
       const { context } = this;

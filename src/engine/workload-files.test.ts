@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { plainCall } from "../contract/call.ts";
-import { Failure } from "../contract/failure.ts";
+import type { Failure } from "../contract/failure.ts";
 import { archiveOf, contentsOf } from "../contract/testkit/archives.ts";
 import { makeRequest, makeWorld, type World } from "./testkit/world.ts";
 

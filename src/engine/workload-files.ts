@@ -11,7 +11,7 @@ import { Failure, quote, toFailure } from "../contract/failure.ts";
 import type { FilesFacet, FileStat, Sandbox, WriteFilesOptions } from "../contract/sandbox.ts";
 import { decompressed } from "../images/compression.ts";
 import { announceWorkload } from "./announcement.ts";
-import { ownCall, type Context } from "./context.ts";
+import type { Context } from "./context.ts";
 import type { FilesRead } from "./index.ts";
 import { cleanInsidePath } from "./inside-paths.ts";
 import { askRunning } from "./meanwhile.ts";

@@ -35,7 +35,7 @@ export function filesFacet({ files, isOver }: { readonly files: FakeFiles; reado
         const node = files.node(into);
         if (node === undefined) throw missing(directory);
         if (node.kind !== "directory") throw new Failure("INVALID_SPEC", `${quote(directory)} is not a directory`);
-        await unpack(files, into, Readable.from(archive, { signal: call.signal }), options);
+        await unpack({ files, into, options }, Readable.from(archive, { signal: call.signal }));
       }),
   };
 }
@@ -136,13 +136,19 @@ async function readAll(stream: AsyncIterable<unknown>): Promise<Buffer> {
   return Buffer.concat(pieces);
 }
 
-async function unpack(files: FakeFiles, into: string, archive: Readable, options: WriteFilesOptions): Promise<void> {
+interface Target {
+  readonly files: FakeFiles;
+  readonly into: string;
+  readonly options: WriteFilesOptions;
+}
+
+async function unpack(target: Target, archive: Readable): Promise<void> {
   const entries = extract();
   archive.on("error", (thrown) => entries.destroy(thrown));
   archive.pipe(entries);
   try {
     for await (const entry of entries) {
-      writeEntry(files, into, entry.header, await readAll(entry), options);
+      writeEntry(target, entry.header, await readAll(entry));
     }
   } catch (thrown) {
     if (thrown instanceof Error && thrown.name === "AbortError") throw new Failure("CANCELLED", "writing files was cancelled");
@@ -151,11 +157,12 @@ async function unpack(files: FakeFiles, into: string, archive: Readable, options
 }
 
 /** As below a chroot: `..` ends at the root, links lead nowhere else. */
-function writeEntry(files: FakeFiles, into: string, header: Header, bytes: Buffer, options: WriteFilesOptions): void {
+function writeEntry(target: Target, header: Header, bytes: Buffer): void {
+  const { files, into, options } = target;
   const clean = join("/", header.name).replace(/(.)\/$/, "$1");
   const above = resolve(files, join(into, dirname(clean)), true);
   const path = clean === "/" ? into : join(above, basename(clean));
-  const node = nodeOf(files, into, header, bytes, options);
+  const node = nodeOf(target, header, bytes);
   if (node === undefined) return;
   const there = files.node(path);
   if (there !== undefined && (there.kind === "directory") !== (node.kind === "directory")) {
@@ -169,7 +176,7 @@ function writeEntry(files: FakeFiles, into: string, header: Header, bytes: Buffe
   if (!files.put(path, node)) throw new Failure("INVALID_SPEC", `${quote(path)}: read-only file system, or full`);
 }
 
-function nodeOf(files: FakeFiles, into: string, header: Header, bytes: Buffer, options: WriteFilesOptions): FakeNode | undefined {
+function nodeOf({ files, into, options }: Target, header: Header, bytes: Buffer): FakeNode | undefined {
   const owners = options.keepOwners ? { uid: header.uid ?? 0, gid: header.gid ?? 0 } : { uid: 0, gid: 0 };
   const owned = { ...owners, mode: (header.mode ?? 0o644) & 0o7777, modifiedAt: header.mtime ?? new Date(0) };
   if (header.type === "directory") return { ...owned, kind: "directory" };

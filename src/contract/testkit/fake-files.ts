@@ -64,8 +64,9 @@ export class FakeFiles {
   /** What lies at exactly this path: no link in it is followed. */
   node(path: string): FakeNode | undefined {
     const mount = this.mountOf(path);
-    if (mount?.kind === "bind") return realNode(realPath(mount, path));
-    if (mount?.kind === "tmpfs" && path === mount.target) return DIRECTORY;
+    const mounted = path === mount?.target ? DIRECTORY : undefined;
+    if (mount?.kind === "bind") return realNode(realPath(mount, path)) ?? mounted;
+    if (mounted !== undefined) return mounted;
     const known = (mount === undefined ? this.root : this.temporary).get(path);
     return known ?? (this.mounts.some(({ target }) => target.startsWith(`${path}/`)) ? DIRECTORY : undefined);
   }
