@@ -15,6 +15,7 @@ export function announceWorkload(context: Context, workload: Workload, name: str
       image: record.request.image,
       name: record.name,
       boundary: record.boundary.kind,
+      ...(record.boundary.emulated ? { emulated: "true" } : {}),
       ...(insteadOf === undefined ? {} : { insteadOf }),
       ...attributes,
     },

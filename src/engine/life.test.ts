@@ -168,10 +168,17 @@ describe("run", () => {
     expect(seen[2]?.attributes.exitCode).toBe("0");
   });
 
-  it("reports a lost boundary as what it is", async () => {
+  it("reports a lost boundary as what it is, to who asks and to who listens", async () => {
+    const died: EngineEvent[] = [];
+    const abort = new AbortController();
+    void (async () => {
+      for await (const event of world.engine.events({}, plainCall(abort.signal))) if (event.name === "died") died.push(event);
+    })();
     const id = await start();
     [...world.host.standing.values()][0]?.lose("the supervisor was killed");
     await settle();
+    abort.abort();
+    expect(died.map(({ attributes }) => attributes)).toMatchObject([{ exitCode: "137", boundaryLost: "the supervisor was killed" }]);
     expect(world.engine.inspect(id)).toMatchObject({ state: "exited", exit: { code: 137 }, error: "the supervisor was killed" });
   });
 

@@ -71,7 +71,7 @@ export class Life {
     });
     if (!restarts) context.networks.leave(workload.id);
     if (status.outOfMemory) this.tell(workload, "out-of-memory");
-    this.tell(workload, "died", { exitCode: String(status.code) });
+    this.tell(workload, "died", { exitCode: String(status.code), ...(reason.kind === "boundary-lost" ? { boundaryLost: reason.what } : {}) });
     if (removes) this.removal.removeEnded(workload);
     else workload.waits.ended({ status, ...(workload.record.error === undefined ? {} : { error: workload.record.error }) });
     if (restarts) this.scheduleRestart(workload);

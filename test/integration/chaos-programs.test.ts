@@ -38,7 +38,7 @@ describe.each(["container", "gvisor", "microvm"])("behind %s", (isolation) => {
     expect(await ended).toBe(137);
     expect(await home.state("orphan")).toMatchObject({ Running: false, ExitCode: 137, OOMKilled: false, Error: expect.stringContaining("supervisor") });
     const died = (await home.events(id)).find(({ Action }) => Action === "die");
-    expect(died?.Actor.Attributes).toMatchObject({ exitCode: "137" });
+    expect(died?.Actor.Attributes).toMatchObject({ exitCode: "137", boundaryLost: expect.stringContaining("supervisor") as unknown });
     await expect.poll(() => isAlive(Pid), { timeout: 5000 }).toBe(false);
     await home.countLines("orphan");
     await daemon.client.workloads.start("orphan");
@@ -120,7 +120,10 @@ describe("a machine's monitor", () => {
       OOMKilled: false,
       Error: expect.stringMatching(/monitor|machine|QEMU/i),
     });
-    expect((await home.events(id)).find(({ Action }) => Action === "die")?.Actor.Attributes).toMatchObject({ exitCode: "137" });
+    const died = (await home.events(id)).find(({ Action }) => Action === "die")?.Actor.Attributes;
+    expect(died).toMatchObject({ exitCode: "137", boundaryLost: expect.stringMatching(/monitor|machine|QEMU/i) as unknown });
+    const boundary = (await daemon.client.workloads.inspect(id)).Boundary;
+    expect(died?.["emulated"], "events say what inspect says").toBe(boundary?.emulated ? "true" : undefined);
     expect([137, "lost"], "an exec in it does not hang").toContain(await exec);
     await home.countLines("machine");
   });

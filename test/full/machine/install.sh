@@ -1,7 +1,7 @@
 # Installed as a user would, from the units. Sourced by inside.sh.
 
 install_product() {
-  sh scripts/install.sh && within 20 $bulkhead info >/dev/null
+  sh scripts/install.sh && within 120 $bulkhead info >/dev/null
 }
 embedded_image() {
   $bulkhead load --quiet -i /product/busybox.tar && expect hello "$($bulkhead run --rm --network none busybox echo hello)"

@@ -2,7 +2,7 @@
 
 published() {
   $bulkhead run -d --name web -p 8080:80 -p 127.0.0.1:5300:53/udp busybox sh -c 'mkdir /www; echo page >/www/index.html; httpd -f -p 80 -h /www' >/dev/null || return 1
-  expect page "$(within 5 busybox wget -q -O - http://127.0.0.1:8080/)" || return 1
+  expect page "$(within 60 busybox wget -q -O - http://127.0.0.1:8080/)" || return 1
   address=$(of web NetworkSettings.IPAddress)
   expect page "$(busybox wget -q -O - "http://$address/")" || return 1
   # From another workload through the host's published port.

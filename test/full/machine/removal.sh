@@ -16,7 +16,7 @@ uninstalled() {
 }
 # The whole of it in one command, with a workload that runs: what setup, the units, the daemon and a build made.
 uninstalled_at_once() {
-  sh scripts/install.sh && within 20 $bulkhead info >/dev/null || return 1
+  sh scripts/install.sh && within 120 $bulkhead info >/dev/null || return 1
   $bulkhead load --quiet -i /product/busybox.tar && $bulkhead run -d busybox sleep 1000 >/dev/null || return 1
   mkdir -p /var/cache/bulkhead /var/lib/bulkhead-setup native/target
   echo curl >/var/lib/bulkhead-setup/installed-packages

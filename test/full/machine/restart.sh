@@ -16,12 +16,12 @@ survive() {
   before="$(of counter State.Pid) $(of served State.Pid) $(of counter State.StartedAt)"
   lines=$($bulkhead logs counter | wc -l)
   "$@" || return 1
-  within 20 $bulkhead info >/dev/null || { echo "the daemon does not answer"; systemctl status bulkhead bulkhead-launcher --no-pager -n 20; return 1; }
+  within 120 $bulkhead info >/dev/null || { echo "the daemon does not answer"; systemctl status bulkhead bulkhead-launcher --no-pager -n 20; return 1; }
   expect "$before" "$(of counter State.Pid) $(of served State.Pid) $(of counter State.StartedAt)" || return 1
   expect "running running" "$(of counter State.Status) $(of served State.Status)" || return 1
-  within 20 sh -c "[ \$($bulkhead logs counter | wc -l) -gt $lines ]" || { echo "the log stands still"; return 1; }
+  within 120 sh -c "[ \$($bulkhead logs counter | wc -l) -gt $lines ]" || { echo "the log stands still"; return 1; }
   log_is_whole || return 1
-  within 5 busybox wget -q -O /dev/null http://127.0.0.1:8081/etc/hostname || { echo "its port does not answer"; return 1; }
+  within 60 busybox wget -q -O /dev/null http://127.0.0.1:8081/etc/hostname || { echo "its port does not answer"; return 1; }
   expect "inside" "$($bulkhead exec counter echo inside)"
 }
 # One that ends while nobody looks, and another that is killed.
@@ -50,7 +50,7 @@ stop_all() {
 }
 kill_launcher() {
   systemctl kill --kill-whom=main -s KILL bulkhead-launcher || return 1
-  within 20 systemctl is-active --quiet bulkhead-launcher || { echo "systemd did not start it again"; return 1; }
+  within 120 systemctl is-active --quiet bulkhead-launcher || { echo "systemd did not start it again"; return 1; }
   sleep 2
   # The one that systemd started holds the root; the daemon started none of its own.
   expect "$(systemctl show -p MainPID --value bulkhead-launcher)" "$(cat /var/lib/bulkhead/launcher.lock)"
