@@ -1,9 +1,10 @@
 /** Goals through the stock docker client, each beside client zero: a daemon that answers at once and runs nothing. */
 
+import { setTimeout as sleep } from "node:timers/promises";
 import { median } from "../statistics.ts";
 import { now } from "../subject.ts";
 import { interleave, timeDocker } from "./docker-client.ts";
-import type { GoalResult } from "./goal.ts";
+import { type GoalResult, PAUSE_MS } from "./goal.ts";
 
 export interface ClientGoalOptions {
   readonly socket: string;
@@ -13,8 +14,6 @@ export interface ClientGoalOptions {
   readonly rounds: number;
   readonly signal: AbortSignal;
 }
-
-const PAUSE_MS = 75;
 
 export async function measureClientGoals(options: ClientGoalOptions): Promise<GoalResult[]> {
   const { socket, zero, image } = options;
@@ -58,9 +57,10 @@ export async function measureClientGoals(options: ClientGoalOptions): Promise<Go
   }
 }
 
-/** 100 runs by 10 clients, against the same of client zero. */
+/** 100 runs by 10 clients, against the same of client zero. A sample is a whole batch: pauses between its runs would be no load. */
 async function measureParallel(options: ClientGoalOptions): Promise<GoalResult> {
   const batch = async (socket: string): Promise<number> => {
+    await sleep(PAUSE_MS);
     const began = now();
     const client = async (): Promise<void> => {
       for (let count = 0; count < 10; count++) await timeDocker(socket, ["run", "--rm", "--network", "none", options.image, "true"]);

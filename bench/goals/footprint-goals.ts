@@ -5,7 +5,7 @@ import type { Client } from "@bulkhead/sdk";
 import { readMemAvailable, readPss } from "../memory.ts";
 import { median } from "../statistics.ts";
 import { now } from "../subject.ts";
-import type { GoalResult } from "./goal.ts";
+import { type GoalResult, PAUSE_MS } from "./goal.ts";
 
 export interface FootprintOptions {
   readonly client: Client;
@@ -29,6 +29,7 @@ export async function measureFootprint(options: FootprintOptions): Promise<GoalR
     const availableBefore = readMemAvailable();
     for (let count = 0; count < instances; count++) {
       options.signal.throwIfAborted();
+      await sleep(PAUSE_MS);
       const began = now();
       const { Id } = await client.workloads.create({ Image: options.image, Cmd: ["sleep", "100000"], HostConfig: { NetworkMode: "none" } });
       await client.workloads.start(Id);

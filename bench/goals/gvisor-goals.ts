@@ -9,7 +9,7 @@ import { median } from "../statistics.ts";
 import type { ExecTarget } from "../subject.ts";
 import { BulkheadSubject } from "../subjects/bulkhead.ts";
 import { platformOf, RawRunsc } from "../subjects/raw-runsc.ts";
-import type { Goal, GoalResult } from "./goal.ts";
+import { type Goal, type GoalResult, PAUSE_MS } from "./goal.ts";
 
 /** Ours may take so many times what the mechanism takes. */
 const FACTOR = 1.3;
@@ -54,7 +54,7 @@ async function alternate({ rounds, signal }: GvisorGoalOptions, [plain, ours]: r
   for (let round = -1; round < rounds; round++) {
     for (const [at, measure] of [plain, ours].entries()) {
       signal.throwIfAborted();
-      await sleep(75);
+      await sleep(PAUSE_MS);
       const seconds = await measure();
       if (round >= 0) samples[at]?.push(seconds * 1000);
     }

@@ -8,7 +8,8 @@ import type { SubjectDescription } from "../series.ts";
 import { median } from "../statistics.ts";
 import { nanosecondsPerOperation } from "../subject.ts";
 import { BulkheadSubject } from "../subjects/bulkhead.ts";
-import type { GoalResult } from "./goal.ts";
+import { interleave } from "./docker-client.ts";
+import { type GoalResult, PAUSE_MS } from "./goal.ts";
 
 export interface MachineGoalOptions {
   readonly client: Client;
@@ -28,9 +29,9 @@ export async function measureMachineGoals(options: MachineGoalOptions): Promise<
     const boots: number[] = [];
     for (let round = -1; round < rounds; round++) {
       signal.throwIfAborted();
-      await sleep(75);
+      await sleep(PAUSE_MS);
       const boot = (await bare.start()).firstByte as number;
-      await sleep(75);
+      await sleep(PAUSE_MS);
       const start = (await ours.start(["echo", "ready"])).firstByte as number;
       if (round < 0) continue;
       boots.push(boot * 1000);
@@ -56,17 +57,15 @@ export async function measureMachineGoals(options: MachineGoalOptions): Promise<
 }
 
 async function measureExecInMachine(ours: BulkheadSubject, options: MachineGoalOptions): Promise<GoalResult> {
-  const spawns: number[] = [];
-  for (let count = 0; count < 5; count++) spawns.push(nanosecondsPerOperation(await ours.gauge("spawn")) / 1e6);
   const target = await ours.openExec();
   try {
-    const times: number[] = [];
-    for (let round = -1; round < options.rounds; round++) {
-      options.signal.throwIfAborted();
-      await sleep(75);
-      const seconds = await target.run();
-      if (round >= 0) times.push(seconds * 1000);
-    }
+    const { spawns = [], times = [] } = await interleave(
+      {
+        spawns: async () => nanosecondsPerOperation(await ours.gauge("spawn")) / 1e6,
+        times: async () => (await target.run()) * 1000,
+      },
+      { rounds: options.rounds, pauseMs: PAUSE_MS, signal: options.signal },
+    );
     const spawn = median(spawns);
     return {
       id: "microvm-exec",

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { median } from "../statistics.ts";
 import { timeProcess } from "../subjects/plain-host.ts";
 import { interleave } from "./docker-client.ts";
-import type { GoalResult } from "./goal.ts";
+import { type GoalResult, PAUSE_MS } from "./goal.ts";
 
 export async function measureVersion(rounds: number, signal: AbortSignal): Promise<GoalResult[]> {
   const program = [join(import.meta.dirname, "../bin/bulkhead"), join(import.meta.dirname, "../../bin/bulkhead")].find((path) => existsSync(path));
@@ -13,7 +13,7 @@ export async function measureVersion(rounds: number, signal: AbortSignal): Promi
   const milliseconds = async (path: string, words: readonly string[]): Promise<number> => (await timeProcess(path, words)).exit * 1000;
   const samples = await interleave(
     { node: () => milliseconds(process.execPath, ["-e", "0"]), version: () => milliseconds(program, ["version"]) },
-    { rounds, pauseMs: 75, signal },
+    { rounds, pauseMs: PAUSE_MS, signal },
   );
   const node = median(samples["node"] as number[]);
   return [
