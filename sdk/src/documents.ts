@@ -209,6 +209,8 @@ export interface ProgressLine {
   readonly progressDetail?: { readonly current?: number; readonly total?: number };
   readonly error?: string;
   readonly errorDetail?: Readonly<Record<string, unknown>>;
+  /** Beside an error: code, sentence and remedy, as in the body of an answer that failed. */
+  readonly failure?: Readonly<Record<string, unknown>>;
   readonly aux?: Readonly<Record<string, unknown>>;
 }
 

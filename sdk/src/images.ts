@@ -128,7 +128,7 @@ export class Images {
 
 async function* failing(lines: AsyncIterable<ProgressLine>): AsyncGenerator<ProgressLine> {
   for await (const line of lines) {
-    if (line.error !== undefined || line.errorDetail !== undefined) throw failureFromDocument({ message: line.error, ...line.errorDetail });
+    if (line.error !== undefined || line.errorDetail !== undefined) throw failureFromDocument({ message: line.error, ...line.errorDetail, ...line.failure });
     yield line;
   }
 }

@@ -72,7 +72,7 @@ describe("images and archives", () => {
     writeFileSync(join(directory, "config.json"), JSON.stringify({ auths: { "localhost:5000": { auth: Buffer.from("me:secret").toString("base64") } } }));
     await using server = await ScriptedServer.start({
       "POST /images/create": {
-        text: '{"status":"Pulling","id":"1"}\n{"error":"denied","errorDetail":{"code":"UNAUTHENTICATED","message":"denied","remedy":"log in"}}\n',
+        text: '{"status":"Pulling","id":"1"}\n{"error":"denied","errorDetail":{"message":"denied"},"failure":{"code":"UNAUTHENTICATED","message":"denied","remedy":"log in"}}\n',
       },
     });
     const outcome = await cli.run(["pull", "localhost:5000/app:1"], { host: server.host, environment: { DOCKER_CONFIG: directory } });

@@ -5,6 +5,7 @@ import type { ImageView } from "../../images/index.ts";
 import { withArchive } from "../archive-body.ts";
 import type { Exchange } from "../exchange.ts";
 import type { Route } from "../router.ts";
+import { errorBody } from "../status.ts";
 import { announce, type DockerParts } from "./parts.ts";
 import { present } from "./present.ts";
 import { ProgressLines } from "./progress.ts";
@@ -36,8 +37,11 @@ async function pull(parts: DockerParts, exchange: Exchange): Promise<void> {
     announce(parts, "image", "pulled", view.tags[0] ?? reference);
     lines.end();
   } catch (thrown) {
-    if (!lines.begun) throw thrown;
-    lines.fail(toFailure(thrown));
+    const failure = toFailure(thrown);
+    if (lines.begun) lines.fail(failure);
+    // At a 401 the stock client asks for a user name, and waits for one for ever where nobody is there to type.
+    else if (failure.code === "UNAUTHENTICATED") exchange.json(403, errorBody(failure));
+    else throw failure;
   }
 }
 

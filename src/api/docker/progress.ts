@@ -47,10 +47,13 @@ export class ProgressLines {
     this.#exchange.response.end();
   }
 
-  /** The last line of an answer whose status is already out. */
+  /**
+   * The last line of an answer whose status is already out: Docker's words, and ours beside them. Not among them: in Docker's `errorDetail` a
+   * `code` is a number, its client ends at any other, and in place of the sentence of a 401 it says one of its own.
+   */
   fail(failure: Failure): void {
     const body = errorBody(failure);
-    this.line({ errorDetail: body, error: body.message });
+    this.line({ errorDetail: { message: body.message }, error: body.message, failure: body });
     this.end();
   }
 }

@@ -30,6 +30,7 @@ export interface Ask {
 export class Session implements AsyncDisposable {
   readonly repository: string;
   readonly settings: RegistrySettings;
+  readonly #domain: string;
   readonly #path: string;
   readonly #endpoint: Endpoint;
   readonly #scope: string;
@@ -42,6 +43,7 @@ export class Session implements AsyncDisposable {
     parts: { endpoint: Endpoint; settings: RegistrySettings; scope: string; credentials: RegistryCredentials; call: Call },
   ) {
     this.repository = repositoryOf(reference);
+    this.#domain = reference.domain;
     this.#path = reference.path;
     this.#endpoint = parts.endpoint;
     this.settings = parts.settings;
@@ -81,7 +83,7 @@ export class Session implements AsyncDisposable {
       if (await this.#authorize(header)) response = await this.#send(ask);
     }
     if (accept.includes(response.statusCode)) return response;
-    throw await this.#refusal(response, ask);
+    throw await this.#refusal(response);
   }
 
   async #send(ask: Ask): Promise<Dispatcher.ResponseData> {
@@ -133,20 +135,22 @@ export class Session implements AsyncDisposable {
     return true;
   }
 
-  async #refusal(response: Dispatcher.ResponseData, ask: Ask): Promise<Failure> {
+  async #refusal(response: Dispatcher.ResponseData): Promise<Failure> {
     const said = await readBody(response.body, 64 * 1024, "the registry's answer").then(describeErrors, () => "");
     const what = `${this.repository}: the registry answered ${response.statusCode}${said === "" ? "" : `: ${said}`}`;
-    if (response.statusCode === 401 || response.statusCode === 403) {
-      const reading = ask.method === "GET" || ask.method === "HEAD";
-      return new Failure("UNAUTHENTICATED", what, {
-        remedy: reading
-          ? "check the image's name, for many a registry says so of one that is not there; if it is right, log in: `bulkhead login`"
-          : "log in with credentials that may write it: `bulkhead login`",
-      });
-    }
+    if (response.statusCode === 401 || response.statusCode === 403) return this.#turnedAway(what);
     if (response.statusCode === 404) return new Failure("NOT_FOUND", what, { remedy: "check the image's name and tag" });
     if (response.statusCode === 429) return new Failure("EXHAUSTED", what, { remedy: "the registry limits how often it is asked: wait, or log in" });
     return new Failure("UNAVAILABLE", what, { remedy: "try again; if that does not help, look at the registry's own log" });
+  }
+
+  #turnedAway(what: string): Failure {
+    const known = Object.keys(this.#credentials).length > 0;
+    const login = `\`bulkhead login ${this.#domain}\``;
+    const remedy = this.#scope.endsWith(":pull")
+      ? `check the image's name, for many a registry says so of one that is not there; if it is right, log in: ${login}`
+      : `log in with credentials that may write it: ${login}`;
+    return new Failure("UNAUTHENTICATED", `${what}; ${known ? "it refused the credentials that were shown" : "no credentials were shown"}`, { remedy });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
