@@ -23,6 +23,12 @@ export interface Raise {
   cancelExpiry: (() => void) | undefined;
 }
 
+/** What of the record a raise goes by, where it is not raised to be started. */
+export interface RaiseOptions extends Pick<WorkloadRecord, "ports"> {
+  /** The init of ours stands for the command, which need not be there then. */
+  readonly withInit?: boolean;
+}
+
 export interface LaunchAheadOptions {
   /** How many may be raised or held without having been asked for. */
   readonly limit: number;
@@ -67,7 +73,7 @@ export class Raising {
   }
 
   /** The held sandbox: the one launched ahead, else one raised now, with these ports. The caller owns the workload's mutex. */
-  async take(workload: Workload, signal: AbortSignal, how: Pick<WorkloadRecord, "ports"> = workload.record): Promise<Sandbox> {
+  async take(workload: Workload, signal: AbortSignal, how: RaiseOptions = workload.record): Promise<Sandbox> {
     const ahead = workload.raise;
     if (ahead !== undefined) {
       this.own(workload, ahead);
@@ -109,7 +115,7 @@ export class Raising {
     this.ahead.delete(workload);
   }
 
-  private begin(workload: Workload, ahead: boolean, how: Pick<WorkloadRecord, "ports"> = workload.record): Raise {
+  private begin(workload: Workload, ahead: boolean, how: RaiseOptions = workload.record): Raise {
     const abort = new AbortController();
     const sandbox = this.launch(workload, how, abort.signal);
     const raise: Raise = { abort, sandbox, held: undefined, ahead, cancelExpiry: undefined };
@@ -140,7 +146,7 @@ export class Raising {
     this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a launch ahead could not be given up cleanly");
   }
 
-  private async launch(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Sandbox> {
+  private async launch(workload: Workload, how: RaiseOptions, signal: AbortSignal): Promise<Sandbox> {
     for (let tries = 1; ; tries++) {
       try {
         return await this.launchOnce(workload, how, signal);
@@ -150,13 +156,16 @@ export class Raising {
     }
   }
 
-  private async launchOnce(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Sandbox> {
+  private async launchOnce(workload: Workload, how: RaiseOptions, signal: AbortSignal): Promise<Sandbox> {
     const { context } = this;
     const { id } = workload;
     const driver = getDriver(context, workload.record.boundary.kind);
     const call = ownCall(context, signal);
     try {
-      const spec = buildSandboxSpec(workload.record, await this.reserve(workload, how, signal));
+      const spec = buildSandboxSpec(
+        how.withInit === true ? { ...workload.record, request: { ...workload.record.request, init: true } } : workload.record,
+        await this.reserve(workload, how, signal),
+      );
       const bundle = await driver.prepare(spec, workloadDirectory(context, id), call);
       if (signal.aborted) throw new Failure("CANCELLED", "the launch was given up", { workload: id });
       context.roster.change(workload, { step: "launching", bundle, network: spec.network });
@@ -171,7 +180,7 @@ export class Raising {
     }
   }
 
-  private async reserve(workload: Workload, how: Pick<WorkloadRecord, "ports">, signal: AbortSignal): Promise<Reservations> {
+  private async reserve(workload: Workload, how: RaiseOptions, signal: AbortSignal): Promise<Reservations> {
     const { images, networks } = this.context;
     const { record } = workload;
     const { request } = record;

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { plainCall } from "../contract/call.ts";
-import type { Failure } from "../contract/failure.ts";
+import { Failure } from "../contract/failure.ts";
 import { archiveOf, contentsOf } from "../contract/testkit/archives.ts";
 import { makeRequest, makeWorld, type World } from "./testkit/world.ts";
 
@@ -80,6 +80,14 @@ describe("files of a workload", () => {
     await put(id, "note", "hello");
     expect(world.host.journal.filter((step) => step === "launch")).toHaveLength(1);
     expect(world.engine.inspect(id).state).toBe("created");
+  });
+
+  it("whose command is not there are copied all the same", async () => {
+    const id = await create();
+    world.host.failNext("files-stat", new Failure("WRONG_STATE", "the main process does not run"));
+    await put(id, "note", "hello");
+    expect(await get(id, "/srv/note")).toMatchObject({ note: { text: "hello" } });
+    expect(world.host.journal.filter((step) => step === "launch")).toHaveLength(3);
   });
 
   it("let a start wait until the archive is read to its end", async () => {

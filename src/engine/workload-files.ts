@@ -98,7 +98,7 @@ export class WorkloadFiles {
     const asking = { close, call: { ...call, signal }, givenUp: abort.signal };
     try {
       if (workload.run === undefined) {
-        const held = await this.raise(workload, signal, over.promise);
+        const held = await this.raise(workload, asking.call, over.promise);
         if (held !== undefined) return { ...asking, ask: (work) => work(facetOf(held, workload)) };
       }
       checkState(workload);
@@ -110,20 +110,33 @@ export class WorkloadFiles {
   }
 
   /** Holds the workload's turn until `over`. Undefined where it runs by the time that its turn comes. */
-  private raise(workload: Workload, signal: AbortSignal, over: Promise<void>): Promise<Sandbox | undefined> {
+  private raise(workload: Workload, call: Call, over: Promise<void>): Promise<Sandbox | undefined> {
     const { promise, resolve, reject } = Promise.withResolvers<Sandbox | undefined>();
     const turn = workload.mutex.run(async () => {
       checkState(workload);
       if (workload.run !== undefined) return resolve(undefined);
-      // Without its ports: another workload may have them by now, and nobody speaks to a program that does not run.
-      resolve(await this.raising.take(workload, signal, { ports: [] }));
+      resolve(await this.hold(workload, call));
       await over;
       await this.raising.discard(workload).catch((thrown: unknown) => {
         this.context.log.error({ workload: workload.id, failure: toFailure(thrown).toJSON() }, "a workload that was held for its files could not be given up");
       });
-    }, signal);
+    }, call.signal);
     turn.catch(reject);
     return promise;
+  }
+
+  /** Without its ports: another workload may have them by now, and nobody speaks to a program that does not run. */
+  private async hold(workload: Workload, call: Call): Promise<Sandbox> {
+    const held = await this.raising.take(workload, call.signal, { ports: [] });
+    try {
+      await facetOf(held, workload).stat("/", call);
+      return held;
+    } catch (thrown) {
+      await this.raising.discard(workload);
+      // A command that is not there: nothing stands of it, while files of images that have no program at all are wanted as well.
+      if (toFailure(thrown).code !== "WRONG_STATE" || call.signal.aborted) throw thrown;
+      return this.raising.take(workload, call.signal, { ports: [], withInit: true });
+    }
   }
 
   private async statIn(opened: Opened, path: string): Promise<FileStat> {

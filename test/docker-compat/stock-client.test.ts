@@ -1,3 +1,7 @@
+import { execFileSync } from "node:child_process";
+import { lstatSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { startFakeDaemon, type FakeDaemon } from "../../src/api/testkit/fake-daemon.ts";
 import { exitOf, findClientVersion, StockClient, untilPrints } from "./stock-client.ts";
@@ -55,6 +59,49 @@ describe.skipIf(version === undefined)("the stock docker client against the API 
     await left;
     expect((await docker("inspect", "-f", "{{.State.Running}}", "term")).stdout).toBe("true\n");
     await docker("rm", "-f", "term");
+  });
+
+  it("copies files and directories into and out of what runs and what does not, by name and as archives", async () => {
+    const here = mkdtempSync(join(tmpdir(), "docker-cp-"));
+    const at = (...parts: string[]) => join(here, ...parts);
+    try {
+      mkdirSync(at("tree/deep"), { recursive: true });
+      writeFileSync(at("tree/deep/plain"), "what is in it");
+      symlinkSync("deep/plain", at("tree/way"));
+      const copied = async (...words: string[]) => expect(await docker("cp", "-q", ...words), words.join(" ")).toMatchObject({ code: 0, stderr: "" });
+      await docker("create", "--name", "box", "busybox", "tick", "100000", "20");
+      for (const round of ["created", "running", "exited"]) {
+        if (round === "running") await docker("start", "box");
+        if (round === "exited") await docker("kill", "box");
+        await copied(at("tree"), `box:/srv/${round}`);
+        await copied(at("tree"), "box:/srv");
+        await copied(`${at("tree")}/.`, `box:/srv/${round}`);
+        await copied(at("tree/deep/plain"), `box:/srv/${round}/renamed`);
+        await copied(`box:/srv/${round}`, at(round));
+        expect([readFileSync(at(round, "deep/plain"), "utf8"), readFileSync(at(round, "renamed"), "utf8")]).toEqual(["what is in it", "what is in it"]);
+        expect(readlinkSync(at(round, "way"))).toBe("deep/plain");
+        await copied("-L", `box:/srv/${round}/way`, at(round, "followed"));
+        expect(lstatSync(at(round, "followed")).isFile()).toBe(true);
+        mkdirSync(at(round, "inside"));
+        await copied("box:/srv/tree/.", at(round, "inside"));
+        expect(readdirSync(at(round, "inside")).sort()).toEqual(["deep", "way"]);
+        execFileSync("tar", ["-cf", at("tree.tar"), "-C", here, "tree"]);
+        expect((await client.run(["cp", "-", "box:/tmp"], readFileSync(at("tree.tar")))).code).toBe(0);
+        await client.run(["cp", "box:/tmp/tree", "-"]).then(({ stdout }) => writeFileSync(at("out.tar"), stdout));
+        expect(
+          execFileSync("tar", ["-tf", at("out.tar")])
+            .toString()
+            .split("\n")
+            .toSorted(),
+        ).toEqual(["", "tree/", "tree/deep/", "tree/deep/plain", "tree/way"]);
+        expect((await docker("ps", "-a", "--filter", "name=^/box$", "--format", "{{.State}}")).stdout).toBe(`${round}\n`);
+      }
+      expect((await docker("cp", "box:/nothing", here)).stderr).toContain("Could not find the file /nothing in container box");
+      expect((await docker("cp", "nobody:/srv", here)).stderr).toContain("No such container: nobody");
+    } finally {
+      rmSync(here, { recursive: true, force: true });
+      await docker("rm", "-f", "box");
+    }
   });
 
   it("lives with a workload: ps, logs, exec, stats, top, port, pause, stop, start, restart, kill, wait, rm", async () => {

@@ -36,7 +36,7 @@ export class StockClient {
     rmSync(this.#configuration, { recursive: true, force: true });
   }
 
-  run(words: readonly string[], input = ""): Promise<ClientResult> {
+  run(words: readonly string[], input: string | Uint8Array = ""): Promise<ClientResult> {
     return new Promise((resolve) => {
       const child = execFile("docker", [...words], { env: this.#environment, timeout: 20_000, maxBuffer: 64 << 20 }, (error, stdout, stderr) => {
         const code = error === null ? 0 : typeof error.code === "number" ? error.code : -1;
