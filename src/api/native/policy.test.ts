@@ -32,6 +32,10 @@ afterAll(async () => {
   await daemon.close();
 });
 
+async function* emptyArchive(): AsyncGenerator<Uint8Array> {
+  yield Buffer.alloc(1024);
+}
+
 const limited = { Memory: 64 * 1024 * 1024 };
 
 describe("the policy", () => {
@@ -47,6 +51,17 @@ describe("the policy", () => {
     // By its id the image is the same image.
     const { Id } = (await client.images.inspect("busybox")) as { Id: string };
     await expect(client.workloads.create({ Image: Id, Cmd: ["sleep"] })).rejects.toThrow(/a limit of memory must be set \[busy\]/);
+  });
+
+  it("stops copying files of a workload that it would not let run, as it stops an exec there", async () => {
+    policy = OPEN_POLICY;
+    const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: {} });
+    await expect(client.files.stat(Id, "/srv")).resolves.toMatchObject({ kind: "directory" });
+    policy = await parsePolicy(text, "p");
+    await expect(client.files.stat(Id, "/srv")).rejects.toMatchObject({ status: 403 });
+    await expect(client.files.read(Id, "/srv")).rejects.toThrow(/a limit of memory must be set/);
+    await expect(client.files.write(Id, "/srv", emptyArchive())).rejects.toThrow(/a limit of memory must be set/);
+    await client.workloads.remove(Id, { force: true });
   });
 
   it("stops the native run, and a privileged exec", async () => {
