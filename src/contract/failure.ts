@@ -101,11 +101,19 @@ export class Failure extends Error {
   }
 }
 
-/** Any thrown value as a Failure; what is not one of ours becomes INTERNAL and keeps its cause. */
+/** What the kernel says where a disk, or what its user may have of it, is full. */
+const DISK_FULL: readonly unknown[] = ["ENOSPC", "EDQUOT"];
+
+/** Any thrown value as a Failure. A full disk is nobody's fault and EXHAUSTED; what else is not one of ours becomes INTERNAL and keeps its cause. */
 export function toFailure(thrown: unknown): Failure {
   if (thrown instanceof Failure) return thrown;
+  if (thrown instanceof Error && DISK_FULL.includes((thrown as NodeJS.ErrnoException).code)) return diskFull(thrown);
   const text = thrown instanceof Error ? thrown.message : String(thrown);
   return new Failure("INTERNAL", text, { cause: thrown });
+}
+
+export function diskFull(cause: unknown): Failure {
+  return new Failure("EXHAUSTED", "the disk is full", { remedy: "free space below the root (`bulkhead image prune`), then ask again", cause });
 }
 
 /** An outside value for an error sentence: quoted, control characters escaped, cut at 120 characters. */

@@ -3,7 +3,7 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { Failure } from "../contract/failure.ts";
+import { diskFull, Failure } from "../contract/failure.ts";
 import type { Collection, StateStore } from "./index.ts";
 import { migrate } from "./migrations.ts";
 import { DiskReserve } from "./reserve.ts";
@@ -107,8 +107,9 @@ class SqliteStateStore implements StateStore {
         write();
         break;
       } catch (thrown) {
+        if (!isDiskFull(thrown)) throw thrown;
         // A transaction that SQLite has already rolled back cannot be gone on with.
-        if (!isDiskFull(thrown) || this.#database.isTransaction !== within || !this.#reserve.release()) throw thrown;
+        if (this.#database.isTransaction !== within || !this.#reserve.release()) throw diskFull(thrown);
       }
     }
   }
