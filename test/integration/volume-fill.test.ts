@@ -37,12 +37,12 @@ describe.skipIf(!root)("volumes on first use", () => {
 
   it("are counted on disk, and leave nothing when their workload removes itself", async () => {
     expect(await inside("-v", "/bin", ...COUNT)).toBe(await inside(...COUNT));
-    const { stdout } = await daemon.docker("volume", "ls", "-q", "--filter", "dangling=true");
+    const { stdout } = await daemon.cli("volume", "ls", "-q", "--filter", "dangling=true");
     expect(stdout.split("\n").filter((name) => /^[0-9a-f]{64}$/.test(name))).toEqual([]);
     const id = (await daemon.cli("create", "busybox", "true")).stdout.trim();
     const written = await daemon.client.workloads.list({ all: true, size: true });
     expect(written.find(({ Id }) => Id === id)?.SizeRw).toBeTypeOf("number");
-    const pruned = await daemon.docker("volume", "prune", "--all", "--force");
+    const pruned = await daemon.cli("volume", "prune", "--all", "--force");
     expect(pruned.stdout).toMatch(/Total reclaimed space: [1-9]/);
   });
 });
