@@ -2,6 +2,10 @@
 #
 # Nothing is ever removed (--no-remove), nothing that is not needed comes along, and no service that a package brings is
 # started: a policy-rc.d says so for as long as the installation runs, unless the machine has one of its own.
+policy_program=/usr/sbin/policy-rc.d
+policy_text='#!/bin/sh
+# Put here by Bulkhead for as long as it installs packages.
+exit 101'
 
 missing_packages() {
   for package in "$@"; do
@@ -17,15 +21,40 @@ refresh_index_once() {
 }
 
 forbid_service_start() {
-  [ -e /usr/sbin/policy-rc.d ] && return 0
-  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
-  chmod 755 /usr/sbin/policy-rc.d
+  # Ours is one that was cut off before it could be taken away.
+  [ -e "$policy_program" ] && [ "$(cat "$policy_program")" != "$policy_text" ] && return 0
   policy_is_ours=yes
+  printf '%s\n' "$policy_text" >"$policy_program"
+  chmod 755 "$policy_program"
 }
 
 allow_service_start() {
-  [ -n "${policy_is_ours:-}" ] && rm -f /usr/sbin/policy-rc.d
+  if [ -n "${policy_is_ours:-}" ]; then rm -f "$policy_program"; fi
   policy_is_ours=''
+}
+
+in_package_lists() {
+  case $(apt-cache policy "$1" 2>/dev/null | sed -n 's/^ *Candidate: //p') in '' | '(none)') return 1 ;; esac
+}
+
+# install_available "purpose" package...: as install_packages, without those that no package list has, which it names.
+install_available() {
+  purpose=$1
+  shift
+  wanted=$(missing_packages "$@")
+  [ -z "$wanted" ] && return 0
+  if have apt-cache; then
+    [ "$(id -u)" != 0 ] || refresh_index_once
+    found='' absent=''
+    for package in $wanted; do
+      if in_package_lists "$package"; then found="$found $package"; else absent="$absent $package"; fi
+    done
+    [ -z "$absent" ] || note "$purpose go without$absent: not in this host's package lists"
+    [ -n "$found" ] || return 1
+    wanted=$found
+  fi
+  # shellcheck disable=SC2086  # a list of names
+  install_packages "$purpose" $wanted
 }
 
 # install_packages "purpose" package...: installs what is missing; returns 1, having said so, where it cannot.
@@ -45,6 +74,8 @@ install_packages() {
   refresh_index_once
   step "Installing for $purpose: $wanted"
   trap allow_service_start EXIT
+  # A shell that a signal ends does not do what it promised for its end.
+  trap 'exit 130' HUP INT TERM
   forbid_service_start
   # shellcheck disable=SC2086  # a list of names
   if DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends --no-remove $wanted >"$setup_log" 2>&1; then
