@@ -43,6 +43,10 @@ cp -r dist "$home.new/dist"
 rm -rf "$home.new/dist/.stamps" "$home.new/dist/.stamps-native"
 cp "$(readlink -f node_modules/.bin/node)" "$home.new/node_modules/.bin/node"
 for program in bulkhead-launcher bulkhead-guest bulkhead-init; do ln -s "dist/native/$program" "$home.new/$program"; done
+# What remedies name: it makes guest kernels, here as in a checkout.
+mkdir -p "$home.new/scripts/kernel"
+cp scripts/builds.sh "$home.new/scripts/"
+cp scripts/kernel/*.sh scripts/kernel/machine.config "$home.new/scripts/kernel/"
 cp package.json LICENSE "$home.new/"
 chmod -R go-w,a+rX "$home.new"
 if [ -e "$home" ]; then mv "$home" "$home.old"; fi
@@ -51,7 +55,12 @@ rm -rf "$home.old"
 ln -sfn "$home/bin/bulkhead" "$prefix/bin/bulkhead"
 
 # Whoever is in this group may use the daemon's socket, and is as good as root by it.
-if ! getent group bulkhead >/dev/null; then groupadd --system bulkhead; fi
+if ! getent group bulkhead >/dev/null; then
+  groupadd --system bulkhead
+  # For uninstall: one that was there before is somebody else's.
+  mkdir -p /var/lib/bulkhead-setup
+  echo bulkhead >/var/lib/bulkhead-setup/made-group
+fi
 
 for unit in bulkhead-launcher.service bulkhead.service; do
   sed "s|/usr/lib/bulkhead/|$home/|g; s|/usr/bin/bulkhead|$prefix/bin/bulkhead|g" "packaging/systemd/$unit" >"$units/.$unit.new"

@@ -15,6 +15,7 @@ tests=''
 [ "${1:-}" = --tests ] && tests=yes
 setup_log=${TMPDIR:-/tmp}/bulkhead-setup.$$.log
 state_directory=/var/lib/bulkhead-setup
+kernel_cache=/var/cache/bulkhead/kernel
 export npm_config_update_notifier=false
 
 [ "$(uname -s)" = Linux ] || die "Bulkhead runs on Linux; this is $(uname -s)" "use a Linux machine or a virtual one"
@@ -37,12 +38,24 @@ if [ -n "$qemu" ]; then
   install_packages "machines" "$qemu" qemu-utils erofs-utils cpio lz4 xz-utils zstd || warn "the microvm and vm boundaries will be missing"
 fi
 install_packages "building" gcc libc6-dev || true
+# Our own guest kernel is built once, behind everything else; where it is there, or nobody builds it, nothing is installed for it.
+if [ -n "$qemu" ] && [ -z "$tests" ] && [ -z "${BULKHEAD_NO_KERNEL_BUILD:-}" ] && ! ls "$kernel_cache"/own-*/vmlinux >/dev/null 2>&1; then
+  if kernel_packages=$(sh scripts/kernel/build.sh --packages 2>/dev/null); then
+    # shellcheck disable=SC2086  # a list of names
+    install_packages "our own guest kernel" $kernel_packages || true
+  fi
+fi
 if ! have cargo || ! cargo --version >/dev/null 2>&1; then
   # Debian's own rustc is of 2022; rustc-web is the one that its browsers are built with.
   install_packages "building" rustc-web cargo-web || install_packages "building" rustc cargo || die "no Rust compiler can be had" "install Rust 1.85 or newer and run this again"
 fi
 if [ -n "$tests" ]; then
-  install_packages "tests" docker-registry skopeo clang lld wasi-libc libclang-rt-dev-wasm32 debootstrap iproute2 iptables openssl zstd syslinux mtools dosfstools tmux zsh fish || warn "some tests will say what they lack"
+  install_available "tests" docker-registry skopeo clang lld wasi-libc libclang-rt-dev-wasm32 debootstrap iproute2 iptables openssl zstd syslinux mtools dosfstools tmux zsh fish || warn "some tests will say what they lack"
+  # Newer releases have Docker's client by itself. Where it comes with the engine alone (docker.io) it is not installed: that brings a service.
+  if ! have docker; then
+    if in_package_lists docker-cli; then install_packages "tests by Docker's own client" docker-cli || true; fi
+    have docker || note "no docker client is here: the tests that drive it say so"
+  fi
 fi
 
 # --- Node and its packages -----------------------------------------------------------------------
@@ -68,7 +81,7 @@ node scripts/build.ts
 # --- a kernel for machines -----------------------------------------------------------------------
 if [ -n "$qemu" ]; then
   step "Looking for a guest kernel"
-  sh scripts/kernel/prepare.sh >/dev/null || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
+  sh scripts/kernel/prepare.sh "$kernel_cache" >/dev/null || warn "no guest kernel: the microvm boundary will be missing; 'bulkhead doctor' says why"
 fi
 
 # --- what earlier daemons left -------------------------------------------------------------------

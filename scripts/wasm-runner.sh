@@ -7,6 +7,7 @@
 #     BULKHEAD_WASM_CACHE=DIR                  default /var/cache/bulkhead/wasm
 set -eu
 cd "$(dirname "$0")/.."
+. scripts/builds.sh
 cache=${BULKHEAD_WASM_CACHE:-/var/cache/bulkhead/wasm}
 mkdir -p "$cache" 2>/dev/null && [ -w "$cache" ] || cache=${XDG_CACHE_HOME:-$HOME/.cache}/bulkhead/wasm
 mkdir -p "$cache"
@@ -31,7 +32,7 @@ if [ -x "$made" ]; then
   exit 0
 fi
 if [ "${1:-}" = --background ]; then
-  setsid nice -n 19 sh "$0" </dev/null >"$cache/build.log" 2>&1 &
+  begin_build "$cache" "$PWD" sh scripts/wasm-runner.sh
   exit 0
 fi
 

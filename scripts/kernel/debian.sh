@@ -16,7 +16,7 @@ case $(uname -m) in
   *) echo "kernel: no kernel is known for $(uname -m)" >&2; exit 69 ;;
 esac
 # Ubuntu's virtual kernel has the same drivers under another name.
-grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null && meta=linux-image-virtual
+grep -q '^ID=ubuntu' "${BULKHEAD_OS_RELEASE:-/etc/os-release}" 2>/dev/null && meta=linux-image-virtual
 package=$(apt-cache depends "$meta" 2>/dev/null | awk '/Depends: linux-image-[0-9]/ {print $2; exit}')
 [ -n "$package" ] || { echo "kernel: $meta is not in this host's package lists; run apt-get update" >&2; exit 69; }
 version=$(apt-cache policy "$package" | awk '/Candidate:/ {print $2}')

@@ -7,6 +7,7 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
+. "$here/../builds.sh"
 cache=${1:-/var/cache/bulkhead/kernel}
 guests=$(ls "$here"/../../dist/native/bulkhead-guest "$here"/../../native/target/*-linux-*/release/bulkhead-guest 2>/dev/null || true)
 [ -n "$guests" ] || { echo "kernel: the guest's init is not built; run npm run build" >&2; exit 69; }
@@ -14,10 +15,16 @@ guests=$(ls "$here"/../../dist/native/bulkhead-guest "$here"/../../native/target
 if own=$(ls -d "$cache"/own-*/vmlinux 2>/dev/null | head -1) && [ -n "$own" ]; then
   :
 elif [ -z "${BULKHEAD_NO_KERNEL_BUILD:-}" ]; then
-  # One core stays free of it, and it yields to everything: the first result must not wait.
   mkdir -p "$cache"
-  export here
-  setsid nice -n 19 sh -c 'own=$(sh "$1/build.sh" "$2") && shift 2 && for guest; do sh "$here/initrd.sh" "$guest" "$(dirname "$own")"; done' - "$here" "$cache" $guests </dev/null >"$cache/build.log" 2>&1 &
+  if [ -n "$(running_builds "$cache")" ]; then
+    echo "kernel: our own is being built in the background; what it says is in $cache/build.log" >&2
+  elif sh "$here/build.sh" --check "$cache"; then
+    # It yields to everything: the first result must not wait.
+    begin_build "$cache" "${here%/scripts/kernel}" sh -c 'here=$1 && own=$(sh "$here/build.sh" "$2") && shift 2 && for guest; do sh "$here/initrd.sh" "$guest" "$(dirname "$own")"; done' - "$here" "$cache" $guests
+    echo "kernel: building our own in the background (minutes); what it says is in $cache/build.log" >&2
+  else
+    echo "kernel: machines boot the distribution's own until then: it starts more slowly, and nothing else changes" >&2
+  fi
 fi
 debian=$(sh "$here/debian.sh" "$cache") || debian=''
 for kernel in "$cache"/own-* $debian; do
