@@ -3,6 +3,7 @@
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
+import { scriptCommand } from "../../host/program-home.ts";
 
 export interface GuestKernel {
   readonly vmlinux: string;
@@ -23,14 +24,15 @@ export interface KernelPlaces {
 
 export type KernelSearch = { readonly kernel: GuestKernel } | { readonly missing: string; readonly remedy: string };
 
-const PREPARE = "sh scripts/kernel/prepare.sh";
+/** Makes whatever kernel can be had, for this program's own init. */
+export const prepareCommand = (): string => scriptCommand("kernel/prepare.sh");
 
 export function findKernel(places: KernelPlaces): KernelSearch {
   if ((places.kernel === undefined) !== (places.initrd === undefined)) {
     const [given, lacking] = places.kernel === undefined ? ["machine.initrd", "machine.kernel"] : ["machine.kernel", "machine.initrd"];
     return {
       missing: `the configuration names ${given} without ${lacking}`,
-      remedy: `Name both, or neither: sh scripts/kernel/initrd.sh makes an initrd that carries the agent`,
+      remedy: `Name both, or neither: ${scriptCommand("kernel/initrd.sh")} makes an initrd that carries the agent`,
     };
   }
   if (places.kernel !== undefined && places.initrd !== undefined) {
@@ -48,7 +50,7 @@ export function findKernel(places: KernelPlaces): KernelSearch {
       if (existsSync(found.vmlinux) && existsSync(found.initrd)) return { kernel: { ...found, needsAcpi: prefix === "debian-" } };
     }
   }
-  return { missing: `no guest kernel with an initrd of this release lies in ${places.cache}`, remedy: PREPARE };
+  return { missing: `no guest kernel with an initrd of this release lies in ${places.cache}`, remedy: prepareCommand() };
 }
 
 function newestFirst(cache: string, prefix: string): string[] {

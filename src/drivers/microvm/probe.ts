@@ -11,7 +11,8 @@ import type { Launcher } from "../../host/launcher-client.ts";
 import { copyWhole, ensureDirectory, writeWhole } from "../../host/workload-files.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
 import { fingerprint } from "./fingerprint.ts";
-import { findKernel, type GuestKernel } from "./kernels.ts";
+import { findKernel, type GuestKernel, prepareCommand } from "./kernels.ts";
+import { judgeOwnKernel } from "./own-kernel.ts";
 import { findMonitor, MONITOR_MISSING, machineTraitNames, type FoundMonitor } from "../machine/monitor.ts";
 import { judgeHardware, runTrial, type Trial, tryTun } from "../machine/trial.ts";
 import { MICROVM_FACETS } from "./sandbox.ts";
@@ -56,7 +57,8 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
   const lacking = (missing: Finding): Probed => conclude([...findings, missing], undefined);
   const monitor = await findMonitor(context, QEMU_DATA);
   if ("missing" in monitor) return lacking(monitor.missing);
-  const search = findKernel({ cache: DEFAULT_KERNELS, ...context, ...(context.kernels === undefined ? {} : { cache: context.kernels }) });
+  const places = { ...context, cache: context.kernels ?? DEFAULT_KERNELS };
+  const search = findKernel(places);
   if ("missing" in search) return lacking({ id: "guest-kernel-there", level: "missing", what: search.missing, remedy: search.remedy });
   const { version } = monitor;
   findings.push(await tryTun(context.launcher));
@@ -71,6 +73,8 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
     });
   const { tookMs } = trial;
   findings.push({ id: "machine-boots", level: "ok", what: `qemu ${version} booted ${search.kernel.vmlinux}, emulated, and ran a program in ${tookMs} ms` });
+  const slower = judgeOwnKernel(search.kernel, places);
+  if (slower !== undefined) findings.push(slower);
   const byHardware = { ...emulated, kvm: true, bootDeadlineMs: tookMs };
   const { vmlinux, initrd } = search.kernel;
   const order = { record: join(context.root, "probe/kvm.json"), of: [version, vmlinux, initrd], deadlineMs: tookMs };
@@ -83,7 +87,7 @@ export async function probeMachines(context: ProbeContext, call: Call): Promise<
 /** Where the kernel came from is where it is mended. */
 function bootRemedy({ kernel }: ProbeContext, { vmlinux }: GuestKernel): string {
   if (kernel !== undefined) return "Mend machine.kernel and machine.initrd in the configuration, or leave both out, and start the daemon anew";
-  return `Remove ${dirname(vmlinux)}, make it again with: sh scripts/kernel/prepare.sh, and start the daemon anew`;
+  return `Remove ${dirname(vmlinux)}, make it again with: ${prepareCommand()}, and start the daemon anew`;
 }
 
 /** Whether a probe could say something else now, at no cost: what it needs was not there and may be, or was there and is gone. */

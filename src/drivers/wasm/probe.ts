@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Finding, ProbeReport } from "../../contract/driver.ts";
 import { Failure, toFailure } from "../../contract/failure.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
+import { checkoutCommand } from "../../host/program-home.ts";
 import { ensureDirectory, removeFile, writeBytes } from "../../host/workload-files.ts";
 import { WASM_FACETS, WASM_TRAIT_NAMES } from "./traits.ts";
 
@@ -24,8 +25,6 @@ export interface ProbeContext {
   readonly root: string;
 }
 
-const BUILD = "sh scripts/wasm-runner.sh && npm run build";
-
 /** `(module (func (export "_start")))` */
 const LEAST_COMMAND = Buffer.from("0061736d0100000001040160000003020100070a01065f737461727400000a040102000b", "hex");
 
@@ -43,7 +42,7 @@ export async function probeWasm(context: ProbeContext): Promise<Probed> {
       id: built ? "wasm-compiles" : "wasm-runner-there",
       level: "missing",
       what: built ? `A wasm module cannot be compiled here: ${failure.message}` : "The wasm runner is not built",
-      remedy: built ? (failure.remedy ?? "See the launcher's log") : BUILD,
+      remedy: built ? (failure.remedy ?? "See the launcher's log") : checkoutCommand("wasm-runner.sh"),
     };
     return { engine: undefined, report: { kind: "wasm", usable: false, findings: [finding], facets: [] } };
   }

@@ -6,6 +6,7 @@ import { toFailure } from "../../contract/failure.ts";
 import type { LauncherVerbs } from "../../contract/launcher-protocol.ts";
 import { readHostFacts } from "../host-facts.ts";
 import type { Launcher } from "../launcher-client.ts";
+import { nativeCommand } from "../program-home.ts";
 import { judgeCgroups } from "./cgroups.ts";
 import { judgeDisk } from "./disk.ts";
 import { judgeKernel, judgeSecurityModules, judgeUserNamespaces } from "./kernel.ts";
@@ -22,7 +23,7 @@ const TRIED: readonly { what: Mechanism; remedy: string }[] = [
   { what: "nftables", remedy: "apt-get install --no-install-recommends nftables && modprobe nf_tables" },
   { what: "tun", remedy: "modprobe tun" },
   // Their bridges keep address pools from being used.
-  { what: "orphans", remedy: "dist/native/bulkhead-launcher --orphans --teardown" },
+  { what: "orphans", remedy: nativeCommand("bulkhead-launcher --orphans --teardown") },
 ];
 
 /** Never rejects: what cannot be found out is a finding as well. */

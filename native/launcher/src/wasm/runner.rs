@@ -31,7 +31,7 @@ pub struct Runner {
 pub fn program() -> Result<String, Failure> {
     let beside = std::env::current_exe().ok().and_then(|own| own.parent().map(|folder| folder.join(PROGRAM)));
     let found = beside.filter(|path| path.exists()).map(|path| path.to_string_lossy().into_owned()).or_else(|| programs::locate(PROGRAM));
-    found.ok_or_else(|| Failure::new(Code::NotFound, "the wasm runner is not built").remedy("sh scripts/wasm-runner.sh"))
+    found.ok_or_else(|| Failure::new(Code::NotFound, "the wasm runner is not built").remedy("sh scripts/wasm-runner.sh, in the checkout"))
 }
 
 pub fn find_or_start(place: &Place, engine: &WasmEngine, number: u32) -> Result<Runner, Failure> {
