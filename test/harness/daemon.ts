@@ -41,8 +41,7 @@ export class TestDaemon {
   static async open(options: { readonly image?: boolean; readonly configuration?: object; readonly below?: string } = {}): Promise<TestDaemon> {
     const daemon = new TestDaemon(mkdtempSync(join(options.below ?? tmpdir(), "bulkhead-test-")), { templates: false, ...options.configuration });
     await daemon.start();
-    // Templates are no workloads, and stand for as long as the daemon likes.
-    if (options.configuration === undefined || !("templates" in options.configuration)) daemon.unwatch = watchRoot(daemon);
+    daemon.unwatch = watchRoot(daemon);
     if (options.image !== false) await daemon.loadBusybox();
     return daemon;
   }
@@ -161,15 +160,24 @@ export class TestDaemon {
     return this.traces();
   }
 
-  /** What still stands after five seconds and belongs to no workload that is listed. Of a daemon that a test killed, nothing is said. */
-  async findStrays(): Promise<readonly string[]> {
-    for (let tries = 0; ; tries++) {
+  /** What still stands after so many looks (five seconds) and belongs to no workload that is listed. Of a daemon that a test killed, nothing is said. */
+  async findStrays(looks = 100): Promise<readonly string[]> {
+    for (let tries = 1; ; tries++) {
       if (this.process?.exitCode !== null || this.process.signalCode !== null) return [];
       const workloads = (await this.client.workloads.list({ all: true })).map(({ Id }) => Id);
-      const strays = findStrays(this.traces(), workloads);
-      if (strays.length === 0 || tries === 100) return strays;
+      const traces = this.traces();
+      const strays = findStrays(traces, [...workloads, ...this.findTemplatesInTheMaking(traces)]);
+      if (strays.length === 0 || tries >= looks) return strays;
       await sleep(50);
     }
+  }
+
+  /** They are made in the background, when the daemon likes, as workloads that nobody sees; one that is made has but files of its own. */
+  private findTemplatesInTheMaking(traces: HostTraces): string[] {
+    const places = join(this.root, "templates");
+    const names = listNames(places).flatMap((kind) => listNames(join(places, kind)));
+    const standing = JSON.stringify(traces);
+    return names.filter((name) => standing.includes(name.slice(0, 12)));
   }
 
   /** Removes every workload, ends daemon and launcher, and takes the root away. */
@@ -190,6 +198,14 @@ export class TestDaemon {
     const remains = findRemains(this.root, rootId);
     rmSync(this.root, { recursive: true, force: true });
     if (remains.length > 0) throw new Error(`the root left on the host: ${remains.join("; ")}`);
+  }
+}
+
+function listNames(directory: string): string[] {
+  try {
+    return readdirSync(directory);
+  } catch {
+    return []; // none was made yet, or a reset took them
   }
 }
 
