@@ -36,9 +36,11 @@ group_works() { cat /proc/[0-9]*/stat 2>/dev/null | sed 's/.*) //' | awk -v grou
 # end_builds PLACE [CHECKOUT]: with all that they started, and not before they are gone; what they had begun they clear away themselves.
 end_builds() {
   for pid in $(running_builds "$@"); do
+    # Clearing up a kernel's source takes a while, and for ever to one that yields to everybody.
+    renice -n 0 -g "$pid" >/dev/null 2>&1 || true
     # One that has only just begun has no group yet.
     kill -TERM "-$pid" 2>/dev/null || kill -TERM "$pid" 2>/dev/null || true
-    left=300
+    left=600
     while [ "$left" -gt 0 ] && group_works "$pid"; do
       left=$((left - 1))
       sleep 0.1

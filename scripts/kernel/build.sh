@@ -75,6 +75,8 @@ exec 9>"$cache/.build-lock"
 flock 9
 if [ -f "$target/vmlinux" ]; then echo "$target/vmlinux"; exit 0; fi
 
+# What builds left that were killed, or that the power left: whoever has the lock is alone here.
+rm -rf "$cache"/build-??????
 work=$(mktemp -d "$cache/build-XXXXXX")
 finish() {
   status=$?

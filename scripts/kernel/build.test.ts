@@ -56,7 +56,8 @@ test("package lists that were never fetched are to be fetched", () => {
   expect(notBuilt().slice(1, 3)).toEqual(["apt-get update", ""]);
 });
 
-test("a download that fails leaves word of it, and nothing else", () => {
+test("a download that fails leaves word of it, and nothing else, nor of a build that was killed before it", () => {
+  place.write("cache/build-aB3dE6/linux-source-6.1/Makefile", "");
   place.fake("apt-get", "exit 100");
   expect(build("")).toMatchObject({ code: 100, stdout: "" });
   expect(notBuilt()[0]).toContain(place.path("cache/build.log"));
