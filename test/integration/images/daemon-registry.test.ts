@@ -53,16 +53,19 @@ const docker: Client = (environment, ...words) => run("docker", ["-H", daemon.ho
 function ask(path: string, password?: string): Promise<{ readonly status: number; readonly failure: unknown }> {
   const auth = Buffer.from(JSON.stringify(password === undefined ? {} : { username: "user", password })).toString("base64url");
   return new Promise((settle, reject) => {
-    const asked = request({ socketPath: daemon.socket, method: "POST", path, headers: { "X-Registry-Auth": auth } }, async (response) => {
-      const text = Buffer.concat(await response.toArray()).toString("utf8");
-      const last = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as Record<string, unknown>;
-      settle({ status: response.statusCode ?? 0, failure: last["failure"] ?? last });
+    const asked = request({ socketPath: daemon.socket, method: "POST", path, headers: { "X-Registry-Auth": auth } }, (response) => {
+      const read = async () => {
+        const text = Buffer.concat(await response.toArray()).toString("utf8");
+        const last = JSON.parse(text.trim().split("\n").at(-1) ?? "{}") as Record<string, unknown>;
+        return { status: response.statusCode ?? 0, failure: last["failure"] ?? last };
+      };
+      read().then(settle, reject);
     });
     asked.on("error", reject).end();
   });
 }
 
-const tags = async () => (await daemon.client.images.list()).flatMap(({ RepoTags }) => RepoTags).sort();
+const tags = async () => (await daemon.client.images.list()).flatMap(({ RepoTags }) => RepoTags).toSorted((one, other) => one.localeCompare(other));
 
 it.for<[string, Client]>([
   ["bulkhead", bulkhead],
