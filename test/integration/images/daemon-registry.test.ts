@@ -65,7 +65,8 @@ function ask(path: string, password?: string): Promise<{ readonly status: number
   });
 }
 
-const tags = async () => (await daemon.client.images.list()).flatMap(({ RepoTags }) => RepoTags).toSorted((one, other) => one.localeCompare(other));
+const tags = async () =>
+  (await daemon.client.images.list()).flatMap(({ RepoTags }) => RepoTags).toSorted((one, other) => String(one).localeCompare(String(other)));
 
 it.for<[string, Client]>([
   ["bulkhead", bulkhead],
