@@ -78,6 +78,25 @@ fn a_reader_that_rests_stops_the_writer_and_loses_nothing() {
 }
 
 #[test]
+fn input_that_comes_after_the_end_costs_no_output() {
+    let mut bed = Bed::new();
+    let mut workload = bed.run(&["echo", "said"], |plan, _| plan["main"]["stdin"] = json!(true));
+    record_of(&workload.plan);
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    // Whoever reads slowly has not seen the end yet, and writes: to a connection that is closed, that would fail and take with it what is unread.
+    workload.client.send(Kind::Stdin, 0, b"too late");
+    assert_eq!(workload.client.output(0), "said\n");
+    assert!(runs(workload.supervisor), "it waits for the client to close first");
+    drop(workload.client);
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(4);
+    while runs(workload.supervisor) && std::time::Instant::now() < patience {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert!(!runs(workload.supervisor), "and no longer");
+    bed.remove(&workload.plan);
+}
+
+#[test]
 fn a_terminal_has_its_size_and_takes_another() {
     let mut bed = Bed::new();
     let mut workload = bed.run(&["sh", "-c", "stty size; read x; stty size"], |plan, config| {

@@ -22,6 +22,8 @@ pub struct Client {
     /// It has said hello, and gets events.
     pub greeted: bool,
     joins: Vec<(u32, AttachOptions)>,
+    /// It may have input on its way to us at any time.
+    feeds_something: bool,
     /// Its input waits for this process to read.
     pub waits_for: Option<u32>,
     /// Its requests wait until it has read, or until its earlier ones are answered.
@@ -31,11 +33,12 @@ pub struct Client {
 
 impl Client {
     pub fn new(connection: Connection, token: u64) -> Client {
-        Client { connection, token, greeted: false, joins: Vec::new(), waits_for: None, held: false, moved_at: monotonic_ns() }
+        Client { connection, token, greeted: false, joins: Vec::new(), feeds_something: false, waits_for: None, held: false, moved_at: monotonic_ns() }
     }
 
     pub fn join(&mut self, process: u32, options: AttachOptions) {
         self.joins.retain(|(number, _)| *number != process);
+        self.feeds_something |= options.stdin;
         self.joins.push((process, options));
     }
 
@@ -62,6 +65,24 @@ impl Client {
             self.connection.send(Kind::End, process, &[Kind::Stdout as u8]);
             self.connection.send(Kind::End, process, &[Kind::Stderr as u8]);
             self.leave(process);
+        }
+    }
+
+    /// Whether it is worth waiting for that it closes first: of a connection that we close, whoever writes input to it at that moment loses what he
+    /// has not read yet.
+    pub fn closes_first(&self) -> bool {
+        self.feeds_something && !self.connection.broken
+    }
+
+    /// Reads and drops what it still sends. True: it has closed its end.
+    pub fn has_closed(&mut self, scratch: &mut [u8]) -> bool {
+        loop {
+            let count = unsafe { libc::read(self.connection.descriptor(), scratch.as_mut_ptr().cast(), scratch.len()) };
+            match count {
+                1.. => {}
+                0 => return true,
+                _ => return !matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN | libc::EINTR)),
+            }
         }
     }
 

@@ -40,6 +40,8 @@ const SCRATCH_BYTES: usize = 64 * 1024;
 const IDLE_MS: u64 = 500;
 /// How long a client that reads nothing more is waited for at the very end.
 const LINGER_MS: u64 = 60_000;
+/// How long one that has everything is waited for to close its end.
+const CLOSING_MS: u64 = 5_000;
 
 pub struct Supervisor {
     workload: String,
@@ -380,13 +382,35 @@ impl Supervisor {
             client.connection.broken |= poller.add(client.connection.descriptor(), client.token, Interest::WRITE).is_err();
         }
         let mut ready = [Ready::EMPTY; 16];
+        let mut served = Vec::new();
         loop {
-            self.hub.clients.retain(|client| !client.connection.broken && client.connection.queued() > 0);
+            for client in self.hub.clients.extract_if(.., |client| client.connection.broken || client.connection.queued() == 0) {
+                poller.remove(client.connection.descriptor());
+                if client.closes_first() {
+                    served.push(client);
+                }
+            }
             if self.hub.clients.is_empty() || !matches!(poller.wait(&mut ready, Some(LINGER_MS)), Ok(1..)) {
-                return;
+                break;
             }
             for client in &mut self.hub.clients {
                 client.flush(&poller);
+            }
+        }
+        self.await_closing(served);
+    }
+
+    fn await_closing(&mut self, mut clients: Vec<Client>) {
+        let until = monotonic_ns() + CLOSING_MS * 1_000_000;
+        let Ok(poller) = Poller::new() else { return };
+        clients.retain(|client| poller.add(client.connection.descriptor(), client.token, Interest::READ).is_ok());
+        self.scratch.resize(SCRATCH_BYTES, 0);
+        let mut ready = [Ready::EMPTY; 16];
+        loop {
+            clients.retain_mut(|client| !client.has_closed(&mut self.scratch));
+            let left_ms = until.saturating_sub(monotonic_ns()) / 1_000_000;
+            if clients.is_empty() || left_ms == 0 || !matches!(poller.wait(&mut ready, Some(left_ms)), Ok(1..)) {
+                return;
             }
         }
     }
