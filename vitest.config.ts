@@ -10,7 +10,8 @@ export default defineConfig({
           // One module graph for each worker: half of the time of so many small files is loading what the last one loaded. A test that
           // replaces something outside itself puts it back.
           isolate: false,
-          testTimeout: 10_000,
+          testTimeout: 20_000,
+          expect: { poll: { timeout: 10_000 } },
         },
       },
       {
@@ -23,6 +24,8 @@ export default defineConfig({
           maxWorkers: 2,
           sequence: { groupOrder: 1 },
           testTimeout: 120_000,
+          // For what comes by itself, on a host however busy.
+          expect: { poll: { timeout: 20_000 } },
           hookTimeout: 300_000,
         },
       },

@@ -15,7 +15,10 @@
  *     {"event": "exited", "process", "status": ExitStatus}    after the process's output was sent and logged
  *     {"event": "out-of-memory"}   {"event": "paused"}   {"event": "resumed"}
  *     {"event": "client-dropped", "queuedBytes"}              another connection read nothing for too long, and was closed
- *     {"event": "ended", "reason": ExitRecord}                the last word: the connection closes after it
+ *     {"event": "ended", "reason": ExitRecord}                the last word: nothing comes after it
+ *
+ * Who joined with stdin closes first, and is waited for (5 s): a write to a connection that was closed loses what its writer has not read yet.
+ * Every other connection is closed after the last word.
  */
 
 import type { AttachOptions, ExitStatus, TerminalSize } from "./process.ts";

@@ -121,10 +121,12 @@ describe("following a log", () => {
     live = true;
     writeFileSync(path, lines(1, 1));
     const abort = new AbortController();
-    const reading = read({ follow: true }, 5, abort.signal);
-    await new Promise((resolve) => setTimeout(resolve, 30));
-    abort.abort();
-    expect(await reading).toEqual([1]);
+    const seen: number[] = [];
+    for await (const entries of readLog({ path, maxFiles: 5 }, { ...EVERYTHING, follow: true }, workload, abort.signal)) {
+      seen.push(...entries.map(numberOf));
+      setTimeout(() => abort.abort(), 5);
+    }
+    expect(seen).toEqual([1]);
   });
 
   it("puts a line together that arrives in pieces", async () => {

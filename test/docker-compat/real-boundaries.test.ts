@@ -52,7 +52,7 @@ describe.skipIf(version === undefined || process.getuid?.() !== 0)("the stock cl
     expect(await said("logs", "-f", "web")).toBe("ready\nready");
     // The client cuts the instant of its --until to whole seconds.
     const told = async () => (await said("events", "--since", "0", "--until", "0s", "--filter", `container=${id}`, "--format", "{{.Action}}")).split("\n");
-    await expect.poll(told, { timeout: 5000, interval: 300 }).toEqual(expect.arrayContaining(["create", "start", "die", "stop", "kill"]));
+    await expect.poll(told, { timeout: 20_000, interval: 300 }).toEqual(expect.arrayContaining(["create", "start", "die", "stop", "kill"]));
     await said("rm", "web");
   });
 

@@ -39,7 +39,7 @@ describe.each(["container", "gvisor", "microvm"])("behind %s", (isolation) => {
     expect(await home.state("orphan")).toMatchObject({ Running: false, ExitCode: 137, OOMKilled: false, Error: expect.stringContaining("supervisor") });
     const died = (await home.events(id)).find(({ Action }) => Action === "die");
     expect(died?.Actor.Attributes).toMatchObject({ exitCode: "137", boundaryLost: expect.stringContaining("supervisor") as unknown });
-    await expect.poll(() => isAlive(Pid), { timeout: 5000 }).toBe(false);
+    await expect.poll(() => isAlive(Pid), { timeout: 20_000 }).toBe(false);
     await home.countLines("orphan");
     await daemon.client.workloads.start("orphan");
     expect((await home.exec("orphan", ["echo", "again"])).output).toBe("again\n");

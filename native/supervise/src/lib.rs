@@ -7,6 +7,7 @@
 
 mod client;
 mod hub;
+mod linger;
 mod log;
 mod process;
 pub mod record;
@@ -38,10 +39,6 @@ const MOST_CLIENTS: usize = 1000;
 /// Read at once from a client. Lent only while something moves, so that an idle supervisor keeps no page for it.
 const SCRATCH_BYTES: usize = 64 * 1024;
 const IDLE_MS: u64 = 500;
-/// How long a client that reads nothing more is waited for at the very end.
-const LINGER_MS: u64 = 60_000;
-/// How long one that has everything is waited for to close its end.
-const CLOSING_MS: u64 = 5_000;
 
 pub struct Supervisor {
     workload: String,
@@ -356,7 +353,7 @@ impl Supervisor {
         if let Some(unmade) = self.unmade.take() {
             unmade();
         }
-        self.linger();
+        linger::linger(std::mem::take(&mut self.hub.clients), &self.poller);
     }
 
     /// What was asked while everything was unmade is answered too; a socket closed over unread bytes would look broken to its peer.
@@ -370,48 +367,6 @@ impl Supervisor {
         }
         for (client, id) in std::mem::take(&mut self.hub.end_waiters) {
             self.hub.answer(client, id, Ok(json!({})));
-        }
-    }
-
-    /// Clients that read slowly still get their last bytes, as long as they read at all.
-    fn linger(&mut self) {
-        // A poller of its own: what else became readable meanwhile must not keep this loop awake.
-        let Ok(poller) = Poller::new() else { return };
-        for client in &mut self.hub.clients {
-            client.flush(&self.poller);
-            client.connection.broken |= poller.add(client.connection.descriptor(), client.token, Interest::WRITE).is_err();
-        }
-        let mut ready = [Ready::EMPTY; 16];
-        let mut served = Vec::new();
-        loop {
-            for client in self.hub.clients.extract_if(.., |client| client.connection.broken || client.connection.queued() == 0) {
-                poller.remove(client.connection.descriptor());
-                if client.closes_first() {
-                    served.push(client);
-                }
-            }
-            if self.hub.clients.is_empty() || !matches!(poller.wait(&mut ready, Some(LINGER_MS)), Ok(1..)) {
-                break;
-            }
-            for client in &mut self.hub.clients {
-                client.flush(&poller);
-            }
-        }
-        self.await_closing(served);
-    }
-
-    fn await_closing(&mut self, mut clients: Vec<Client>) {
-        let until = monotonic_ns() + CLOSING_MS * 1_000_000;
-        let Ok(poller) = Poller::new() else { return };
-        clients.retain(|client| poller.add(client.connection.descriptor(), client.token, Interest::READ).is_ok());
-        self.scratch.resize(SCRATCH_BYTES, 0);
-        let mut ready = [Ready::EMPTY; 16];
-        loop {
-            clients.retain_mut(|client| !client.has_closed(&mut self.scratch));
-            let left_ms = until.saturating_sub(monotonic_ns()) / 1_000_000;
-            if clients.is_empty() || left_ms == 0 || !matches!(poller.wait(&mut ready, Some(left_ms)), Ok(1..)) {
-                return;
-            }
         }
     }
 }
