@@ -6,7 +6,7 @@ use crate::launch::{self, Main};
 use crate::port::Port;
 use crate::running::{Running, kind};
 use crate::sys::{self, Read};
-use crate::{cgroup, table};
+use crate::{cgroup, files, table};
 use bulkhead_wire::clock::monotonic_ns;
 use bulkhead_wire::failure::quote;
 use bulkhead_wire::frame::Kind;
@@ -255,11 +255,14 @@ impl Agent {
         }
         match (wanted.process, &self.main) {
             (0, Some(_)) => return Err(Failure::new(Code::WrongState, "the main process was started already")),
-            (1.., None) => return Err(Failure::new(Code::WrongState, "the main process does not run")),
+            (1.., None) if wanted.spec.files.is_none() => return Err(Failure::new(Code::WrongState, "the main process does not run")),
             _ => {}
         }
         let kills_before = cgroup::out_of_memory_kills();
-        let launched = launch::launch(&wanted.spec, machine, self.main.as_ref())?;
+        let launched = match &wanted.spec.files {
+            Some(order) if wanted.process != 0 => files::launch(&wanted.spec, order, self.main.as_ref(), machine.inside.has_read_only_root())?,
+            _ => launch::launch(&wanted.spec, machine, self.main.as_ref())?,
+        };
         if wanted.process == 0 {
             let pidfd = launched.pidfd.try_clone().map_err(|error| Failure::from_io("hold the main process", &error))?;
             self.main = Some(Main { pid: launched.pid, pidfd });

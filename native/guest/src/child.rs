@@ -182,7 +182,7 @@ fn hide() -> bool {
 }
 
 /// The agent blocks some signals and ignores SIGPIPE; a program expects neither.
-fn reset_signals() {
+pub fn reset_signals() {
     unsafe {
         for signal in 1..=64 {
             libc::signal(signal, libc::SIG_DFL);

@@ -29,6 +29,11 @@ impl Inside {
         })
     }
 
+    /// Whether the workload may not write into its root.
+    pub fn has_read_only_root(&self) -> bool {
+        self.read_only_root
+    }
+
     /// Pivots into `/root` and mounts what only these namespaces can. False where a call failed; errno says why.
     pub fn enter(&self, console: Option<&CStr>) -> bool {
         let entered = unsafe {

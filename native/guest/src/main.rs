@@ -22,6 +22,7 @@ mod child;
 mod configure;
 mod devices;
 mod drive;
+mod files;
 mod inside;
 mod launch;
 mod network;
@@ -33,6 +34,10 @@ mod sys;
 mod table;
 
 fn main() {
+    let mut arguments = std::env::args_os().map(|argument| argument.to_string_lossy().into_owned());
+    if arguments.next().as_deref() == Some(files::NAME) {
+        std::process::exit(files::work(arguments));
+    }
     if std::process::id() != 1 {
         eprintln!("bulkhead-guest is process 1 of a machine; it does nothing elsewhere");
         std::process::exit(64);

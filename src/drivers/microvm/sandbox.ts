@@ -6,12 +6,12 @@ import type { SupervisedOptions } from "../../host/supervised-sandbox.ts";
 import { type MicrovmBundle, placesOf } from "./bundle.ts";
 import { composeProcess } from "./process.ts";
 
-export const MICROVM_FACETS = ["exec", "pause", "resize", "top"] as const;
+export const MICROVM_FACETS = ["exec", "pause", "resize", "top", "files"] as const;
 
 /** How the supervised sandbox of a bundle is reached and what it can do. */
 export function sandboxOptions(bundle: Bundle, held: MicrovmBundle, given: SupervisedGiven): SupervisedOptions {
   return {
     ...supervisedFrame(bundle, held, placesOf(bundle.directory), given),
-    facets: { exec: (spec) => composeProcess(spec, held.spec, "exec"), pause: true, resize: true, top: true, files: false },
+    facets: { exec: (spec) => composeProcess(spec, held.spec, "exec"), pause: true, resize: true, top: true, files: true },
   };
 }
