@@ -296,11 +296,12 @@ impl Agent {
         Ok(())
     }
 
-    fn read_output(&mut self, number: u32, stream: usize) {
-        let Some(running) = self.processes.get_mut(&number) else { return };
+    /// False: the stream could have been read and is silent.
+    fn read_output(&mut self, number: u32, stream: usize) -> bool {
+        let Some(running) = self.processes.get_mut(&number) else { return true };
         let output = &mut running.outputs[stream];
         if !output.may_read() || !self.port.has_room() {
-            return;
+            return true;
         }
         match output.read(&mut self.buffer) {
             Read::Bytes(count) => {
@@ -309,9 +310,10 @@ impl Agent {
                     running.drained_by_ns = Some(monotonic_ns() + DRAIN_NS);
                 }
             }
-            Read::Nothing => {}
+            Read::Nothing => return false,
             Read::End => self.end_stream(number, stream),
         }
+        true
     }
 
     fn end_stream(&mut self, number: u32, stream: usize) {
@@ -332,8 +334,8 @@ impl Agent {
         for number in numbers {
             for stream in 0..2 {
                 let Some(output) = self.processes.get(&number).map(|running| &running.outputs[stream]) else { break };
-                // One that waits for credit or room is not silent.
-                if output.ended || (output.may_read() && self.port.has_room()) {
+                // One that waits for credit or room is not silent, nor one that spoke while the machine's own processor stood still.
+                if output.ended || !self.read_output(number, stream) {
                     self.end_stream(number, stream);
                 }
             }
@@ -384,3 +386,6 @@ fn nonsense() -> Failure {
     Failure::new(Code::CorruptData, "the host sent a frame that has no meaning here")
 }
 
+#[cfg(test)]
+#[path = "agent_test.rs"]
+mod tests;
