@@ -5,6 +5,7 @@
  *     agent      {"event": "hello", "version": 1, "kernel": "6.1.0"}           its first word, and the point that templates save
  *     supervisor {"id", "verb": "configure", ...GuestConfiguration, "clock": nanoseconds, "entropy": base64}
  *     supervisor {"id", "verb": "start", "process": 0, "spec": GuestProcess}      and any number of execs: process 1, 2, …
+ *                                                                                 (one with `files` also before the main process is started)
  *     agent      {"event": "exited", "process", "code", "signal"?, "outOfMemory"}     after that process's last output frame and both `end`s
  *
  * Flow control by credit, per process and stream, both directions: each side may send INITIAL_CREDIT_BYTES, then waits for

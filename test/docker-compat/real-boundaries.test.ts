@@ -73,33 +73,36 @@ describe.skipIf(version === undefined || process.getuid?.() !== 0)("the stock cl
       expect((await daemon.docker("run", "--rm", "--runtime", runtime, "busybox", command)).code).toBe(code);
   });
 
-  it.for(["container"])("copies files behind %s: of what was created, runs and has ended, by docker's client and by ours", async (runtime, context) => {
-    if (unusable.has(runtime)) return context.skip(unusable.get(runtime));
-    const at = (...parts: string[]) => join(daemon.root, "cp", ...parts);
-    mkdirSync(at("tree/deep"), { recursive: true });
-    writeFileSync(at("tree/deep/plain"), "what is in it");
-    symlinkSync("deep/plain", at("tree/way"));
-    await said("create", "--name", "web", "--runtime", runtime, "busybox", "sh", "-c", "cat /tmp/created/way; exec sleep 1000");
-    const ours = async (...words: string[]) => expect(await daemon.cli("cp", ...words), words.join(" ")).toMatchObject({ code: 0, stderr: "" });
-    for (const state of ["created", "running", "exited"]) {
-      if (state === "running") await said("start", "web");
-      if (state === "exited") await said("stop", "-t", "0", "web");
-      await said("cp", "-q", at("tree"), `web:/tmp/${state}`);
-      await ours(`web:/tmp/${state}`, at(state));
-      await ours(at("tree/deep/plain"), `web:/tmp/${state}/renamed`);
-      await said("cp", "-q", `web:/tmp/${state}/renamed`, at(state));
-      expect(readdirSync(at(state)).sort()).toEqual(["deep", "renamed", "way"]);
-      expect([readFileSync(at(state, "renamed"), "utf8"), readFileSync(at(state, "way"), "utf8")]).toEqual(["what is in it", "what is in it"]);
-      expect((await run("sh", ["-c", `docker -H ${daemon.host} cp web:/tmp/${state}/. - | tar -t`])).stdout).toContain("./deep/plain");
-      expect(await said("ps", "-a", "--format", "{{.Names}} {{.State}}")).toBe(`web ${state}`);
-    }
-    expect(await said("logs", "web")).toBe("what is in it");
-    await said("rm", "web");
-    // Images without a program are what files are copied out of most.
-    await said("create", "--name", "web", "--runtime", runtime, "busybox", "/no/such/command");
-    await said("cp", "-q", "web:/etc/passwd", at("passwd"));
-    expect(readFileSync(at("passwd"), "utf8")).toContain("root:");
-  });
+  it.for(["container", "microvm"])(
+    "copies files behind %s: of what was created, runs and has ended, by docker's client and by ours",
+    async (runtime, context) => {
+      if (unusable.has(runtime)) return context.skip(unusable.get(runtime));
+      const at = (...parts: string[]) => join(daemon.root, `cp-${runtime}`, ...parts);
+      mkdirSync(at("tree/deep"), { recursive: true });
+      writeFileSync(at("tree/deep/plain"), "what is in it");
+      symlinkSync("deep/plain", at("tree/way"));
+      await said("create", "--name", "web", "--runtime", runtime, "busybox", "sh", "-c", "cat /tmp/created/way; exec sleep 1000");
+      const ours = async (...words: string[]) => expect(await daemon.cli("cp", ...words), words.join(" ")).toMatchObject({ code: 0, stderr: "" });
+      for (const state of ["created", "running", "exited"]) {
+        if (state === "running") await said("start", "web");
+        if (state === "exited") await said("stop", "-t", "0", "web");
+        await said("cp", "-q", at("tree"), `web:/tmp/${state}`);
+        await ours(`web:/tmp/${state}`, at(state));
+        await ours(at("tree/deep/plain"), `web:/tmp/${state}/renamed`);
+        await said("cp", "-q", `web:/tmp/${state}/renamed`, at(state));
+        expect(readdirSync(at(state)).sort()).toEqual(["deep", "renamed", "way"]);
+        expect([readFileSync(at(state, "renamed"), "utf8"), readFileSync(at(state, "way"), "utf8")]).toEqual(["what is in it", "what is in it"]);
+        expect((await run("sh", ["-c", `docker -H ${daemon.host} cp web:/tmp/${state}/. - | tar -t`])).stdout).toContain("./deep/plain");
+        expect(await said("ps", "-a", "--format", "{{.Names}} {{.State}}")).toBe(`web ${state}`);
+      }
+      expect(await said("logs", "web")).toBe("what is in it");
+      await said("rm", "web");
+      // Images without a program are what files are copied out of most.
+      await said("create", "--name", "web", "--runtime", runtime, "busybox", "/no/such/command");
+      await said("cp", "-q", "web:/etc/passwd", at("passwd"));
+      expect(readFileSync(at("passwd"), "utf8")).toContain("root:");
+    },
+  );
 
   it("saves, loads, tags and removes images, and tells of the daemon", async () => {
     const archive = join(daemon.root, "saved.tar");

@@ -82,4 +82,4 @@ function machineSpecOf(workload: string, image: { path: string; bytes: number },
   return { ...specOf(workload, "", directoryOf), root };
 }
 
-describeConformance("the microvm driver", makeHarness, { timeoutMs: 240_000 });
+describeConformance("the microvm driver", makeHarness);

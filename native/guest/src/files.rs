@@ -4,13 +4,14 @@
 //! Not the workload's pid namespace, so that nobody inside sees it, and nothing of the workload's is executed.
 
 use crate::launch::{Launched, Main};
-use crate::sys::{self, c};
+use crate::sys::{self, Read, c};
 use crate::{cgroup, child};
 use bulkhead_files::{Streams, carry_out, confine, refuse};
 use bulkhead_wire::birth::Birth;
 use bulkhead_wire::plan::{FilesOrder, GuestProcess};
 use bulkhead_wire::{Code, Failure};
 use std::fs::File;
+use std::io::Error;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::ptr::null;
 
@@ -56,32 +57,48 @@ pub fn launch(spec: &GuestProcess, order: &FilesOrder, main: Option<&Main>, read
     sys::set_nonblocking(&stderr_ours);
     let given = [stdin_theirs.as_raw_fd(), stdout_theirs.as_raw_fd(), stderr_theirs.as_raw_fd(), main.map_or(stdin_theirs.as_raw_fd(), |main| main.pidfd.as_raw_fd())];
     let refused = cgroup::refused();
-    let mut pidfd: RawFd = -1;
-    let pid = Birth { group: Some(group.as_raw_fd()), pidfd: Some(&mut pidfd), ..Birth::default() }.fork();
-    if pid == 0 {
-        become_program(&program, given, &arguments);
-    }
-    if pid < 0 {
-        let error = std::io::Error::last_os_error();
-        return Err(cgroup::limit_reached(refused).unwrap_or_else(|| Failure::from_io("start a process in the machine", &error)));
-    }
-    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    let (pid, pidfd) = execute(&program, given, &arguments, Some(group.as_raw_fd())).map_err(|failure| cgroup::limit_reached(refused).unwrap_or(failure))?;
     Ok(Launched { pid, pidfd, stdin: stdin_ours, outputs: [Some(stdout_ours), Some(stderr_ours)], terminal: false })
 }
 
+/// Returns once the program runs: until then its process holds a copy of every descriptor of the agent's, other processes' ends among them.
+fn execute(program: &OwnedFd, given: [RawFd; 4], arguments: &[*const libc::c_char; 4], group: Option<RawFd>) -> Result<(i32, OwnedFd), Failure> {
+    let failed = |error: &Error| Failure::from_io("start a process in the machine", error);
+    let (status_read, status_write) = sys::pipe()?;
+    let mut pidfd: RawFd = -1;
+    let pid = Birth { group, pidfd: Some(&mut pidfd), ..Birth::default() }.fork();
+    if pid == 0 {
+        become_program(program, given, arguments, status_write.as_raw_fd());
+    }
+    if pid < 0 {
+        return Err(failed(&Error::last_os_error()));
+    }
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    drop(status_write);
+    let mut error = [0u8; 4];
+    // It closes on exec.
+    if sys::read(status_read.as_raw_fd(), &mut error) == Read::End {
+        return Ok((pid, pidfd));
+    }
+    unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) };
+    Err(failed(&Error::from_raw_os_error(i32::from_le_bytes(error))))
+}
+
 /// Between clone and exec: system calls alone.
-fn become_program(program: &OwnedFd, given: [RawFd; 4], arguments: &[*const libc::c_char; 4]) -> ! {
+fn become_program(program: &OwnedFd, given: [RawFd; 4], arguments: &[*const libc::c_char; 4], status: RawFd) -> ! {
     child::reset_signals();
     unsafe {
         libc::setsid();
         // Aside first: a target's number may be another's source.
+        let [status, program] = [status, program.as_raw_fd()].map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, ASIDE));
         let aside = given.map(|fd| libc::fcntl(fd, libc::F_DUPFD_CLOEXEC, ASIDE));
-        let program = libc::fcntl(program.as_raw_fd(), libc::F_DUPFD_CLOEXEC, ASIDE);
         let placed = (0..).zip(aside).all(|(number, copy)| copy >= 0 && libc::dup2(copy, number) >= 0);
         if placed && program >= 0 {
             let environment: [*const libc::c_char; 1] = [null()];
             libc::syscall(libc::SYS_execveat, program, c"".as_ptr(), arguments.as_ptr(), environment.as_ptr(), libc::AT_EMPTY_PATH);
         }
+        let error = sys::errno().to_le_bytes();
+        libc::write(status, error.as_ptr().cast(), error.len());
         libc::_exit(127)
     }
 }
@@ -97,7 +114,12 @@ pub fn work(mut arguments: impl Iterator<Item = String>) -> i32 {
     match enter(view) {
         Ok(root) => {
             let (input, error) = unsafe { (File::from_raw_fd(0), File::from_raw_fd(2)) };
-            carry_out(&order, &root, Streams { input, output, error })
+            let code = carry_out(&order, &root, Streams { input, output, error });
+            // A machine that is held may be ended, at once and for good, before it has written out by itself what it has just been given.
+            if view != View::Joined && matches!(order, FilesOrder::Write { .. }) {
+                unsafe { libc::sync() };
+            }
+            code
         }
         Err(failure) => refuse(output, &failure),
     }
@@ -128,5 +150,38 @@ unsafe fn become_held_view(read_only: bool) -> bool {
             && libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) == 0
             && libc::umount2(c".".as_ptr(), libc::MNT_DETACH) == 0
             && (!read_only || libc::mount(null(), c"/".as_ptr(), null(), libc::MS_BIND | libc::MS_REMOUNT | libc::MS_RDONLY, null()) == 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn give(stdin: &OwnedFd) -> [RawFd; 4] {
+        [stdin.as_raw_fd(), 2, 2, stdin.as_raw_fd()]
+    }
+
+    #[test]
+    fn what_cannot_be_executed_is_told_and_leaves_no_child() {
+        let program = sys::open("/proc/self/status", libc::O_RDONLY).unwrap();
+        let arguments = [c"x".as_ptr(), null(), null(), null()];
+        let failure = execute(&program, give(&program), &arguments, None).map(|_| ()).unwrap_err();
+        assert!(failure.what.contains("Permission denied") || failure.what.contains("permission"), "{}", failure.what);
+    }
+
+    #[test]
+    fn once_it_is_begun_it_holds_what_it_was_given_and_nothing_of_the_agent_s() {
+        let (read, write) = sys::pipe().unwrap();
+        let program = sys::open("/bin/cat", libc::O_RDONLY).unwrap();
+        let (pid, _pidfd) = execute(&program, give(&read), &[c"cat".as_ptr(), null(), null(), null()], None).unwrap();
+        let held = std::fs::read_dir(format!("/proc/{pid}/fd")).unwrap().filter(|entry| {
+            let target = std::fs::read_link(entry.as_ref().unwrap().path()).unwrap_or_default();
+            target == std::fs::read_link(format!("/proc/self/fd/{}", write.as_raw_fd())).unwrap()
+        });
+        assert_eq!(held.count(), 2, "the read end as 0 and as 3, and never the other end");
+        drop(write);
+        let mut status = 0;
+        assert_eq!(unsafe { libc::waitpid(pid, &mut status, 0) }, pid);
+        assert_eq!(status, 0, "its input ended with the agent's own end of it");
     }
 }
