@@ -17,7 +17,7 @@
  *     {"event": "client-dropped", "queuedBytes"}              another connection read nothing for too long, and was closed
  *     {"event": "ended", "reason": ExitRecord}                the last word: nothing comes after it
  *
- * Who joined with stdin closes first, and is waited for (5 s): a write to a connection that was closed loses what its writer has not read yet.
+ * Who joined with stdin closes first, and is waited for (2 s): a write to a connection that was closed loses what its writer has not read yet.
  * Every other connection is closed after the last word.
  */
 

@@ -7,7 +7,7 @@ use bulkhead_wire::poller::{Interest, Poller, Ready};
 /// How long a client that reads nothing more is waited for.
 const LINGER_MS: u64 = 60_000;
 /// How long one that has everything is waited for to close its end.
-const CLOSING_MS: u64 = 5_000;
+const CLOSING_MS: u64 = 2_000;
 const SCRATCH_BYTES: usize = 4096;
 
 /// Clients that read slowly still get their last bytes, as long as they read at all. `known`: the poller that they are in.
@@ -21,7 +21,9 @@ pub fn linger(mut clients: Vec<Client>, known: &Poller) {
     let mut ready = [Ready::EMPTY; 16];
     let mut served = Vec::new();
     loop {
-        for client in clients.extract_if(.., |client| client.connection.broken || client.connection.queued() == 0) {
+        let (done, waiting): (Vec<_>, Vec<_>) = clients.into_iter().partition(|client| client.connection.broken || client.connection.queued() == 0);
+        clients = waiting;
+        for client in done {
             poller.remove(client.connection.descriptor());
             if client.closes_first() {
                 served.push(client);
