@@ -166,7 +166,8 @@ async function whileEnteredCarelessly(bed: Bed, script: string): Promise<string>
   const { State } = await bed.daemon.client.workloads.inspect("control");
   const watching = target.say(script);
   await target.say(WATCHED);
-  for (let times = 0; times < 3; times++) await run(bed.program("enter"), [String(State.Pid)]);
+  // What succeeds may hold the program open for writing at the very moment at which it is run again: then it cannot be (ETXTBSY).
+  for (let times = 0; times < 3; times++) await run(bed.program("enter"), [String(State.Pid)]).catch(String);
   await target.say("touch /tmp/enough");
   return watching;
 }
