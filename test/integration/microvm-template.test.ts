@@ -16,6 +16,16 @@ const kernel = findGuestKernel("own") ?? findGuestKernel("debian");
 const usable = kernel !== undefined && existsSync("/bin/busybox");
 if (!usable) console.log("machines: no guest kernel with an initrd of this build, or no busybox-static: sh scripts/kernel/prepare.sh");
 
+/** Its socket has a name a moment before anybody listens there. */
+async function connected(path: string): Promise<Socket> {
+  for (;;) {
+    const socket = connect(path);
+    const there = await new Promise<boolean>((settle) => socket.once("connect", () => settle(true)).once("error", () => settle(false)));
+    if (there) return socket;
+    await sleep(2);
+  }
+}
+
 /** The monitor's own protocol, as far as saving and resuming need it. */
 class Monitor {
   readonly #socket: Socket;
@@ -33,8 +43,7 @@ class Monitor {
   }
 
   static async open(path: string): Promise<Monitor> {
-    while (!existsSync(path)) await sleep(2);
-    const monitor = new Monitor(connect(path));
+    const monitor = new Monitor(await connected(path));
     await monitor.ask("qmp_capabilities");
     return monitor;
   }
