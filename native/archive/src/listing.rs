@@ -8,42 +8,31 @@ use crate::at;
 
 /// Removes every file of a directory and gives the first name that is a directory itself, if one is left.
 pub fn first_that_stays(directory: BorrowedFd<'_>) -> Result<Option<CString>> {
-    unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) };
-    let mut buffer = vec![0u8; 32 * 1024];
-    loop {
-        let got = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
-        if got < 0 {
-            return Err(Error::last_os_error());
-        }
-        if got == 0 {
-            return Ok(None);
-        }
-        for name in names(&buffer[..got as usize]) {
-            match at::unlink(directory, &name, 0) {
-                Ok(()) => {}
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => return Ok(Some(name)),
-                Err(error) => return Err(error),
-            }
+    rewind(directory);
+    let mut names = Names::begin();
+    while let Some(name) = names.next(directory)? {
+        match at::unlink(directory, &name, 0) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => return Ok(Some(name)),
+            Err(error) => return Err(error),
         }
     }
+    Ok(None)
 }
 
 /// Every name of a directory, without `.` and `..`.
 pub fn all(directory: BorrowedFd<'_>) -> Result<Vec<CString>> {
-    unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) };
-    let mut buffer = vec![0u8; 32 * 1024];
-    let mut found = Vec::new();
-    loop {
-        let got = unsafe { libc::syscall(libc::SYS_getdents64, directory.as_raw_fd(), buffer.as_mut_ptr(), buffer.len()) };
-        if got < 0 {
-            return Err(Error::last_os_error());
-        }
-        if got == 0 {
-            return Ok(found);
-        }
-        found.extend(names(&buffer[..got as usize]));
+    rewind(directory);
+    let (mut names, mut found) = (Names::begin(), Vec::new());
+    while let Some(name) = names.next(directory)? {
+        found.push(name);
     }
+    Ok(found)
+}
+
+fn rewind(directory: BorrowedFd<'_>) {
+    unsafe { libc::lseek(directory.as_raw_fd(), 0, libc::SEEK_SET) };
 }
 
 /// The names of a directory a few at a time, without `.` and `..`: a directory may have more of them than memory holds.

@@ -3,7 +3,7 @@
 //!
 //! Not the workload's pid namespace, so that nobody inside sees it, and nothing of the workload's is executed.
 
-use crate::launch::{Launched, Main};
+use crate::launch::{Launched, Main, open_pipes};
 use crate::sys::{self, Read, c};
 use crate::{cgroup, child};
 use bulkhead_files::{Streams, carry_out, confine, refuse};
@@ -44,21 +44,13 @@ pub fn launch(spec: &GuestProcess, order: &FilesOrder, main: Option<&Main>, read
     let arguments = [texts[0].as_ptr(), texts[1].as_ptr(), texts[2].as_ptr(), null()];
     let program = sys::open("/proc/self/exe", libc::O_RDONLY)?;
     let group = cgroup::open()?;
-    let (stdin_theirs, stdin_ours) = if spec.stdin {
-        let (read, write) = sys::pipe()?;
-        sys::set_nonblocking(&write);
-        (read, Some(write))
-    } else {
-        (sys::open("/dev/null", libc::O_RDONLY)?, None)
-    };
-    let (stdout_ours, stdout_theirs) = sys::pipe()?;
-    let (stderr_ours, stderr_theirs) = sys::pipe()?;
-    sys::set_nonblocking(&stdout_ours);
-    sys::set_nonblocking(&stderr_ours);
-    let given = [stdin_theirs.as_raw_fd(), stdout_theirs.as_raw_fd(), stderr_theirs.as_raw_fd(), main.map_or(stdin_theirs.as_raw_fd(), |main| main.pidfd.as_raw_fd())];
+    let stdio = open_pipes(spec.stdin)?;
+    let [stdin, stdout, stderr] = stdio.theirs.each_ref().map(|fd| fd.as_raw_fd());
+    let given = [stdin, stdout, stderr, main.map_or(stdin, |main| main.pidfd.as_raw_fd())];
     let refused = cgroup::refused();
     let (pid, pidfd) = execute(&program, given, &arguments, Some(group.as_raw_fd())).map_err(|failure| cgroup::limit_reached(refused).unwrap_or(failure))?;
-    Ok(Launched { pid, pidfd, stdin: stdin_ours, outputs: [Some(stdout_ours), Some(stderr_ours)], terminal: false })
+    let (stdin, outputs) = stdio.ours;
+    Ok(Launched { pid, pidfd, stdin, outputs, terminal: false })
 }
 
 /// Returns once the program runs: until then its process holds a copy of every descriptor of the agent's, other processes' ends among them.

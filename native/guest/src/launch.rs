@@ -31,9 +31,9 @@ pub struct Launched {
     pub terminal: bool,
 }
 
-struct Stdio {
-    ours: (Option<OwnedFd>, [Option<OwnedFd>; 2]),
-    theirs: [OwnedFd; 3],
+pub struct Stdio {
+    pub ours: (Option<OwnedFd>, [Option<OwnedFd>; 2]),
+    pub theirs: [OwnedFd; 3],
     console: Option<CString>,
 }
 
@@ -131,7 +131,12 @@ fn open_stdio(spec: &GuestProcess, root: &Root) -> Result<Stdio, Failure> {
     if spec.terminal {
         return open_terminal(spec.terminal_size, root);
     }
-    let (stdin_theirs, stdin_ours) = if spec.stdin {
+    open_pipes(spec.stdin)
+}
+
+/// Three pipes. Without stdin the process reads end-of-file at once.
+pub fn open_pipes(stdin: bool) -> Result<Stdio, Failure> {
+    let (stdin_theirs, stdin_ours) = if stdin {
         let (read, write) = sys::pipe()?;
         sys::set_nonblocking(&write);
         (read, Some(write))
