@@ -1,5 +1,8 @@
 //! Compiled seccomp filters: libseccomp needs ten milliseconds for Docker's profile, so each profile is compiled once (by crun
-//! itself) and handed over ready made from then on.
+//! itself), arranged for the kernel, and handed over ready made from then on.
+
+mod arrange;
+mod filter;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -8,7 +11,7 @@ use std::path::{Path, PathBuf};
 pub fn place(run: &Path, key: Option<&str>, runtime_stamp: &str) -> Option<PathBuf> {
     let key = key.filter(|key| !key.is_empty() && key.len() <= 128)?;
     let plain = key.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    plain.then(|| run.join("seccomp").join(format!("{key}-{runtime_stamp}")))
+    plain.then(|| run.join("seccomp").join(format!("{key}-{runtime_stamp}-arranged")))
 }
 
 pub fn load(place: &Path) -> Option<String> {
@@ -18,9 +21,8 @@ pub fn load(place: &Path) -> Option<String> {
 /// Keeps what crun compiled. Whoever comes first wins; a failure only costs time.
 pub fn keep(place: &Path, compiled: &Path) {
     let Ok(bytes) = fs::read(compiled) else { return };
-    if bytes.is_empty() || bytes.len() % 8 != 0 {
-        return;
-    }
+    let Some(program) = filter::parse(&bytes) else { return };
+    let bytes = arrange::arrange(&program).map_or(bytes, |arranged| filter::bytes(&arranged));
     let Some(directory) = place.parent() else { return };
     let _ = fs::create_dir(directory);
     let temporary = place.with_extension(format!("{}", std::process::id()));
@@ -61,6 +63,6 @@ mod tests {
         for key in ["../x", "", "a/b", "a.b"] {
             assert_eq!(place(Path::new("/run"), Some(key), "1"), None, "{key}");
         }
-        assert_eq!(place(Path::new("/run"), Some("default-1"), "2"), Some(PathBuf::from("/run/seccomp/default-1-2")));
+        assert_eq!(place(Path::new("/run"), Some("default-1"), "2"), Some(PathBuf::from("/run/seccomp/default-1-2-arranged")));
     }
 }
