@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Client } from "@bulkhead/sdk";
 import claimsDocument from "./data/claims.json" with { type: "json" };
 import { type Claim, judge } from "./claims.ts";
+import { compareSubjects } from "./comparisons.ts";
 import { deriveOverheads, deriveStartOverContainer } from "./derived.ts";
 import { GAUGE_IMAGE, loadGaugeImage } from "./gauge-image.ts";
 import { describeHost } from "./host.ts";
@@ -85,6 +86,7 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
       subjects: descriptions,
       series,
       gaps: [...gaps, ...run.gaps],
+      comparisons: compareSubjects(series, descriptions),
       claims: (claimsDocument.claims as readonly Claim[]).map((claim) => ({ ...claim, judged: judge(claim, series, descriptions) })),
     };
   } finally {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { createRandom, median, quantile, shuffle, summarize } from "./statistics.ts";
+import { createRandom, differenceOfMedians, median, quantile, shuffle, summarize } from "./statistics.ts";
 
 test("quantiles interpolate between neighbours", () => {
   expect(quantile([1, 2, 3, 4], 0.5)).toBe(2.5);
@@ -31,4 +31,26 @@ test("a shuffle keeps every item and depends on the seed alone", () => {
   expect(once).not.toEqual(items);
   expect(shuffle(items, createRandom(1))).toEqual(once);
   expect(shuffle(items, createRandom(2))).not.toEqual(once);
+});
+
+test("the difference of medians has an interval that holds it, repeats, and tells two middles apart where they lie apart", () => {
+  const random = createRandom(5);
+  const around = (middle: number): number[] => Array.from({ length: 30 }, () => middle + random());
+  const [low, high] = [around(10), around(12)];
+  const apart = differenceOfMedians(high, low);
+  expect(apart.value).toBeCloseTo(median(high) - median(low));
+  expect(apart.interval[0]).toBeGreaterThan(1);
+  expect(apart.interval[1]).toBeLessThan(3);
+  expect(differenceOfMedians(high, low)).toEqual(apart);
+  const same = differenceOfMedians(around(10), around(10));
+  expect(same.interval[0]).toBeLessThan(0);
+  expect(same.interval[1]).toBeGreaterThan(0);
+  expect(differenceOfMedians([], low).interval[0]).toBeNaN();
+});
+
+test("the interval of a difference misses the truth about as often as it says", () => {
+  const random = createRandom(11);
+  const draw = (): number[] => Array.from({ length: 25 }, () => random() + random());
+  const held = Array.from({ length: 50 }, () => differenceOfMedians(draw(), draw()).interval).filter(([low, high]) => low <= 0 && high >= 0).length;
+  expect(held / 50).toBeGreaterThan(0.9);
 });

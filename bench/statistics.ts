@@ -12,7 +12,7 @@ export interface Summary {
 }
 
 /** The value at `share` (0 to 1) of the sorted samples, between neighbours by linear interpolation. NaN where there is none. */
-export function quantile(sorted: readonly number[], share: number): number {
+export function quantile(sorted: ArrayLike<number>, share: number): number {
   if (sorted.length === 0) return Number.NaN;
   const position = share * (sorted.length - 1);
   const below = sorted[Math.floor(position)] as number;
@@ -51,13 +51,6 @@ const RESAMPLES = 1000;
 
 export function summarize(samples: readonly number[]): Summary {
   const sorted = samples.toSorted((a, b) => a - b);
-  const random = createRandom(samples.length * 7919 + 17);
-  const medians: number[] = [];
-  for (let round = 0; round < RESAMPLES && sorted.length > 0; round++) {
-    const resample = Array.from(sorted, () => sorted[Math.floor(random() * sorted.length)] as number);
-    medians.push(median(resample));
-  }
-  medians.sort((a, b) => a - b);
   return {
     n: sorted.length,
     p50: quantile(sorted, 0.5),
@@ -65,6 +58,35 @@ export function summarize(samples: readonly number[]): Summary {
     p99: quantile(sorted, 0.99),
     minimum: sorted[0] ?? Number.NaN,
     maximum: sorted.at(-1) ?? Number.NaN,
-    interval: [quantile(medians, 0.025), quantile(medians, 0.975)],
+    interval: middleOf(resampleMedians(sorted, createRandom(samples.length * 7919 + 17))),
   };
+}
+
+export interface Difference {
+  /** The left median minus the right one. */
+  readonly value: number;
+  /** 95 % bootstrap interval of it. */
+  readonly interval: readonly [low: number, high: number];
+}
+
+/** How far two medians lie apart: both sides are resampled, each by itself. NaN where a side has no samples. */
+export function differenceOfMedians(left: readonly number[], right: readonly number[]): Difference {
+  const random = createRandom(left.length * 7919 + right.length * 104_729 + 17);
+  const lefts = resampleMedians(left, random);
+  const rights = resampleMedians(right, random);
+  const apart = lefts.flatMap((value, index) => (rights[index] === undefined ? [] : [value - rights[index]]));
+  return { value: median(left) - median(right), interval: middleOf(apart) };
+}
+
+/** Medians of as many draws with replacement, in the order drawn. */
+function resampleMedians(samples: readonly number[], random: () => number): number[] {
+  if (samples.length === 0) return [];
+  const drawn = new Float64Array(samples.length);
+  return Array.from({ length: RESAMPLES }, () => quantile(drawn.map(() => samples[Math.floor(random() * samples.length)] as number).sort(), 0.5));
+}
+
+/** The percentile method: what the middle 95 % lie between. */
+function middleOf(drawn: readonly number[]): readonly [low: number, high: number] {
+  const sorted = drawn.toSorted((a, b) => a - b);
+  return [quantile(sorted, 0.025), quantile(sorted, 0.975)];
 }

@@ -1,6 +1,7 @@
 /** The JSON of `compare`: what its schema (`compare.schema.json`) describes. Instants RFC 3339; figures in the units that stand beside them. */
 
 import type { Claim, Verdict } from "../claims.ts";
+import type { Comparison } from "../comparisons.ts";
 import type { HostDescription } from "../host.ts";
 import type { Gap, Series, SubjectDescription } from "../series.ts";
 
@@ -19,5 +20,7 @@ export interface CompareDocument {
   readonly subjects: readonly SubjectDescription[];
   readonly series: readonly Series[];
   readonly gaps: readonly Gap[];
+  /** Which boundaries the figures tell apart. Absent from documents of before it was said. */
+  readonly comparisons?: readonly Comparison[];
   readonly claims: readonly (Claim & { readonly judged: Verdict })[];
 }

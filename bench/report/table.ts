@@ -1,6 +1,7 @@
 /** The page that `compare` prints for people: a row for each measure, a column for each subject, claims beneath. */
 
 import Table from "cli-table3";
+import { comparisonNotes } from "./comparison-notes.ts";
 import type { CompareDocument } from "./document.ts";
 import { formatFigure } from "./figure.ts";
 import { TITLES } from "./titles.ts";
@@ -26,6 +27,7 @@ export function renderTable(document: CompareDocument, colours: boolean): string
     table.toString(),
     ...[emulationNote(document)].filter((note) => note !== ""),
     ...gapLines(document),
+    ...comparisonNotes(document),
     "",
     bold("What the textbooks claim, beside what was measured here"),
     renderClaims(document),

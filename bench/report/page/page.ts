@@ -1,6 +1,7 @@
 /** `compare --html`: one file that needs no network and no script. Every sample is to be seen, and the command that repeats it. */
 
 import type { Series } from "../../series.ts";
+import { comparisonNotes } from "../comparison-notes.ts";
 import type { CompareDocument } from "../document.ts";
 import { formatFigure } from "../figure.ts";
 import { TITLES } from "../titles.ts";
@@ -26,7 +27,9 @@ export function renderPage(document: CompareDocument): string {
 ${emulation(document)}${complete ? "" : `<p class=note>${SHORTENED}</p>`}</header>
 ${distributions(document)}
 ${scaling === "" ? "" : `<section><h2>memory of 1 to 1,000 idle instances</h2>${scaling}<p class=about>Computed: the measured memory of one, times their number; the band is its 95 % interval.</p></section>`}
-<section><h2>Figures</h2>${figures(document)}</section>
+<section><h2>Figures</h2>${figures(document)}${comparisonNotes(document)
+    .map((note) => `<p class=about>${escape(note)}</p>`)
+    .join("")}</section>
 <section><h2>What the textbooks claim</h2>${claims(document)}</section>
 <section><h2>Repeat</h2><pre>${escape(command)}</pre></section>
 </main></body></html>
