@@ -11,7 +11,7 @@ import type { LimitsSpec, LogSpec, NetworkSpec, RlimitSpec, DeviceSpec, MountSpe
 
 export interface LaunchPlan {
   /** 2 where something is asked for that a launcher of the first release would leave out without a word: `ownIds`. */
-  readonly version: 1 | 2;
+  readonly version: 1 | 2 | 3;
   readonly workload: string;
   /** The workload's own directory, below the root. */
   readonly directory: string;
@@ -49,6 +49,8 @@ export interface OciEngine {
   readonly bundle: string;
   /** overlayfs: uppermost layer first. */
   readonly root: { readonly lower: readonly string[]; readonly upper: string; readonly work: string; readonly readOnly: boolean };
+  /** Holds `upper` and `work`, at its top, where what is written is limited in size: a file that the supervisor makes where it is not there, and mounts. */
+  readonly disk?: { readonly path: string; readonly bytes: number };
   /** Compiled seccomp filters are cached under this key; absent: nothing to cache. */
   readonly seccompKey?: string;
   /**

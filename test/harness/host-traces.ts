@@ -10,6 +10,7 @@ import { join } from "node:path";
 
 export interface HostTraces {
   readonly processes: readonly string[];
+  /** And loop devices, which somebody has mounted. */
   readonly mounts: readonly string[];
   readonly cgroups: readonly string[];
   readonly interfaces: readonly string[];
@@ -53,7 +54,14 @@ export function findStrays(traces: HostTraces, workloads: readonly string[]): st
 /** In the tests' own namespace, and in the launcher's, which alone sees what it mounts for workloads. */
 function findMounts({ root }: Place): string[] {
   const seen = readLines("/proc/self/mountinfo").filter((line) => line.includes(`${root}/`));
-  return [...seen, ...readLines(`/proc/${findLauncher(root)}/mountinfo`).filter((line) => line.includes(`${root}/workloads/`))];
+  const own = readLines(`/proc/${findLauncher(root)}/mountinfo`).filter((line) => line.includes(`${root}/workloads/`));
+  return [...seen, ...own, ...findLoops(root)];
+}
+
+/** Files below the root that are block devices now. */
+export function findLoops(root: string): string[] {
+  const loops = list("/sys/block").filter((name) => name.startsWith("loop"));
+  return loops.map((name) => read(`/sys/block/${name}/loop/backing_file`).trim()).filter((file) => file.startsWith(`${root}/`));
 }
 
 function findHeldNamespaces({ root }: Place): string[] {

@@ -87,6 +87,9 @@ pub fn prepare(value: Value, place: &Place, programs: &mut Programs, memories: &
             within(&oci.bundle, "the bundle")?;
             within(&oci.root.upper, "the writable layer")?;
             within(&oci.root.work, "the work directory")?;
+            if let Some(disk) = &oci.disk {
+                within(&disk.path, "the workload's disk")?;
+            }
             reach::check_program(&oci.runtime.path, &[&oci.runtime.name], &place.allowed)?;
             reach::check_runtime_arguments(&oci.runtime.name, &oci.runtime.arguments)?;
             Some(programs.find(&oci.runtime)?)

@@ -19,6 +19,7 @@ mod instance;
 mod kin;
 mod launch;
 mod layers;
+mod loop_device;
 mod memories;
 mod mounts;
 mod oci;

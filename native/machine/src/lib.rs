@@ -12,7 +12,6 @@
 mod agent;
 mod channel;
 mod control;
-mod disk;
 mod disk_machine;
 mod housing;
 mod kept;

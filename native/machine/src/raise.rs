@@ -2,12 +2,12 @@
 //! machine boots, so that an agent that waits need not wait.
 
 use crate::agent::{Agent, Asked, Broken};
-use crate::disk::{self, Disk};
 use crate::housing::{Monitor, pipe};
 use crate::kept::Kept;
 use crate::words::{check_hello, read_failure};
 use crate::{AGENT, CONSOLE, Machine, Reach, share, template};
 use bulkhead_confine::Seen;
+use bulkhead_disk::Disk;
 use bulkhead_wire::clock::{monotonic_ns, now_ns};
 use bulkhead_wire::plan::TemplateMode;
 use bulkhead_wire::poller::Interest;
@@ -28,7 +28,7 @@ pub fn raise(machine: &mut Machine, reached: &mut dyn FnMut(&str)) -> Result<Opt
     let attach = machine.housing.make_group()?;
     let tap = machine.housing.raise_network()?;
     let (setting, engine) = (&machine.housing.setting, &machine.engine);
-    let mut disk = disk::begin(&engine.scratch.path, engine.scratch.bytes, (setting.monitor.uid, setting.monitor.gid), &attach)?;
+    let mut disk = bulkhead_disk::begin(&engine.scratch.path, engine.scratch.bytes, (setting.monitor.uid, setting.monitor.gid), &attach)?;
     reached("resources-made");
 
     let (ours, theirs) = UnixStream::pair().map_err(|error| Failure::from_io("make the agent's channel", &error))?;

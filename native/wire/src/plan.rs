@@ -115,6 +115,8 @@ pub struct OciEngine {
     pub runtime: OciRuntime,
     pub bundle: String,
     pub root: OverlayRoot,
+    /// Holds the root's upper and work directories, at its top, where what is written is limited in size.
+    pub disk: Option<WrittenDisk>,
     pub seccomp_key: Option<String>,
     /// Whether it has a user namespace and a range of ids of its own.
     #[serde(default)]
@@ -132,6 +134,12 @@ pub struct OciRuntime {
 }
 
 #[derive(Debug, Deserialize)]
+pub struct WrittenDisk {
+    pub path: String,
+    pub bytes: u64,
+}
+
+#[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OverlayRoot {
     /// Uppermost layer first.
@@ -146,6 +154,11 @@ impl OverlayRoot {
     pub fn moved(&self, from: &str, to: &str) -> OverlayRoot {
         let moved = |path: &String| path.strip_prefix(from).filter(|rest| rest.starts_with('/')).map_or_else(|| path.clone(), |rest| format!("{to}{rest}"));
         OverlayRoot { lower: self.lower.iter().map(moved).collect(), upper: moved(&self.upper), work: moved(&self.work), read_only: self.read_only }
+    }
+
+    /// What is written lies at the top of the directory `place`.
+    pub fn writing_to(&self, place: &str) -> OverlayRoot {
+        OverlayRoot { upper: format!("{place}/upper"), work: format!("{place}/work"), ..self.clone() }
     }
 }
 
@@ -301,7 +314,7 @@ mod unlimited {
 pub fn read_plan(value: Value) -> Result<LaunchPlan, crate::Failure> {
     use crate::{Code, Failure};
     let version = value.get("version").and_then(Value::as_u64);
-    if !matches!(version, Some(1 | 2)) {
+    if !matches!(version, Some(1..=3)) {
         return Err(Failure::new(Code::InvalidSpec, "the launch plan is of a version that this launcher does not know")
             .remedy("run a daemon and a launcher of the same release"));
     }
@@ -357,6 +370,6 @@ mod tests {
                 }
             }
         }
-        assert!(read_plan(json!({"version": 3})).is_err());
+        assert!(read_plan(json!({"version": 4})).is_err());
     }
 }

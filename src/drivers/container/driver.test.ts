@@ -287,12 +287,12 @@ test("a bundle from the future is refused", async () => {
   expect(dirname(bundle.directory)).toBe(join(root, "workloads"));
 });
 
-test("a limit of the root's size is refused by name, before anything is made", async () => {
-  const refused = prepare({ limits: { diskBytes: 1024 ** 3 } });
+test("a writable layer that is too small for a filesystem is refused by name, before anything is made", async () => {
+  const refused = prepare({ limits: { diskBytes: 64 * 1024 } });
   await expect(refused).rejects.toMatchObject({
-    code: "UNSUPPORTED",
-    message: expect.stringContaining("diskBytes"),
-    remedy: expect.stringContaining("microvm"),
+    code: "INVALID_SPEC",
+    message: expect.stringContaining("cannot be smaller"),
+    remedy: expect.stringContaining("--storage-opt"),
   });
   expect(existsSync(directoryOf())).toBe(false);
   expect(launcher.asked).toHaveLength(0);

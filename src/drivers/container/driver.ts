@@ -25,7 +25,7 @@ import { ensureSocketDirectory } from "../../host/workload-files.ts";
 import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
-import { checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
+import { checkDisk, checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
 import type { OciDevice } from "../oci/oci-config.ts";
@@ -69,7 +69,7 @@ class ContainerDriver implements BoundaryDriver {
   }
 
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
-    refuseDiskLimit(spec);
+    checkDisk(spec, this.kind);
     if (this.#probed === undefined) await this.probe(call);
     const { runtime, report } = (await this.#probed) as Probed;
     if (runtime === undefined) throw unusable(report, spec.workload, "containers");
@@ -153,14 +153,4 @@ function findDevices(spec: SandboxSpec): OciDevice[] {
   if (!spec.security.privileged) return named;
   const taken = new Set(named.map(({ path }) => path));
   return [...named, ...listDevices().filter(({ path }) => !taken.has(path))];
-}
-
-/** The writable layer lies on the host's own filesystem: nothing would hold the limit, and to take it in silence would promise that something does. */
-function refuseDiskLimit({ limits, workload }: SandboxSpec): void {
-  if (limits.diskBytes === undefined) return;
-  throw new Failure("UNSUPPORTED", "A container's root cannot be limited in size (limits.diskBytes)", {
-    workload,
-    boundary: "container",
-    remedy: "Leave the limit out, mount a tmpfs with a size, or take the boundary microvm, whose disk has it",
-  });
 }

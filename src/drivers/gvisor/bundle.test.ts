@@ -87,7 +87,6 @@ test.each<[string, Partial<SandboxSpec>, string, RegExp]>([
   ["an AppArmor profile", { security: { ...SECURITY, appArmor: "mine" } }, "UNSUPPORTED", /mine/],
   ["a sysctl", { sysctls: { "net.core.somaxconn": "1" } }, "UNSUPPORTED", /somaxconn/],
   ["a domain name", { domainName: "example.org" }, "UNSUPPORTED", /domain name/],
-  ["a limit on the disk", { limits: { diskBytes: 1 } }, "UNSUPPORTED", /diskBytes/],
   ["too little memory", { limits: { memoryBytes: 16 * 1024 * 1024 } }, "INVALID_SPEC", /32 MiB/],
   [
     "shared mounts",

@@ -18,7 +18,7 @@ import { findProgram } from "../../host/host-facts.ts";
 import { removeSandbox, socketOf, unusable } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { ensureSocketDirectory } from "../../host/workload-files.ts";
-import { checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
+import { checkDisk, checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
 import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
@@ -65,6 +65,7 @@ class GvisorDriver implements BoundaryDriver {
 
   async prepare(spec: SandboxSpec, directory: string, call: Call): Promise<Bundle> {
     checkSpec(spec);
+    checkDisk(spec, this.kind);
     if (this.#probed === undefined) await this.probe(call);
     const { runsc, report } = (await this.#probed) as Probed;
     if (runsc === undefined) throw unusable(report, spec.workload, "gVisor");

@@ -46,11 +46,6 @@ function checkSecurity({ security }: SandboxSpec, refuse: Refuse): void {
 }
 
 function checkLimits({ limits }: SandboxSpec, refuse: Refuse): void {
-  if (limits.diskBytes !== undefined)
-    throw refuse(
-      "gVisor's root cannot be limited in size (limits.diskBytes)",
-      "Leave the limit out, mount a tmpfs with a size, or take the boundary microvm, whose disk has it",
-    );
   if (limits.memoryBytes !== undefined && limits.memoryBytes < LEAST_MEMORY_BYTES)
     throw refuse("A memory limit below 32 MiB leaves gVisor's own kernel no room", "Give at least --memory 32m", "INVALID_SPEC");
 }

@@ -7,7 +7,7 @@ import type { LaunchPlan, OciEngine } from "../../contract/launch-plan.ts";
 import type { ProcessSpec } from "../../contract/process.ts";
 import type { SandboxSpec } from "../../contract/spec.ts";
 import { composePlanFrame, type HeldBundle } from "../../host/held-bundle.ts";
-import { copyProgram, ensureDirectory, isDirectory, writeInPlace } from "../../host/workload-files.ts";
+import { copyProgram, ensureDirectory, isDirectory, isThere, writeInPlace } from "../../host/workload-files.ts";
 import type { OciConfig } from "./oci-config.ts";
 
 export interface OciBundle extends HeldBundle {
@@ -29,6 +29,8 @@ export function placesOf(directory: string) {
     written: `${directory}/written`,
     upper: `${directory}/written/upper`,
     work: `${directory}/written/work`,
+    /** Instead of these two, where what is written is limited in size. */
+    disk: `${directory}/disk`,
     hosts: `${directory}/hosts`,
     hostname: `${directory}/hostname`,
     resolvConf: `${directory}/resolv.conf`,
@@ -70,6 +72,29 @@ export function checkIds({ ownIds, identity }: OciBundle, { process: { user } }:
   });
 }
 
+const LEAST_DISK_BYTES = 4 * 1024 * 1024;
+const BLOCK_BYTES = 4096;
+const LOOP_DEVICES = "/dev/loop-control";
+
+/** What can be said at create of a limit on what is written. */
+export function checkDisk({ limits: { diskBytes }, workload }: SandboxSpec, boundary: string): void {
+  if (diskBytes === undefined) return;
+  if (diskBytes < LEAST_DISK_BYTES) {
+    const remedy = "Ask for more with --storage-opt size=…, or leave the limit out";
+    throw new Failure("INVALID_SPEC", `A writable layer cannot be smaller than ${LEAST_DISK_BYTES} bytes`, { workload, boundary, remedy });
+  }
+  if (isThere(LOOP_DEVICES)) return;
+  throw new Failure("UNSUPPORTED", "The writable layer cannot be limited in size: this host has no loop devices", {
+    workload,
+    boundary,
+    remedy: "modprobe loop, leave the limit out, or take the boundary microvm, whose disk has it",
+  });
+}
+
+function wholeBlocks(bytes: number): number {
+  return Math.floor(bytes / BLOCK_BYTES) * BLOCK_BYTES;
+}
+
 /** `lower`: the image's layers. `engine` is what the boundary adds. */
 export function composeOciPlan(
   bundle: Bundle,
@@ -81,13 +106,14 @@ export function composeOciPlan(
   const { lower, ...rest } = engine;
   return {
     ...composePlanFrame(bundle, held, places.exitRecord, main),
-    version: held.ownIds === true ? 2 : 1,
+    version: held.spec.limits.diskBytes !== undefined ? 3 : held.ownIds === true ? 2 : 1,
     engine: {
       kind: "oci",
       runtime: held.runtime,
       bundle: places.bundle,
       root: { lower, upper: places.upper, work: places.work, readOnly: held.spec.security.readOnlyRoot },
       ...(held.ownIds === true ? { ownIds: true } : {}),
+      ...(held.spec.limits.diskBytes === undefined ? {} : { disk: { path: places.disk, bytes: wholeBlocks(held.spec.limits.diskBytes) } }),
       ...rest,
     },
   };

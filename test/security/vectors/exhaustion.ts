@@ -5,7 +5,6 @@ import { join } from "node:path";
 import type { HostConfig } from "@bulkhead/sdk";
 import type { Inhabitants } from "../../integration/chaos/inhabitants.ts";
 import type { Bed } from "../bed.ts";
-import type { Attacked } from "../vector.ts";
 
 export interface Abuse {
   readonly id: string;
@@ -18,7 +17,6 @@ export interface Abuse {
   /** No further with the limit, and at least so far without. */
   readonly most: number;
   readonly without: number;
-  readonly meaningless?: Partial<Readonly<Record<Attacked, string>>>;
 }
 
 /** A limit on memory that a bomb goes beyond at once. */
@@ -60,7 +58,6 @@ export const ABUSES: readonly Abuse[] = [
     came: saidSo,
     most: 4_000,
     without: 8_000,
-    meaningless: { container: "a limit on the root's size is refused by name", gvisor: "a limit on the root's size is refused by name" },
   },
 ];
 

@@ -23,6 +23,7 @@ mod seccomp;
 mod spawn;
 mod stdio;
 mod verbs;
+mod written;
 
 use crate::beneath::Below;
 use bulkhead_cgroup::{Group, Layout};

@@ -7,22 +7,22 @@ use bulkhead_wire::{Code, Failure};
 use std::os::fd::{AsRawFd, OwnedFd};
 
 /// Mounts the overlay at `target`. Every path is opened below the root first and named by descriptor, so that nothing can be
-/// exchanged in between and even hundreds of layers fit into mount(2)'s one page of options.
-pub fn mount_root(below: &Below, root: &OverlayRoot, target: &str) -> Result<(), Failure> {
-    mount_at(below, root, &open_or_make(below, target, 0o711)?)
+/// exchanged in between and even hundreds of layers fit into mount(2)'s one page of options. `layers` and `written`: what the paths of these lie below.
+pub fn mount_root((layers, written): (&Below, &Below), root: &OverlayRoot, target: &str) -> Result<(), Failure> {
+    mount_at((layers, written), root, &open_or_make(layers, target, 0o711)?)
 }
 
 /// The same at an open directory.
-pub fn mount_at(below: &Below, root: &OverlayRoot, target: &OwnedFd) -> Result<(), Failure> {
-    let open = |path: &str| below.open(path, libc::O_PATH | libc::O_DIRECTORY, 0);
+pub fn mount_at((layers, written): (&Below, &Below), root: &OverlayRoot, target: &OwnedFd) -> Result<(), Failure> {
+    let open = |path: &str| layers.open(path, libc::O_PATH | libc::O_DIRECTORY, 0);
     let place = |fd: &OwnedFd| format!("/proc/self/fd/{}", fd.as_raw_fd());
     let lower: Vec<OwnedFd> = root.lower.iter().map(|path| open(path)).collect::<Result<_, _>>()?;
     if lower.is_empty() {
         return Err(Failure::new(Code::InvalidSpec, "the root has no layer"));
     }
     // Writable even for a read-only root: the runtime makes mount points in it, and closes it itself.
-    let upper = open_or_make(below, &root.upper, 0o755)?;
-    let work = open_or_make(below, &root.work, 0o700)?;
+    let upper = open_or_make(written, &root.upper, 0o755)?;
+    let work = open_or_make(written, &root.work, 0o700)?;
     let layers: Vec<String> = lower.iter().map(place).collect();
     let options = format!("lowerdir={},upperdir={},workdir={}", layers.join(":"), place(&upper), place(&work));
     finish(&options, &place(target))

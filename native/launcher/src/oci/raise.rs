@@ -4,7 +4,7 @@ use super::configuration::{Changes, compose, lift_own_limits};
 use super::ids::{self, Ids};
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
-use super::{Child, Oci, Order, Runtime, Wake, console, network, overlay, report, seccomp, token};
+use super::{Child, Oci, Order, Runtime, Wake, console, network, overlay, report, seccomp, token, written};
 use crate::beneath::Below;
 use bulkhead_cgroup::Group;
 use bulkhead_cgroup::devices::rules_for;
@@ -69,13 +69,24 @@ impl Oci {
     }
 
     fn mount_root(&mut self) -> Result<(), Failure> {
+        let disk = self.mount_disk()?;
         let Order { below, engine, .. } = &self.order;
-        let Some(ids) = &mut self.ids else { return overlay::mount_root(below, &engine.root, &format!("{}/rootfs", engine.bundle)) };
+        let root = if disk.is_some() { engine.root.writing_to(&written::place()) } else { engine.root.clone() };
+        let Some(ids) = &mut self.ids else { return overlay::mount_root((below, disk.as_ref().unwrap_or(below)), &root, &format!("{}/rootfs", engine.bundle)) };
         let place = ids.show_store(below.path())?;
-        let root = engine.root.moved(below.path().to_str().unwrap_or_default(), place.to_str().unwrap_or_default());
+        let root = root.moved(below.path().to_str().unwrap_or_default(), place.to_str().unwrap_or_default());
         let store = Below::new(&place).map_err(doing("open the store"))?;
         let target = open_directory(Path::new(&ids::root_place())).map_err(doing("open the stage"))?;
-        ids.as_root_inside(|| overlay::mount_at(&store, &root, &target))
+        ids.as_root_inside(|| overlay::mount_at((&store, disk.as_ref().unwrap_or(&store)), &root, &target))
+    }
+
+    /// Gives the place of what is written, where that is limited in size.
+    fn mount_disk(&self) -> Result<Option<Below>, Failure> {
+        let Some(disk) = &self.order.engine.disk else { return Ok(None) };
+        let group = self.group.as_ref().ok_or_else(|| Failure::new(Code::Internal, "the control groups are missing"))?;
+        let attach = group.attach().map_err(doing("open the control groups"))?;
+        written::mount(&self.order.below, disk, &attach, self.ids.as_ref().map(|ids| &ids.users))?;
+        Below::new(Path::new(&written::place())).map(Some).map_err(doing("open the workload's disk"))
     }
 
     /// An owner inside as the host numbers it.

@@ -77,7 +77,7 @@ fn mount_layers(below: &Below, root: &OverlayRoot, target: &str, engine: &WasmEn
     let name = CString::new(name).unwrap_or_default();
     unsafe { libc::mkdirat(parent.as_raw_fd(), name.as_ptr(), 0o755) };
     own(&below.open(&root.upper, libc::O_RDONLY | libc::O_DIRECTORY, 0)?, engine)?;
-    overlay::mount_root(below, root, target)
+    overlay::mount_root((below, below), root, target)
 }
 
 /// For a module without layers that is given volumes: a root that holds their mount points and nothing else.

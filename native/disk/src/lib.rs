@@ -1,8 +1,8 @@
-//! The scratch disk: a sparse file with an empty ext4, made while the machine already boots. A workload's disk outlives its
-//! machine (a restart goes on with it), so it is never made twice, and one that was cut in the making is made anew.
+//! The disk of a workload: a sparse file with an empty ext4, for what it writes. A machine's is made while the machine already boots. It outlives
+//! the run (a restart goes on with it), so it is never made twice, and one that was cut in the making is made anew.
 //!
-//! The host only ever writes an empty filesystem here. What the guest has written is never mounted or read on the host. The program that
-//! writes it runs as the machine's own user, in the machine's control group, without a network.
+//! The program that writes the empty filesystem runs as a user without rights, in the workload's control group, without a network. What a
+//! guest has written is never mounted or read on the host; what a container writes, the host's kernel has written.
 
 use bulkhead_cgroup::Attach;
 use bulkhead_wire::{Code, Failure};
@@ -15,7 +15,7 @@ use std::process::{Child, Command, Stdio};
 const SMALLEST_BYTES: u64 = 4 << 20;
 /// Below this a journal would take more than it is worth.
 const JOURNAL_FROM_BYTES: u64 = 64 << 20;
-/// What a guest need not set up at its first mount, which is a fifth of an emulated run beyond its boot: nothing grows here, and checksums of
+/// What nobody need set up at the first mount, which is a fifth of an emulated run beyond its boot: nothing grows here, and checksums of
 /// metadata guard against a disk that is the host's to guard. `uninit_bg` stays, or the whole inode table would be written.
 const FEATURES: &str = "^resize_inode,^metadata_csum,uninit_bg,^64bit,^flex_bg";
 const MAKERS: [&str; 3] = ["/usr/sbin/mkfs.ext4", "/sbin/mkfs.ext4", "/usr/bin/mkfs.ext4"];
@@ -27,7 +27,7 @@ pub struct Disk {
     maker: Option<Child>,
 }
 
-/// Opens the disk or begins to make it; QEMU may open `path` at once, but the guest must not read it before `finish`.
+/// Opens the disk or begins to make it; QEMU may open `path` at once, but nobody may read it before `finish`.
 pub fn begin(wanted: &str, bytes: u64, (uid, gid): (u32, u32), attach: &Attach) -> Result<Disk, Failure> {
     match OpenOptions::new().write(true).custom_flags(libc::O_NOFOLLOW).open(wanted) {
         Ok(file) => {
@@ -36,16 +36,16 @@ pub fn begin(wanted: &str, bytes: u64, (uid, gid): (u32, u32), attach: &Attach) 
         }
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         // It may be there, with what the workload has written: nothing is made in its place.
-        Err(error) => return Err(Failure::from_io("open the machine's disk", &error)),
+        Err(error) => return Err(Failure::from_io("open the workload's disk", &error)),
     }
     if bytes < SMALLEST_BYTES {
-        let what = format!("a machine's disk needs {SMALLEST_BYTES} bytes at least, and {bytes} were asked for");
+        let what = format!("a workload's disk needs {SMALLEST_BYTES} bytes at least, and {bytes} were asked for");
         return Err(Failure::new(Code::InvalidSpec, what).remedy("ask for a larger disk"));
     }
     let program = MAKERS.into_iter().find(|path| std::path::Path::new(path).exists());
     let program = program.ok_or_else(|| Failure::new(Code::Unavailable, "mkfs.ext4 is not on this host").remedy("apt-get install e2fsprogs"))?;
     let path = format!("{wanted}.new");
-    let failed = |error: std::io::Error| Failure::from_io("make the machine's disk", &error);
+    let failed = |error: std::io::Error| Failure::from_io("make the workload's disk", &error);
     let _ = std::fs::remove_file(&path);
     let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(failed)?;
     file.set_len(bytes).map_err(failed)?;
@@ -93,16 +93,16 @@ fn confine(uid: u32, gid: u32, bytes: u64, supervisor: i32) -> bool {
 }
 
 fn own(file: &File, uid: u32, gid: u32) -> Result<(), Failure> {
-    std::os::unix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| Failure::from_io("give the machine its disk", &error))
+    std::os::unix::fs::fchown(file, Some(uid), Some(gid)).map_err(|error| Failure::from_io("give the workload its disk", &error))
 }
 
 impl Disk {
     /// Waits until the disk is whole and gives it its name.
     pub fn finish(&mut self) -> Result<(), Failure> {
         let Some(mut maker) = self.maker.take() else { return Ok(()) };
-        let failed = |error: std::io::Error| Failure::from_io("make the machine's disk", &error);
+        let failed = |error: std::io::Error| Failure::from_io("make the workload's disk", &error);
         if !maker.wait().map_err(failed)?.success() {
-            return Err(Failure::new(Code::Internal, "mkfs.ext4 could not make the machine's disk").remedy("look for room on the disk that holds Bulkhead's root"));
+            return Err(Failure::new(Code::Internal, "mkfs.ext4 could not make the workload's disk").remedy("look for room on the disk that holds Bulkhead's root"));
         }
         std::fs::rename(&self.path, &self.wanted).map_err(failed)
     }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_disk_appears_under_its_name_only_when_whole_and_is_kept_ever_after() {
-        let directory = std::env::temp_dir().join(format!("bulkhead-machine-disk-{}", std::process::id()));
+        let directory = std::env::temp_dir().join(format!("bulkhead-disk-{}", std::process::id()));
         std::fs::create_dir_all(&directory).unwrap();
         let wanted = directory.join("scratch").to_str().unwrap().to_owned();
         let (uid, gid) = unsafe { (libc::getuid(), libc::getgid()) };
