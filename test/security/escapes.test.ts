@@ -9,12 +9,13 @@ import type { HostTraces } from "../harness/host-traces.ts";
 import { findUnusable } from "../integration/chaos/inhabitants.ts";
 import { Bed, type Target } from "./bed.ts";
 import { BOUNDARIES, type Effect, type Vector } from "./vector.ts";
+import { COPY_VECTORS } from "./vectors/copies.ts";
 import { FILE_VECTORS } from "./vectors/files.ts";
 import { KERNEL_VECTORS } from "./vectors/kernel.ts";
 import { NETWORK_VECTORS } from "./vectors/network.ts";
 import { PROCESS_VECTORS } from "./vectors/processes.ts";
 
-const VECTORS = [...PROCESS_VECTORS, ...FILE_VECTORS, ...KERNEL_VECTORS, ...NETWORK_VECTORS];
+const VECTORS = [...PROCESS_VECTORS, ...FILE_VECTORS, ...COPY_VECTORS, ...KERNEL_VECTORS, ...NETWORK_VECTORS];
 const root = process.getuid?.() === 0;
 if (!root) console.log("escapes: skipped, because the launcher needs root");
 
