@@ -22,6 +22,9 @@ bin/bulkhead run --rm --isolation microvm busybox uname -r || warn "no machine o
 step "What each boundary costs on this host (bulkhead compare --brief)"
 bin/bulkhead compare --brief busybox
 
+step "The textbooks' machine: firmware, a disk of its own, an operating system (bulkhead run --isolation vm)"
+sh scripts/quickstart-machine.sh
+
 cat <<END
 
 The daemon goes on running. Try:
