@@ -4,14 +4,15 @@
 //! The filter is followed for whole ranges of architectures and numbers at once, as far as it looks at nothing else; where it comes to
 //! look at arguments, its own instructions are kept as they stand.
 
-use super::filter::{ARCHITECTURE, AT_LEAST, EQUAL, GREATER, Instruction, JUMP, LOAD, NUMBER, RETURN, verdict};
+use super::filter::{ARCHITECTURE, AT_LEAST, EQUAL, GREATER, Instruction, JUMP, LOAD, LONGEST, NUMBER, RETURN, verdict};
+use std::collections::HashMap;
 
 /// Never met by libseccomp's filters; a filter that would need more is left as it is.
 const MOST_CELLS: usize = 20_000;
 const MOST_ARCHITECTURES: usize = 32;
 
 /// What a filter does with a range of calls.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 enum Outcome {
     Answer(u32),
     /// It goes on here, and looks at something else than architecture and number.
@@ -42,8 +43,10 @@ pub fn arrange(program: &[Instruction]) -> Option<Vec<Instruction>> {
         return None;
     }
     let sections = merged(starts.into_iter().map(|start| (start, numbers(&cells, start))).collect());
-    let arranged = search(ARCHITECTURE, &sections, &|section| search(NUMBER, section, &|outcome| finish(program, *outcome)));
-    (arranged.len() <= 2 * program.len() && agree(program, &arranged, &cells)).then_some(arranged)
+    let most = LONGEST.min(2 * program.len());
+    let ends = ends(program, &sections, most)?;
+    let arranged = search(ARCHITECTURE, &sections, &|section| search(NUMBER, section, &|outcome| ends[outcome].clone()));
+    (arranged.len() <= most && agree(program, &arranged, &cells)).then_some(arranged)
 }
 
 /// A place in the filter with what is in its accumulator there (the word of a call's data at this offset) and the calls that come to it.
@@ -142,6 +145,18 @@ fn tree<T>(ranges: &[(u32, T)], leaf: &dyn Fn(&T) -> Vec<Instruction>) -> Vec<In
     code.extend(below);
     code.extend(above);
     code
+}
+
+/// What each outcome comes to. None where all of them, as often as they are met, are longer than `most`.
+fn ends(program: &[Instruction], sections: &[(u32, Ranges<Outcome>)], most: usize) -> Option<HashMap<Outcome, Vec<Instruction>>> {
+    let (mut ends, mut length) = (HashMap::new(), 0);
+    for (_, outcome) in sections.iter().flat_map(|(_, section)| section) {
+        length += ends.entry(*outcome).or_insert_with(|| finish(program, *outcome)).len();
+        if length > most {
+            return None;
+        }
+    }
+    Some(ends)
 }
 
 fn finish(program: &[Instruction], outcome: Outcome) -> Vec<Instruction> {
@@ -284,6 +299,19 @@ mod tests {
         assert_eq!(led(&[compare(EQUAL, 4, 0, 1)]), None, "nothing loaded");
     }
 
+    /// Every other number has an answer of its own, which a search writes out for each.
+    #[test]
+    fn what_would_be_longer_than_the_kernel_takes_is_left_as_it_is() {
+        let alternating = |numbers: u32| {
+            let asked = (0..numbers).flat_map(|number| [compare(EQUAL, 2 * number, 0, 2), Instruction::new(JUMP, 0), Instruction::new(RETURN, 1)]);
+            let program: Vec<Instruction> = [Instruction::new(LOAD, NUMBER)].into_iter().chain(asked).chain([Instruction::new(RETURN, 2)]).collect();
+            assert!(parse(&bytes(&program)).is_some(), "{} instructions", program.len());
+            program
+        };
+        assert!(arrange(&alternating(900)).is_some_and(|arranged| parse(&bytes(&arranged)).is_some()));
+        assert!(arrange(&alternating(1300)).is_none());
+    }
+
     #[test]
     fn what_is_no_filter_is_refused() {
         assert_eq!(parse(&[]), None);
@@ -291,5 +319,6 @@ mod tests {
         assert_eq!(parse(&bytes(&[compare(EQUAL, 1, 0, 1), Instruction::new(RETURN, 0)])), None, "leads outside");
         assert_eq!(parse(&bytes(&[Instruction::new(LOAD, 62), Instruction::new(RETURN, 0)])), None, "between two words");
         assert_eq!(parse(&bytes(&[Instruction::new(0x16, 0)])), None, "returns the accumulator");
+        assert_eq!(parse(&bytes(&[Instruction { yes: 200, ..Instruction::new(RETURN, 0) }])), None, "passes over without a comparison");
     }
 }

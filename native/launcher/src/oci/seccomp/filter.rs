@@ -14,7 +14,7 @@ pub const NUMBER: u32 = 0;
 pub const ARCHITECTURE: u32 = 4;
 
 /// BPF_MAXINSNS, and the size of struct seccomp_data.
-const LONGEST: usize = 4096;
+pub const LONGEST: usize = 4096;
 const DATA_BYTES: u32 = 64;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,7 +55,7 @@ impl Instruction {
     }
 }
 
-/// None unless every instruction is one of those above and leads to another one of the program, as the kernel asks too.
+/// None unless every instruction is one of those above, as it is written for the kernel, and leads to another one of the program.
 pub fn parse(bytes: &[u8]) -> Option<Vec<Instruction>> {
     if bytes.is_empty() || bytes.len() % 8 != 0 || bytes.len() / 8 > LONGEST {
         return None;
@@ -69,7 +69,8 @@ pub fn parse(bytes: &[u8]) -> Option<Vec<Instruction>> {
             JUMP | AND | RETURN => true,
             _ => one.compares(),
         };
-        known && one.next(at).iter().all(|next| *next < program.len())
+        let plain = one.compares() || (one.yes, one.no) == (0, 0);
+        known && plain && one.next(at).iter().all(|next| *next < program.len())
     });
     sound.then_some(program)
 }
