@@ -101,7 +101,7 @@ impl Writing<'_> {
                 self.make_room(&place, false)?;
                 let target = at::c(&entry.link).map_err(|error| place.failed(&error))?;
                 at::symlink(&target, place.parent(), &place.name).map_err(|error| place.failed(&error))?;
-                self.name_attributes(&place, None)
+                self.name_attributes(&place)
             }
             Kind::Fifo => self.make_node(&place, libc::S_IFIFO, 0),
             Kind::Character(major, minor) => self.make_node(&place, libc::S_IFCHR, libc::makedev(*major, *minor)),
@@ -222,13 +222,14 @@ impl Writing<'_> {
 
     fn make_node(&mut self, place: &Place<'_>, kind: u32, device: libc::dev_t) -> Result<(), Failure> {
         self.make_room(place, false)?;
-        at::make_node(place.parent(), &place.name, kind | 0o600, device).map_err(|error| match error.raw_os_error() {
+        // With its permissions from the first: once it lies there whoever owns the directory may put a link in its place, which a change would follow.
+        at::make_node(place.parent(), &place.name, kind | place.entry.mode, device).map_err(|error| match error.raw_os_error() {
             Some(libc::EPERM | libc::EACCES) if kind != libc::S_IFIFO => {
                 Failure::new(Code::Unsupported, format!("could not make the device {}: nobody may make one behind this boundary", quoted(&place.entry.path)))
             }
             _ => place.failed(&error),
         })?;
-        self.name_attributes(place, Some(place.entry.mode))
+        self.name_attributes(place)
     }
 
     fn owner(&self, entry: &Entry) -> (u32, u32) {
@@ -255,15 +256,12 @@ impl Writing<'_> {
     }
 
     /// For what is not opened: links, fifos, devices.
-    fn name_attributes(&self, place: &Place<'_>, mode: Option<u32>) -> Result<(), Failure> {
+    fn name_attributes(&self, place: &Place<'_>) -> Result<(), Failure> {
         let failed = |error: Error| place.failed(&error);
         let (uid, gid) = self.owner(place.entry);
         let status = at::status(place.parent(), &place.name).map_err(failed)?;
         if (status.st_uid, status.st_gid) != (uid, gid) {
             at::own_name(place.parent(), &place.name, uid, gid).map_err(|error| not_owned(place, (uid, gid), &error))?;
-        }
-        if let Some(mode) = mode {
-            at::mode_name(place.parent(), &place.name, mode).map_err(failed)?;
         }
         at::time_name(place.parent(), &place.name, place.entry.mtime).map_err(failed)
     }

@@ -9,8 +9,10 @@ use bulkhead_wire::plan::FilesOrder;
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{Read, Seek, Write};
-use std::os::unix::fs::{FileTypeExt, MetadataExt, symlink};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 struct Scratch(PathBuf);
 
@@ -236,6 +238,32 @@ fn what_stands_in_the_way_is_replaced_and_never_written_through() {
     assert_eq!(scratch.write("/at", (false, false), &one), "ok");
     assert!(at.join("f").is_file());
     assert_eq!(scratch.write("/at", (true, false), &archive(&[(Item { kind: b'5', path: b"f/", ..PLAIN }, b"")])), "INVALID_SPEC");
+}
+
+#[test]
+fn what_somebody_puts_in_the_place_of_a_node_does_not_get_its_permissions() {
+    let scratch = Scratch::new("swap");
+    let at = scratch.root().join("at");
+    fs::write(at.join("secret"), "").unwrap();
+    fs::set_permissions(at.join("secret"), fs::Permissions::from_mode(0o600)).unwrap();
+    let over = Arc::new(AtomicBool::new(false));
+    let (place, link, ended) = (at.join("fifo"), at.join("link"), over.clone());
+    let swapping = std::thread::spawn(move || {
+        while !ended.load(Relaxed) {
+            let _ = symlink("secret", &link);
+            if fs::symlink_metadata(&place).is_ok_and(|there| there.file_type().is_fifo()) {
+                let _ = fs::rename(&link, &place);
+            }
+        }
+    });
+    let fifos: [_; 200] = std::array::from_fn(|_| (Item { kind: b'6', path: b"fifo", mode: 0o666, uid: 7, ..PLAIN }, &b""[..]));
+    let fifos = archive(&fifos);
+    for _ in 0..50 {
+        scratch.write("/at", (false, true), &fifos);
+    }
+    over.store(true, Relaxed);
+    swapping.join().unwrap();
+    assert_eq!(fs::metadata(at.join("secret")).unwrap().mode() & 0o777, 0o600);
 }
 
 #[test]
