@@ -15,6 +15,8 @@ const MOST_QUEUED_BYTES: usize = 4 * BUFFER_BYTES;
 const MOST_QUESTIONS: usize = 64;
 /// How long a client may hold others up without reading a byte.
 const PATIENCE_NS: u64 = 60_000_000_000;
+/// Of one client in a row, where nothing is done with what it sends.
+const MOST_READS: usize = 64;
 
 pub struct Client {
     pub connection: Connection,
@@ -74,9 +76,9 @@ impl Client {
         self.feeds_something && !self.connection.broken
     }
 
-    /// Reads and drops what it still sends. True: it has closed its end.
+    /// Reads and drops what it still sends, but not for ever of one that never stops. True: it has closed its end.
     pub fn has_closed(&mut self, scratch: &mut [u8]) -> bool {
-        loop {
+        for _ in 0..MOST_READS {
             let count = unsafe { libc::read(self.connection.descriptor(), scratch.as_mut_ptr().cast(), scratch.len()) };
             match count {
                 1.. => {}
@@ -84,6 +86,7 @@ impl Client {
                 _ => return !matches!(std::io::Error::last_os_error().raw_os_error(), Some(libc::EAGAIN | libc::EINTR)),
             }
         }
+        false
     }
 
     pub fn full(&self) -> bool {
@@ -135,6 +138,16 @@ mod tests {
         }
         assert!(sated_at.is_some_and(|at| at < 2_000) && dropped_at.is_some_and(|at| at < 6_000), "{sated_at:?} {dropped_at:?}");
         assert!(!Client::new(Connection::new(theirs, 2, &poller).unwrap(), 2).sated(0));
+    }
+
+    #[test]
+    fn one_that_never_stops_sending_does_not_keep_its_reader_from_looking_up() {
+        let poller = Poller::new().unwrap();
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let mut client = Client::new(Connection::new(ours, 1, &poller).unwrap(), 1);
+        std::io::Write::write_all(&mut &theirs, &[0; MOST_READS + 1]).unwrap();
+        drop(theirs);
+        assert_eq!([client.has_closed(&mut [0]), client.has_closed(&mut [0])], [false, true]);
     }
 
     #[test]
