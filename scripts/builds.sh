@@ -11,7 +11,8 @@ running_builds() {
     [ -e "$record" ] || continue
     pid=${record##*-}
     { read -r began && read -r checkout; } <"$record" || continue
-    if [ "$(began_when "$pid")" != "$began" ]; then
+    # One that ended as it began has no moment.
+    if [ -z "$began" ] || [ "$(began_when "$pid")" != "$began" ]; then
       rm -f "$record"
     elif [ "${2:-$checkout}" = "$checkout" ]; then
       echo "$pid"

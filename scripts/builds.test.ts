@@ -66,6 +66,12 @@ test("a process that only has the number of a build is let be", () => {
   }
 });
 
+test("a build that ended before the moment of its beginning was seen is none that runs", () => {
+  writeFileSync(place.path("cache/.build-4194304"), "\n/one\n");
+  expect(running()).toEqual([]);
+  expect(readdirSync(place.path("cache"))).toEqual(["kept"]);
+});
+
 test("where nothing was ever built there is nothing to end", () => {
   expect(builds("end_builds /nowhere/at/all")).toEqual({ code: 0, stdout: "", stderr: "" });
 });

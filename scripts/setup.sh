@@ -13,7 +13,7 @@ cd "$(dirname "$0")/.."
 
 tests=''
 [ "${1:-}" = --tests ] && tests=yes
-setup_log=${TMPDIR:-/tmp}/bulkhead-setup.$$.log
+setup_log=$(mktemp "${TMPDIR:-/tmp}/bulkhead-setup.XXXXXX")
 state_directory=/var/lib/bulkhead-setup
 kernel_cache=/var/cache/bulkhead/kernel
 export npm_config_update_notifier=false

@@ -69,3 +69,10 @@ test("Docker's client is not installed where there is one, nor for running Bulkh
   place.fake("docker");
   expect(setUp("yes")).not.toContain("docker-cli");
 });
+
+test("what others may write into the place for temporary files does not lead root's words elsewhere", () => {
+  const [line = ""] = /^setup_log=.*$/m.exec(readFileSync(join(CHECKOUT, "scripts/setup.sh"), "utf8")) ?? [];
+  const canary = place.write("canary", "untouched");
+  expect(place.run(`/bin/ln -s '${canary}' "$TMPDIR/bulkhead-setup.$$.log"\n${line}\necho said >"$setup_log"`)).toMatchObject({ code: 0, stderr: "" });
+  expect(readFileSync(canary, "utf8")).toBe("untouched");
+});
