@@ -152,6 +152,7 @@ export class Raising {
         return await this.launchOnce(workload, how, signal);
       } catch (thrown) {
         if (tries === PORT_TRIES || !mayTakeOtherPorts(workload, toFailure(thrown))) throw thrown;
+        this.context.networks.leave(workload.id);
       }
     }
   }
@@ -205,10 +206,12 @@ export class Raising {
     return { root, network, resolvConf, hosts, log: logSpec(record, workloadDirectory(this.context, record.id)) };
   }
 
-  /** Address and ports are free, and the record says that nothing is under way. */
+  /** The record says that nothing is under way, and address and ports are free: but of one that waits for its restart, which keeps them until then. */
   private released(workload: Workload): void {
-    this.context.networks.leave(workload.id);
-    if (workload.record.step === "launching") this.context.roster.change(workload, { step: "idle", network: undefined });
+    const { step, state } = workload.record;
+    const keeps = state === "restarting";
+    if (!keeps) this.context.networks.leave(workload.id);
+    if (step === "launching") this.context.roster.change(workload, keeps ? { step: "idle" } : { step: "idle", network: undefined });
   }
 }
 

@@ -1,7 +1,9 @@
-import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { plainCall } from "../contract/call.ts";
 import { Failure } from "../contract/failure.ts";
+import type { FilesFacet } from "../contract/sandbox.ts";
 import { archiveOf, contentsOf } from "../contract/testkit/archives.ts";
+import { settle } from "./testkit/manual-clock.ts";
 import { makeRequest, makeWorld, type World } from "./testkit/world.ts";
 
 const call = plainCall();
@@ -90,6 +92,20 @@ describe("files of a workload", () => {
     expect(world.host.journal.filter((step) => step === "launch")).toHaveLength(3);
   });
 
+  it("of one that waits for its restart leave it its address and its ports", async () => {
+    const ports = [{ protocol: "tcp", hostAddress: "", hostPort: 8080, workloadPort: 80 }] as const;
+    const id = await create({ command: ["exit", "3"], ports, restart: { name: "always", maximumRetries: 0 } });
+    await world.engine.start(id, call);
+    await expect.poll(() => world.engine.inspect(id).state).toBe("restarting");
+    const waiting = lasting(id);
+    expect(waiting.network).toMatchObject({ kind: "bridge" });
+    await get(id, "/srv");
+    await settle();
+    expect(lasting(id)).toEqual(waiting);
+    const other = await create({ ports });
+    expect(await failure(world.engine.start(other, call))).toMatchObject({ code: "ALREADY_EXISTS" });
+  });
+
   it("let a start wait until the archive is read to its end", async () => {
     const id = await create();
     await put(id, "note", 3_000_000);
@@ -175,6 +191,28 @@ describe("files of a workload", () => {
     expect(await target("srv/away")).toBe("/srv/releases/3/x");
     expect(await failure(target("/srv/round"))).toMatchObject({ code: "INVALID_SPEC" });
     expect(await world.engine.statFile(id, "/srv/releases/..", call)).toMatchObject({ name: "srv" });
+  });
+
+  it("are let go where it cannot be said where a link leads", async () => {
+    const id = await create();
+    await world.engine.writeFiles(id, "/srv", { archive: archiveOf([{ name: "round", type: "symlink", linkname: "round" }]), options: OPTIONS }, call);
+    const { driver } = world;
+    const launch = driver.launch.bind(driver);
+    const returned: string[] = [];
+    vi.spyOn(driver, "launch").mockImplementation(async (...given) => {
+      const sandbox = await launch(...given);
+      const { files } = sandbox;
+      if (files === undefined) return sandbox;
+      const read: FilesFacet["read"] = async (path, asked) => {
+        const { stat, archive } = await files.read(path, asked);
+        const pieces = archive[Symbol.asyncIterator]();
+        const leave = () => (returned.push(path), Promise.resolve({ done: true, value: undefined }) as Promise<IteratorResult<Uint8Array>>);
+        return { stat, archive: { [Symbol.asyncIterator]: () => ({ next: () => pieces.next(), return: leave }) } };
+      };
+      return { ...sandbox, files: { ...files, read } };
+    });
+    expect(await failure(world.engine.readFiles(id, "/srv/round", call))).toMatchObject({ code: "INVALID_SPEC" });
+    expect(returned).toEqual(["/srv/round"]);
   });
 
   it("are told of by one event each way, and a look by none", async () => {

@@ -56,14 +56,18 @@ export class WorkloadFiles {
   async read(workload: Workload, asked: string, call: Call): Promise<FilesRead> {
     const path = cleanInsidePath(asked);
     const opened = await this.open(workload, call);
+    const explain = (thrown: unknown) => this.explain(workload, asked, opened, thrown);
+    let archive: AsyncIterable<Uint8Array> | undefined;
     try {
-      const { stat, archive } = await opened.ask((files) => files.read(path, opened.call));
+      const found = await opened.ask((files) => files.read(path, opened.call));
+      archive = closing(found.archive, opened, explain);
+      const stat = await this.withTarget(opened, path, found.stat);
       announceWorkload(this.context, workload, "files-read", { path });
-      const explain = (thrown: unknown) => this.explain(workload, asked, opened, thrown);
-      return { stat: await this.withTarget(opened, path, stat), archive: closing(archive, opened, explain) };
+      return { stat, archive };
     } catch (thrown) {
       opened.close();
-      throw this.explain(workload, asked, opened, thrown);
+      await archive?.[Symbol.asyncIterator]().return?.();
+      throw explain(thrown);
     }
   }
 
