@@ -23,7 +23,7 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Header, pack } from "tar-stream";
 import { findLanding } from "./copy-rules.ts";
 import { findLocalDestination } from "./local-destination.ts";
-import { findLocalSource, packLocal } from "./local-source.ts";
+import { findLocalSource, measureLocal, packLocal } from "./local-source.ts";
 import { unpackLocal } from "./unpack.untrusted.ts";
 
 let root: string;
@@ -120,6 +120,13 @@ describe("files of a tree", () => {
     mkdirSync(path("plain"));
     writeFileSync(path("to/plain"), "");
     await expect(copy(path("plain"), path("to"))).rejects.toThrow("cannot overwrite non-directory");
+  });
+
+  it("is measured as far as it is still there", async () => {
+    makeTree();
+    expect(await measureLocal({ path: path("tree") })).toBeGreaterThan(28);
+    expect(await measureLocal({ path: path("canary") })).toBe(9);
+    expect(await measureLocal({ path: path("gone") })).toBe(0);
   });
 
   it("what no archive carries is told and left out, and what no user can make here as well", async () => {

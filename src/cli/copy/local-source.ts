@@ -123,12 +123,13 @@ function deviceNumbers(device: bigint): { readonly devmajor: number; readonly de
   };
 }
 
-/** Bytes of the files in it, as far as they can be seen: for the summary. */
-export async function measureLocal({ path }: LocalSource): Promise<number> {
-  const status = await lstat(path);
-  if (!status.isDirectory()) return status.isFile() ? status.size : 0;
+/** Bytes of the files in it, as far as they can be seen: for the summary. What has gone since it was copied is no fault of the copy's. */
+export async function measureLocal({ path }: Pick<LocalSource, "path">): Promise<number> {
+  const look = (at: string) => lstat(at).catch(() => undefined);
+  const status = await look(path);
+  if (status?.isDirectory() !== true) return status?.isFile() === true ? status.size : 0;
   let sum = 0;
-  for (const entry of await readdir(path, { recursive: true, withFileTypes: true }))
-    if (entry.isFile()) sum += (await lstat(join(entry.parentPath, basename(entry.name)))).size;
+  for (const entry of await readdir(path, { recursive: true, withFileTypes: true }).catch(() => []))
+    if (entry.isFile()) sum += (await look(join(entry.parentPath, basename(entry.name))))?.size ?? 0;
   return sum;
 }
