@@ -99,7 +99,8 @@ export class Load {
     const { ledger } = this;
     const { workloads } = this.daemon.client;
     if ((await workloads.list({ all: true })).length > 12) return this.remove();
-    const host = { Isolation: this.isolation(), NetworkMode: this.options.random() < 0.5 ? "none" : "bridge" };
+    const size = this.options.random() < 0.2 ? { StorageOpt: { size: "16m" } } : {};
+    const host = { Isolation: this.isolation(), NetworkMode: this.options.random() < 0.5 ? "none" : "bridge", ...size };
     const { Id } = await workloads.create({ Image: "busybox", Cmd: ticking(code), Labels: ANYBODYS, HostConfig: host });
     ledger.codes.set(Id, code);
     ledger.created.add(Id);

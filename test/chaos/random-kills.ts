@@ -46,8 +46,8 @@ let over = false;
 for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => (over = true));
 try {
   const probes = await daemon.client.system.probes();
-  // What it raises are Linux images; wasm instances have kills of their own (test/integration/wasm-conformance.test.ts).
-  usable = probes.filter((probe) => probe.usable && probe.identity?.traits.includes("no-kernel") !== true).map(({ kind }) => kind);
+  // What it raises runs commands of an image; wasm instances and whole machines have kills of their own (wasm-conformance.test.ts, vm.test.ts).
+  usable = probes.filter((probe) => probe.usable && probe.facets.includes("exec")).map(({ kind }) => kind);
   for (const { kind, findings } of probes.filter((probe) => !probe.usable))
     notUsable[kind] = findings.find(({ level }) => level === "missing")?.what ?? "it cannot be used here";
   for (const [kind, reason] of Object.entries(notUsable)) console.log(`without ${kind}: ${reason}`);

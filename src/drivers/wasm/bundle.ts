@@ -43,12 +43,16 @@ export function checkSpec(spec: SandboxSpec): Extract<SandboxSpec["root"], { for
   return root;
 }
 
+/** Of two domains among a thousand that live at once, two have the same user once in sixteen hundred times; below lie a host's own users, above the ranges of containers. */
+const FIRST_USER = 0x3000_0000;
+const USERS = 0x3000_0000;
+
 /** Words by which a wall of one domain is told from another's; the hash keeps callers' words out of names on the host. */
 export function domainOf(spec: SandboxSpec): { readonly name: string; readonly uid: number } {
   const hex = createHash("sha256")
     .update(spec.domain === undefined ? `workload ${spec.workload}` : `domain ${spec.domain}`)
     .digest("hex");
-  return { name: hex.slice(0, 16), uid: 0x6d00_0000 + Number.parseInt(hex.slice(16, 22), 16) };
+  return { name: hex.slice(0, 16), uid: FIRST_USER + (Number.parseInt(hex.slice(16, 28), 16) % USERS) };
 }
 
 /** Where compiled modules lie: another key, another engine, another processor. */
