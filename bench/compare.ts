@@ -56,7 +56,7 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
   try {
     const root = info.DockerRootDir ?? "/var/lib/bulkhead";
     const subjects = await findSubjects(context, root, gaps, closing);
-    const measures = await listMeasures(subjects, context, { root, gaps, closing });
+    const measures = await listMeasures(subjects, context, { gaps, closing });
     const preparedMs = performance.now() - began;
     const budgetMs = options.brief ? BRIEF_MS : options.quick ? Math.max(LEAST_MS, QUICK_MS - preparedMs) : FULL_MS;
     const run = await runMeasures(measures, {
@@ -194,18 +194,20 @@ export async function openRawQemu(client: Client, machine: SubjectDescription, i
 async function listMeasures(
   subjects: readonly Subject[],
   { options, signal }: CompareContext,
-  { root, gaps, closing }: { readonly root: string; readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
+  { gaps, closing }: { readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
 ): Promise<Measure[]> {
   const size: MeasureOptions = options.brief
-    ? { command: options.command, root, starts: 3, execs: 3, gauges: 0, furtherGauges: 0, memories: 1, instances: 1 }
+    ? { command: options.command, starts: 3, execs: 3, gauges: 0, furtherGauges: 0, memories: 1, tenths: 0, instances: 1 }
     : options.quick
-      ? { command: options.command, root, starts: 6, execs: 6, gauges: 3, furtherGauges: 0, memories: 3, instances: 2 }
-      : { command: options.command, root, starts: 30, execs: 30, gauges: 10, furtherGauges: 5, memories: 5, instances: 4 };
+      ? { command: options.command, starts: 6, execs: 6, gauges: 3, furtherGauges: 0, memories: 3, tenths: 0, instances: 2 }
+      : { command: options.command, starts: 30, execs: 30, gauges: 10, furtherGauges: 5, memories: 5, tenths: 3, instances: 4 };
   const measures: Measure[] = [];
   for (const subject of subjects) {
     measures.push(...measureGauges(subject, size));
     if (subject.description.id === "raw-host") continue;
-    measures.push(measureStart(subject, size), ...measureMemory(subject, size));
+    // A quick run has time to see what the raw mechanisms take once, and for no more.
+    const once = options.quick && subject.description.boundary === undefined;
+    measures.push(measureStart(subject, size), ...measureMemory(subject, once ? { ...size, memories: 1 } : size));
     if (subject.openExec === undefined || signal.aborted) continue;
     try {
       const target: ExecTarget = await subject.openExec();

@@ -1,6 +1,6 @@
 /** The measures of `compare`, for whatever a subject can do. Metrics carry the names of claims.json where a claim asks for them. */
 
-import { addedPss, readOwnPss, readMemAvailable } from "./memory.ts";
+import { addedPss, readMemAvailable } from "./memory.ts";
 import type { Measure, Sample } from "./runner.ts";
 import { type ExecTarget, nanosecondsPerOperation, type Subject } from "./subject.ts";
 
@@ -12,8 +12,8 @@ export interface MeasureOptions {
   /** Rounds of those that a quick run leaves out. */
   readonly furtherGauges: number;
   readonly memories: number;
-  /** The daemon's root directory. */
-  readonly root: string;
+  /** Rounds of ten instances. */
+  readonly tenths: number;
   /** Idle instances raised for each memory sample. */
   readonly instances: number;
 }
@@ -69,31 +69,58 @@ export function measureGauges(subject: Subject, options: MeasureOptions): Measur
   }));
 }
 
+/** What idle instances add to the memory and the disk of the host: before and after, over their number. */
 export function measureMemory(subject: Subject, options: MeasureOptions): Measure[] {
   if (subject.idle === undefined) return [];
   const raise = subject.idle.bind(subject);
   const command = subject.command("memory_overhead", options.command);
+  const bytes = (metric: string, value: number): Sample => ({ metric, value: value / options.instances, unit: "bytes", command });
   return [
     {
       subject: subject.description.id,
       name: "memory and disk",
       rounds: options.memories,
       sample: async () => {
-        const before = readOwnPss(options.root);
-        const availableBefore = readMemAvailable();
+        const pss = subject.pss?.();
+        const disk = subject.diskBytes?.();
+        const available = readMemAvailable();
         const instances = await raise(options.instances);
         try {
-          const perInstance = (bytes: number): number => bytes / options.instances;
-          const samples: Sample[] = [
-            { metric: "memory_overhead", value: perInstance(addedPss(before, readOwnPss(options.root))), unit: "bytes", command },
-            { metric: "memory_available_lost", value: perInstance(availableBefore - readMemAvailable()), unit: "bytes", command },
+          return [
+            ...(pss === undefined ? [] : [bytes("memory_overhead", addedPss(pss, subject.pss?.() ?? pss))]),
+            bytes("memory_available_lost", available - readMemAvailable()),
+            ...(disk === undefined ? [] : [bytes("disk_per_instance", (subject.diskBytes?.() ?? disk) - disk)]),
           ];
-          const first = instances.ids[0];
-          const disk = first === undefined ? undefined : await subject.diskBytes?.(first);
-          if (disk !== undefined) samples.push({ metric: "disk_per_instance", value: disk, unit: "bytes", command });
-          return samples;
         } finally {
           await instances.stop();
+        }
+      },
+    },
+    ...measureTenth(subject, options),
+  ];
+}
+
+const BEFORE_TENTH = 9;
+
+/** What the tenth instance on one base adds to the disk. Blocks need no warming up, and ten machines take their time. */
+function measureTenth(subject: Subject, options: MeasureOptions): Measure[] {
+  if (subject.idle === undefined || subject.diskBytes === undefined || options.tenths === 0) return [];
+  const raise = subject.idle.bind(subject);
+  const count = subject.diskBytes.bind(subject);
+  return [
+    {
+      subject: subject.description.id,
+      name: "disk of the tenth",
+      rounds: options.tenths,
+      needsWarmUp: false,
+      sample: async () => {
+        const raised = [await raise(BEFORE_TENTH)];
+        try {
+          const before = count();
+          raised.push(await raise(1));
+          return [{ metric: "disk_tenth_instance", value: count() - before, unit: "bytes", command: subject.command("disk_tenth_instance", options.command) }];
+        } finally {
+          for (const instances of raised.toReversed()) await instances.stop();
         }
       },
     },

@@ -5,20 +5,33 @@ import { optionOf } from "./daemon-processes.ts";
 
 /** PSS in bytes of every process of the daemon with this root directory, by pid: launcher, supervisors, and whatever descends from them. */
 export function readOwnPss(root: string): Map<number, number> {
-  const parents = new Map<number, { readonly parent: number; readonly ours: boolean }>();
-  for (const name of readdirSync("/proc").filter((entry) => /^\d+$/.test(entry))) {
-    const stat = read(`/proc/${name}/stat`);
+  // Launcher and supervisors carry their root on the command line; other daemons' processes come and go meanwhile.
+  return readPssOfTrees(({ name, words }) => name.startsWith("bulkhead-") && optionOf(words(), "--root") === root);
+}
+
+interface Candidate {
+  readonly pid: number;
+  /** As the kernel cuts it. */
+  readonly name: string;
+  /** Its command line. */
+  readonly words: () => readonly string[];
+}
+
+/** PSS in bytes, by pid, of every process that is meant and of whatever descends from one. */
+export function readPssOfTrees(isMeant: (candidate: Candidate) => boolean): Map<number, number> {
+  const parents = new Map<number, { readonly parent: number; readonly meant: boolean }>();
+  for (const entry of readdirSync("/proc").filter((one) => /^\d+$/.test(one))) {
+    const stat = read(`/proc/${entry}/stat`);
     const end = stat.lastIndexOf(")");
     if (end === -1) continue;
-    // Launcher and supervisors carry their root on the command line; other daemons' processes come and go meanwhile.
-    const named = stat.slice(stat.indexOf("(") + 1, end).startsWith("bulkhead-");
-    parents.set(Number(name), {
+    const name = stat.slice(stat.indexOf("(") + 1, end);
+    parents.set(Number(entry), {
       parent: Number(stat.slice(end + 2).split(" ")[1]),
-      ours: named && optionOf(read(`/proc/${name}/cmdline`).split("\0"), "--root") === root,
+      meant: isMeant({ pid: Number(entry), name, words: () => read(`/proc/${entry}/cmdline`).split("\0") }),
     });
   }
   const belongs = (pid: number): boolean => {
-    for (let at = parents.get(pid); at !== undefined; at = parents.get(at.parent)) if (at.ours) return true;
+    for (let at = parents.get(pid); at !== undefined; at = parents.get(at.parent)) if (at.meant) return true;
     return false;
   };
   const found = new Map<number, number>();

@@ -93,3 +93,11 @@ test("starts are warmed up first, and the length of a round is told before the r
   expect(order[0]).toBe("start");
   expect(warm).toEqual([3, 2]);
 });
+
+test("what needs no warming up is not taken before the first round", async () => {
+  const order: string[] = [];
+  const cold: Measure = { ...counting("cold", 2, order), needsWarmUp: false };
+  const result = await runMeasures([cold, counting("warm", 2, order)], options);
+  expect(order[0]).toBe("warm");
+  expect(result.series.find(({ subject }) => subject === "cold")?.samples).toEqual([1, 2]);
+});

@@ -15,6 +15,8 @@ export interface Measure {
   readonly name: string;
   /** Rounds that are wanted. */
   readonly rounds: number;
+  /** False where a cold figure is as good as a warm one; it is not taken before the first round. */
+  readonly needsWarmUp?: false;
   /** Takes one sample of one or more metrics. */
   sample(): Promise<readonly Sample[]>;
 }
@@ -68,7 +70,7 @@ export async function runMeasures(measures: readonly Measure[], options: RunOpti
 
   // Round -1 warms up: caches, pools and translated code. Its figures are dropped, unless time is over before there are others.
   for (let round = options.warmUp ? -1 : 0; round < rounds && complete; round++) {
-    const due = measures.filter((measure) => round < measure.rounds && !failed.has(measure));
+    const due = measures.filter((measure) => round < measure.rounds && !failed.has(measure) && (round >= 0 || measure.needsWarmUp !== false));
     const inOrder = shuffle(due, random);
     for (const measure of sampled.size === 0 ? startsFirst(inOrder) : inOrder) {
       const elapsedMs = now() - began;

@@ -24,8 +24,10 @@ export interface Subject {
   openExec?(): Promise<ExecTarget>;
   /** Raises `count` instances that do nothing. */
   idle?(count: number): Promise<IdleInstances>;
-  /** Bytes that one idle instance takes on disk. */
-  diskBytes?(id: string): Promise<number>;
+  /** PSS in bytes of every process that belongs to this subject now, by pid. */
+  pss?(): ReadonlyMap<number, number>;
+  /** Bytes that everything of this subject takes on disk now. */
+  diskBytes?(): number;
   /** How a reader repeats a figure of this subject. */
   command(metric: string, command: readonly string[]): string;
   close(): Promise<void>;

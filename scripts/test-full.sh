@@ -4,14 +4,14 @@
 # (all parts), test-full-v2.txt (each check of the machine), random-kills.json (each kill).
 #
 #     npm run test:full                     everything: an hour and a quarter on two cores
-#     sh scripts/test-full.sh PART...       only these: machine disk runc images seccomp tables security kills fill fuzz; what is kept of the others stays, with its commit
+#     sh scripts/test-full.sh PART...       only these: machine disk runc images seccomp tables security kills fill choose fuzz; what is kept of the others stays, with its commit
 set -eu
 cd "$(dirname "$0")/.."
 . scripts/say.sh
 [ "$(id -u)" = 0 ] || die "these tests need root" "sudo npm run test:full"
-parts=" ${*:-machine disk runc images seccomp tables security kills fill fuzz} "
+parts=" ${*:-machine disk runc images seccomp tables security kills fill choose fuzz} "
 for part in $parts; do
-  case $part in machine | disk | runc | images | seccomp | tables | security | kills | fill | fuzz) ;; *) die "there is no part $part" "sh scripts/test-full.sh machine disk runc images seccomp tables security kills fill fuzz" ;; esac
+  case $part in machine | disk | runc | images | seccomp | tables | security | kills | fill | choose | fuzz) ;; *) die "there is no part $part" "sh scripts/test-full.sh machine disk runc images seccomp tables security kills fill choose fuzz" ;; esac
 done
 sh scripts/setup.sh --tests
 PATH="$PWD/node_modules/.bin:$PATH"
@@ -63,6 +63,7 @@ run security "Attempts to leave a workload and to take more than one's share, be
 run kills "300 kills of the daemon at random times under load" "kills, .* left over" \
   node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json
 run fill "What a plan says of this host, and a real fill-up" "Tests  " whole test/integration/plan-fill.test.ts
+run choose "What is chosen by: a comparison with the raw mechanisms beneath" "Tests  " whole test/full/choose
 run fuzz "Long fuzzing of what strangers' bytes are read by" "rounds each" fuzz
 
 mkdir -p docs/series

@@ -7,6 +7,7 @@ export const TITLES: Readonly<Record<string, string>> = {
   memory_overhead: "memory per instance (PSS)",
   memory_available_lost: "memory per instance (host)",
   disk_per_instance: "disk per instance",
+  disk_tenth_instance: "disk of the tenth on one base",
   image_size: "image",
   cpu_integer: "integer step",
   cpu_float: "floating step",

@@ -1,8 +1,10 @@
 /** A boundary as users meet it: everything through the SDK. */
 
-import { existsSync, lstatSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Client, CreateDocument, Run } from "@bulkhead/sdk";
+import { allocatedBytes } from "../disk.ts";
+import { readOwnPss } from "../memory.ts";
 import type { SubjectDescription } from "../series.ts";
 import { type ExecTarget, type GaugeReading, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
 import { shellWords } from "../shell-words.ts";
@@ -22,6 +24,8 @@ export interface BulkheadSubjectOptions {
 export class BulkheadSubject implements Subject {
   readonly description: SubjectDescription;
   private readonly options: BulkheadSubjectOptions;
+  /** Layers that were there when the disk was first looked at. They never change, and may have very many files. */
+  private unpacked: readonly string[] | undefined;
 
   constructor(options: BulkheadSubjectOptions) {
     this.options = options;
@@ -83,8 +87,17 @@ export class BulkheadSubject implements Subject {
     }
   }
 
-  diskBytes(id: string): Promise<number> {
-    return Promise.resolve(allocatedBytes(join(this.options.root, "workloads", id)));
+  pss(): ReadonlyMap<number, number> {
+    return readOwnPss(this.options.root);
+  }
+
+  /** All below the root but what no instance adds to: layers that were there before, the daemon's journal and log, and what it probed with. */
+  diskBytes(): number {
+    const { root } = this.options;
+    if (!existsSync(join(root, "workloads"))) throw new Error(`${root} is not there: is the daemon's root on this machine, and may you read it?`);
+    const layers = join(root, "images", "layers");
+    this.unpacked ??= existsSync(layers) ? readdirSync(layers).map((name) => join(layers, name)) : [];
+    return allocatedBytes(root, new Set([...this.unpacked, ...["state", "log", "probe"].map((name) => join(root, name))]));
   }
 
   command(metric: string, command: readonly string[]): string {
@@ -118,19 +131,4 @@ export class BulkheadSubject implements Subject {
 async function succeeded(run: Run, command: readonly string[]): Promise<void> {
   const { code } = await run.ended;
   if (code !== 0) throw new Error(`${command.join(" ")} exited with ${code}`);
-}
-
-/** What a directory's files really take, in bytes; a file with several names is counted once. */
-function allocatedBytes(directory: string): number {
-  const seen = new Set<number>();
-  let total = 0;
-  const walk = (path: string): void => {
-    const stat = lstatSync(path);
-    if (!seen.has(stat.ino)) total += stat.blocks * 512;
-    seen.add(stat.ino);
-    if (stat.isDirectory()) for (const entry of readdirSync(path)) walk(join(path, entry));
-  };
-  if (!existsSync(directory)) throw new Error(`${directory} is not there: is the daemon's root on this machine, and may you read it?`);
-  walk(directory);
-  return total;
 }

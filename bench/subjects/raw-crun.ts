@@ -4,11 +4,13 @@
  */
 
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { allocatedBytes } from "../disk.ts";
+import { readPssOfTrees } from "../memory.ts";
 import type { SubjectDescription } from "../series.ts";
-import { type ExecTarget, now, type StartMoments, type Subject } from "../subject.ts";
+import { type ExecTarget, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
 import { writeBundle } from "./oci-bundle.ts";
 import { timeProcess } from "./plain-host.ts";
 
@@ -16,6 +18,8 @@ export class RawCrun implements Subject {
   readonly description: SubjectDescription;
   private readonly directory: string;
   private count = 0;
+  /** Of containers that stand idle. */
+  private readonly pids = new Set<number>();
 
   private constructor(directory: string, version: string) {
     this.directory = directory;
@@ -45,20 +49,38 @@ export class RawCrun implements Subject {
   }
 
   async openExec(): Promise<ExecTarget> {
-    this.configure(["sleep", "100000"]);
-    const id = this.nextId();
-    execFileSync("crun", [...this.global(), "run", "--detach", "--bundle", join(this.directory, "bundle"), id], { stdio: "ignore" });
+    const { ids, stop } = await this.idle(1);
+    const [id] = ids as [string];
     return {
       run: async () => {
         const began = now();
         await timeProcess("crun", [...this.global(), "exec", id, "/bin/true"]);
         return now() - began;
       },
-      close: () => {
-        execFileSync("crun", [...this.global(), "delete", "--force", id], { stdio: "ignore" });
-        return Promise.resolve();
-      },
+      close: stop,
     };
+  }
+
+  idle(count: number): Promise<IdleInstances> {
+    const raised = Array.from({ length: count }, () => this.raise());
+    const stop = (): Promise<void> => {
+      for (const { id, pid, bundle } of raised) {
+        execFileSync("crun", [...this.global(), "delete", "--force", id], { stdio: "ignore" });
+        this.pids.delete(pid);
+        rmSync(bundle, { recursive: true, force: true });
+      }
+      return Promise.resolve();
+    };
+    return Promise.resolve({ ids: raised.map(({ id }) => id), stop });
+  }
+
+  /** crun itself is gone once a container runs: its processes are all that is left. */
+  pss(): ReadonlyMap<number, number> {
+    return readPssOfTrees(({ pid }) => this.pids.has(pid));
+  }
+
+  diskBytes(): number {
+    return allocatedBytes(this.directory);
   }
 
   command(_metric: string, command: readonly string[]): string {
@@ -81,5 +103,18 @@ export class RawCrun implements Subject {
 
   private configure(command: readonly string[]): void {
     writeBundle(join(this.directory, "bundle"), this.rootfs, command);
+  }
+
+  /** A container that does nothing, in a bundle of its own. */
+  private raise(): { readonly id: string; readonly pid: number; readonly bundle: string } {
+    const id = this.nextId();
+    const bundle = join(this.directory, id);
+    writeBundle(bundle, this.rootfs, ["sleep", "100000"]);
+    const file = join(this.directory, `${id}.pid`);
+    execFileSync("crun", [...this.global(), "run", "--detach", "--pid-file", file, "--bundle", bundle, id], { stdio: "ignore" });
+    const pid = Number(readFileSync(file, "utf8"));
+    rmSync(file);
+    this.pids.add(pid);
+    return { id, pid, bundle };
   }
 }

@@ -7,8 +7,10 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { allocatedBytes } from "../disk.ts";
+import { readPssOfTrees } from "../memory.ts";
 import type { SubjectDescription } from "../series.ts";
-import { type ExecTarget, now, type StartMoments, type Subject } from "../subject.ts";
+import { type ExecTarget, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
 import { shellWords } from "../shell-words.ts";
 import { writeBundle } from "./oci-bundle.ts";
 import { timeProcess } from "./plain-host.ts";
@@ -54,24 +56,46 @@ export class RawRunsc implements Subject {
     return timeProcess("runsc", [...this.global(), "run", "--bundle", this.bundle(command), this.nextId()]);
   }
 
-  openExec(): Promise<ExecTarget> {
-    const id = this.nextId();
-    execFileSync("runsc", [...this.global(), "run", "--detach", "--bundle", this.bundle(["sleep", "100000"]), id], { stdio: "ignore" });
-    return Promise.resolve({
+  async openExec(): Promise<ExecTarget> {
+    const { ids, stop } = await this.idle(1);
+    const [id] = ids as [string];
+    return {
       run: async () => {
         const began = now();
         await timeProcess("runsc", [...this.global(), "exec", id, "/bin/true"]);
         return now() - began;
       },
-      close: () => {
-        execFileSync("runsc", [...this.global(), "delete", "--force", id], { stdio: "ignore" });
-        return Promise.resolve();
-      },
+      close: stop,
+    };
+  }
+
+  idle(count: number): Promise<IdleInstances> {
+    const ids = Array.from({ length: count }, () => {
+      const id = this.nextId();
+      execFileSync("runsc", [...this.global(), "run", "--detach", "--bundle", this.bundle(["sleep", "100000"], id), id], { stdio: "ignore" });
+      return id;
     });
+    const stop = (): Promise<void> => {
+      for (const id of ids) {
+        execFileSync("runsc", [...this.global(), "delete", "--force", id], { stdio: "ignore" });
+        rmSync(join(this.directory, id), { recursive: true, force: true });
+      }
+      return Promise.resolve();
+    };
+    return Promise.resolve({ ids, stop });
+  }
+
+  /** Each sandbox and its file server carry our state's directory on their command lines; what they trace are their children. */
+  pss(): ReadonlyMap<number, number> {
+    return readPssOfTrees(({ words }) => words().some((word) => word.startsWith("--root=") && word.includes(this.directory)));
+  }
+
+  diskBytes(): number {
+    return allocatedBytes(this.directory);
   }
 
   command(_metric: string, command: readonly string[]): string {
-    return `runsc ${shellWords(this.global().slice(2))} run --bundle BUNDLE ID   # process.args = ${JSON.stringify(command)}`;
+    return `runsc ${shellWords(this.global().slice(1))} run --bundle BUNDLE ID   # process.args = ${JSON.stringify(command)}`;
   }
 
   close(): Promise<void> {
@@ -79,14 +103,14 @@ export class RawRunsc implements Subject {
     return Promise.resolve();
   }
 
-  private bundle(command: readonly string[]): string {
-    const directory = join(this.directory, "bundle");
+  private bundle(command: readonly string[], name = "bundle"): string {
+    const directory = join(this.directory, name);
     writeBundle(directory, this.options.rootfs, command);
     return directory;
   }
 
   private global(): string[] {
-    return ["--root", join(this.directory, "state"), `--platform=${this.options.platform}`, "--ignore-cgroups", "--network=none"];
+    return [`--root=${join(this.directory, "state")}`, `--platform=${this.options.platform}`, "--ignore-cgroups", "--network=none"];
   }
 
   private nextId(): string {

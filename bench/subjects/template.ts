@@ -24,7 +24,8 @@ export async function openTemplateSubject(options: BulkheadSubjectOptions): Prom
     description: warm.description,
     start: (command) => warm.start(command),
     idle: (count) => warm.idle(count),
-    diskBytes: (id) => warm.diskBytes(id),
+    pss: () => warm.pss(),
+    diskBytes: () => warm.diskBytes(),
     command: (metric, command) => warm.command(metric, command),
     close: () => warm.close(),
   };
