@@ -119,8 +119,8 @@ function said(term: { readonly because: string; readonly figure?: Figure }): str
   return term.figure === undefined ? `loses by this: ${term.because}` : term.because;
 }
 
-function assumptionsOf({ host, requirements, measurements }: Question, { needs, weights }: Decision, chosen: Candidate | undefined): Assumption[] {
-  const found: Assumption[] = [...needs.assumptions];
+function assumptionsOf({ host, requirements, measurements, seen = [] }: Question, { needs, weights }: Decision, chosen: Candidate | undefined): Assumption[] {
+  const found: Assumption[] = [...needs.assumptions, ...seen];
   for (const [key, value] of Object.entries(host.assumed)) found.push({ field: `host.${key}`, value, text: "given by --assume instead of found on this host" });
   if (requirements.weights === undefined) found.push({ field: "weights", value: weights, text: "security, speed and cost weigh alike" });
   if (requirements.budgets?.instancesPerHost !== undefined && requirements.size?.memoryBytes === undefined)

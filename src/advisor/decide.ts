@@ -5,7 +5,7 @@ import { type Candidate, listCandidates } from "./abilities.ts";
 import { Figures, type Measurements } from "./figures.ts";
 import type { Host } from "./host.ts";
 import { excessesOf } from "./limits.ts";
-import { isForeignArchitecture, type Needs, readNeeds } from "./needs.ts";
+import { type Assumption, isForeignArchitecture, type Needs, readNeeds } from "./needs.ts";
 import type { Requirements } from "./requirements.ts";
 import { holds, RULES } from "./rules.ts";
 import { rank, type Scored, type Weights } from "./scores.ts";
@@ -15,6 +15,8 @@ export interface Question {
   readonly host: Host;
   /** The last that `bulkhead compare` measured here. */
   readonly measurements?: Measurements;
+  /** What was seen in its image: told, and no ground for the decision. */
+  readonly seen?: readonly Assumption[];
 }
 
 export interface RuledOut {

@@ -17,6 +17,10 @@ export interface ImageFacts {
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   readonly labels: Readonly<Record<string, string>>;
+  /** As a Dockerfile has it; empty is root. */
+  readonly user: string;
+  /** `80/tcp`. */
+  readonly exposedPorts: readonly string[];
 }
 
 const ARCHITECTURES: readonly string[] = ["amd64", "arm64", "riscv64"] satisfies readonly Architecture[];
@@ -26,15 +30,18 @@ const INIT = /^(?:\/usr)?\/(?:sbin\/init|lib\/systemd\/systemd|bin\/systemd)$|^(
 
 export function requirementsOfImage(image: ImageFacts, host: Host): Requirements {
   const module = image.os.startsWith("wasi") || MODULES.includes(image.architecture);
-  const program = [...image.entrypoint, ...image.command][0] ?? "";
   const found: Requirements = {
     artifact: module ? "wasm-module" : image.disk === true ? "disk-image" : "oci-image",
     ...(module || !ARCHITECTURES.includes(image.architecture) || image.architecture === host.architecture
       ? {}
       : { guest: { architecture: image.architecture as Architecture } }),
-    ...(INIT.test(program) ? { initSystem: true } : {}),
+    ...(startsInitSystem(image) ? { initSystem: true } : {}),
   };
   return merge(found, requirementsOfLabel(image.labels, "the image's label"));
+}
+
+export function startsInitSystem({ entrypoint, command }: Pick<ImageFacts, "entrypoint" | "command">): boolean {
+  return INIT.test([...entrypoint, ...command][0] ?? "");
 }
 
 /** The asker's word goes before the image's; objects are merged field by field. */

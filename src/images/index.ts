@@ -6,6 +6,7 @@
 import type { RootForm } from "../contract/boundary.ts";
 import type { Call } from "../contract/call.ts";
 import type { RootSource } from "../contract/spec.ts";
+import type { ImageContents } from "./contents.ts";
 
 /** The part of an OCI image configuration that a run needs. */
 export interface ImageConfiguration {
@@ -113,6 +114,8 @@ export interface Images {
 
   /** The image's files in the form that a boundary wants; made on first use, shared between workloads and images. */
   root(imageId: string, form: RootForm, call: Call): Promise<RootSource>;
+  /** What its files say of its needs; read once, and nothing for a disk or a module. Rejects INTERNAL where its layers cannot be read. */
+  contents(imageId: string): Promise<ImageContents>;
   /** Marks an image as used, so that it cannot be deleted; released with the workload. */
   hold(imageId: string, holder: string): void;
   release(holder: string): void;
@@ -123,3 +126,4 @@ export interface Images {
 }
 
 export { openImages, type ImagesOptions } from "./store.ts";
+export type { ImageContents } from "./contents.ts";

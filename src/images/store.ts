@@ -11,6 +11,7 @@ import type { StateStore } from "../state/index.ts";
 import { Blobs } from "./blobs.ts";
 import { Coalesced } from "./coalesced.ts";
 import { collectGarbage } from "./collect.ts";
+import { Contents } from "./contents.ts";
 import { diskOf } from "./disk-artifact.ts";
 import { Disks, type DiskWorker } from "./disks.ts";
 import { importArchive, type ImportOptions } from "./import.ts";
@@ -99,6 +100,7 @@ class ImageStore implements Images {
   readonly #roots: Roots;
   readonly #settling: Settling;
   readonly #options: ImagesOptions;
+  readonly #contents = new Contents();
   /** From workload to image. */
   readonly #holds = new Map<string, string>();
 
@@ -129,6 +131,7 @@ class ImageStore implements Images {
     if (removal.deletes) {
       this.#store.records.delete(removal.image.id);
       this.#views.forget(removal.image.id);
+      this.#contents.forget(removal.image.id);
       await this.#roots.forget(removal.image.id);
       await collectGarbage(this.#store, this.#now(), plainCall());
     }
@@ -169,6 +172,15 @@ class ImageStore implements Images {
 
   async root(imageId: string, form: RootForm, _call: Call): Promise<RootSource> {
     return await this.#roots.make(this.#store.records.get(imageId), form);
+  }
+
+  async contents(imageId: string) {
+    const { id, layerKeys } = this.#store.records.get(imageId);
+    try {
+      return await this.#contents.of(id, layerKeys.map((key) => this.#store.layers.treePath(key)).toReversed());
+    } catch (cause) {
+      throw new Failure("INTERNAL", "the image's layers cannot be read", { remedy: "remove the image and fetch it again", cause });
+    }
   }
 
   hold(imageId: string, holder: string): void {

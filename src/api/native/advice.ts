@@ -3,7 +3,9 @@
 import { Type } from "@sinclair/typebox";
 import {
   advise,
+  type Assumption,
   assume,
+  findingsOfImage,
   type Host,
   layersOf,
   type Measurements,
@@ -16,7 +18,8 @@ import {
 } from "../../advisor/index.ts";
 import { viewsOf } from "../../auditor/index.ts";
 import type { Call } from "../../contract/call.ts";
-import { Failure } from "../../contract/failure.ts";
+import { Failure, toFailure } from "../../contract/failure.ts";
+import type { ImageView } from "../../images/index.ts";
 import { readJson, shape } from "../body.ts";
 import type { DockerParts } from "../docker/parts.ts";
 import type { Exchange } from "../exchange.ts";
@@ -80,8 +83,10 @@ export function adviceRoutes(parts: AdviceParts): readonly Route[] {
       async handle(exchange) {
         const asked = await readJson(exchange, questionShape);
         const { host, answer } = await prepare(parts, exchange, asked);
-        const requirements = asked.image === undefined ? {} : requirementsOfImage(parts.images.get(asked.image).configuration, host);
-        exchange.json(200, answer(requirements));
+        if (asked.image === undefined) return exchange.json(200, answer({}));
+        const image = parts.images.get(asked.image);
+        const seen = await lookInto(parts, image);
+        exchange.json(200, answer(requirementsOfImage(image.configuration, host), seen));
       },
     },
     {
@@ -91,11 +96,13 @@ export function adviceRoutes(parts: AdviceParts): readonly Route[] {
         const asked = await readJson(exchange, documentShape);
         const { host, answer } = await prepare(parts, exchange, asked);
         const views = viewsOf(asked.document, await learn(parts, exchange.call));
-        const workloads = views.map((view) => {
+        const workloads = [];
+        for (const view of views) {
           const image = view.image === "" ? undefined : findImage(parts.images, view.image);
           const found = image === undefined ? {} : requirementsOfImage(image.configuration, host);
-          return { name: view.name, ...answer(merge(found, requirementsOfWorkload(view))) };
-        });
+          const seen = image === undefined ? undefined : await lookInto(parts, image);
+          workloads.push({ name: view.name, ...answer(merge(found, requirementsOfWorkload(view)), seen) });
+        }
         exchange.json(200, { schemaVersion: 1, workloads });
       },
     },
@@ -133,13 +140,21 @@ async function prepare({ advice }: AdviceParts, exchange: Exchange, asked: Asked
   const host = assume(await advice.describeHost(exchange.call), asked.assume ?? []);
   const given = parseRequirements(asked.requirements ?? {});
   const measurements = measurementsFor(asked.measurements, advice);
-  const answer = (found: Requirements) => {
+  const answer = (found: Requirements, seenIn: Seen = () => []) => {
     const requirements = merge(found, given);
-    const advised = advise({ requirements, host, ...(measurements === undefined ? {} : { measurements }) });
+    const advised = advise({ requirements, host, ...(measurements === undefined ? {} : { measurements }), seen: seenIn(requirements) });
     const explained = asked.explain === true && advised.recommendation !== null ? { layers: layersOf(advised.recommendation, host) } : {};
     return { ...advised, ...explained, requirements };
   };
   return { host, answer };
+}
+
+type Seen = (requirements: Requirements) => readonly Assumption[];
+
+/** An image that cannot be read is no reason to give no advice: that is said as well. */
+async function lookInto({ images }: DockerParts, { id, configuration }: ImageView): Promise<Seen> {
+  const files = await images.contents(id).catch((thrown: unknown) => toFailure(thrown).message);
+  return (requirements) => findingsOfImage(configuration, files, requirements);
 }
 
 /** Those that are given; the last that were kept where nothing is said; none for null. */

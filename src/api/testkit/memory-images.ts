@@ -120,6 +120,13 @@ export function memoryImages(first: readonly string[] = ["busybox:latest"]): Mem
       for (const reference of references) yield Buffer.from(`name=${get(reference).tags[0] ?? ""}`);
     },
     root: async () => ({ form: "directories", layers: ["/layers/1"] }),
+    // An image that is called so has one.
+    contents: async (id) => ({
+      setUserIdFiles: get(id).tags.some((tag) => tag.startsWith("with-su:")) ? ["/bin/su"] : [],
+      initSystems: [],
+      kernelModules: [],
+      complete: true,
+    }),
     hold: (image, holder) => void held.set(holder, image),
     release: (holder) => void held.delete(holder),
     settled: async () => {},

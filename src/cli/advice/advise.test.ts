@@ -9,7 +9,7 @@ let daemon: FakeDaemon;
 
 beforeAll(async () => {
   cli = await BuiltCli.build();
-  daemon = await startFakeDaemon({ images: ["busybox:latest"] });
+  daemon = await startFakeDaemon({ images: ["busybox:latest", "with-su:latest"] });
 });
 
 afterAll(async () => {
@@ -55,6 +55,18 @@ describe("bulkhead advise", () => {
     expect(stdout).toMatch(/container: untrusted code would have the host's whole kernel before it/);
     expect(stdout).toMatch(/tenancy = single/);
     expect(stdout).toMatch(/it would win if hardware virtualisation were usable/);
+  });
+
+  it("says what it saw in the image, apart from what it assumed, and nothing of what is not there", async () => {
+    const seen = await run("with-su");
+    expect(seen.stdout).toMatch(
+      /Seen in the image\n {2}image\.user = root: .*\n {2}image\.setUserIdFiles = \["\/bin\/su"\]: a program in it runs as its owner/,
+    );
+    expect(seen.stdout).toMatch(/Assumed, because nobody said\n {2}trust = own/);
+    expect((await run("busybox")).stdout).not.toContain("setUserIdFiles");
+    const listed = await run("--compose", file("services:\n  web: {image: with-su}\n"), "--json");
+    const { workloads } = JSON.parse(listed.stdout) as { workloads: readonly { assumptions: readonly object[] }[] };
+    expect(workloads[0]?.assumptions).toContainEqual(expect.objectContaining({ field: "image.setUserIdFiles", value: ["/bin/su"] }));
   });
 
   it("answers for another host with --assume, as JSON", async () => {

@@ -22,11 +22,19 @@ export function renderAdvice(advice: AdviceDocument): string {
       advice.mitigations.map(({ text }) => clean(text)),
     ),
     ...section("Measured here, or taken from the textbooks", evidence(advice)),
-    ...section(
-      "Assumed, because nobody said",
-      advice.assumptions.map(({ field, value, text }) => `${field} = ${show(value)}: ${clean(text)}`),
-    ),
+    ...section("Seen in the image", stated(advice.assumptions.filter(isSeen))),
+    ...section("Assumed, because nobody said", stated(advice.assumptions.filter((one) => !isSeen(one)))),
   ].join("\n")}\n`;
+}
+
+type Assumption = AdviceDocument["assumptions"][number];
+
+function isSeen({ field }: Assumption): boolean {
+  return field.startsWith("image.");
+}
+
+function stated(assumptions: readonly Assumption[]): string[] {
+  return assumptions.map(({ field, value, text }) => (value === null ? `${field}: ${clean(text)}` : `${field} = ${clean(show(value))}: ${clean(text)}`));
 }
 
 function section(title: string, lines: readonly string[]): string[] {

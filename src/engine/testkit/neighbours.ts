@@ -39,6 +39,7 @@ export function memoryImages(configurations: Readonly<Record<string, Partial<Ima
     hold: (image, holder) => void holders.set(holder, image),
     release: (holder) => void holders.delete(holder),
     root: async () => ({ form: "directories", layers: ["/layers/1"] }),
+    contents: notHere("contents"),
     list: notHere("list"),
     tag: notHere("tag"),
     remove: notHere("remove"),
