@@ -1,7 +1,7 @@
 /** The SDK's whole face. */
 
 export { DEFAULT_SOCKET_PATH, findSocketPath } from "./address.ts";
-export type { Fleet, PlanDocument, PlanQuestion } from "./plan.ts";
+export type { Fleet, PlanDocument, PlannedHost, PlanQuestion } from "./plan.ts";
 export type { AuditDocument, AuditFinding, AuditOptions, MendedDocument } from "./audit.ts";
 export type { AdviceDocument, AdviceDocumentQuestion, AdviceQuestion, MeasurementsDocument, WorkloadAdvice } from "./advice.ts";
 export type { Attached } from "./attached.ts";

@@ -3,6 +3,15 @@
 import type { Transport } from "./transport.ts";
 import type { Cancellable } from "./workloads.ts";
 
+export interface PlannedHost {
+  readonly name?: string;
+  readonly cpus?: number;
+  readonly memoryBytes?: number;
+  readonly diskBytes?: number;
+  readonly pricePerMonth?: number;
+  readonly reservedMemoryBytes?: number;
+}
+
 export interface PlanQuestion {
   readonly workloads: readonly {
     readonly name: string;
@@ -13,14 +22,9 @@ export interface PlanQuestion {
     readonly isolation?: string;
   }[];
   /** What is absent is as on the daemon's own host. */
-  readonly host?: {
-    readonly name?: string;
-    readonly cpus?: number;
-    readonly memoryBytes?: number;
-    readonly diskBytes?: number;
-    readonly pricePerMonth?: number;
-    readonly reservedMemoryBytes?: number;
-  };
+  readonly host?: PlannedHost;
+  /** Instead of `host`: several with a name and a price each, of which the cheapest or the cheapest mix is chosen. */
+  readonly hostTypes?: readonly PlannedHost[];
   readonly assume?: readonly string[];
   readonly measurements?: unknown;
 }
@@ -42,9 +46,17 @@ export interface Fleet {
   readonly blastRadius: { readonly kernel: number; readonly host: number };
 }
 
+export interface PlannedAssignment {
+  readonly workload: string;
+  readonly count: number;
+  readonly boundary: string;
+  readonly needs: Amounts;
+  readonly perHost: number;
+}
+
 export interface PlanDocument {
   readonly schemaVersion: number;
-  readonly hostType: Required<Omit<NonNullable<PlanQuestion["host"]>, "pricePerMonth">> & { readonly pricePerMonth?: number };
+  readonly hostType: Required<Omit<PlannedHost, "pricePerMonth">> & { readonly pricePerMonth?: number };
   readonly boundaries: readonly {
     readonly boundary: string;
     readonly fleet: Fleet | null;
@@ -53,17 +65,23 @@ export interface PlanDocument {
   }[];
   readonly mixed: {
     readonly fleet: Fleet;
-    readonly assignments: readonly {
-      readonly workload: string;
-      readonly count: number;
-      readonly boundary: string;
-      readonly needs: Amounts;
-      readonly perHost: number;
-    }[];
+    readonly assignments: readonly PlannedAssignment[];
   } | null;
   readonly unplaced: readonly { readonly workload: string; readonly because: string }[];
   readonly assumptions: readonly string[];
   readonly method: string;
+  /** Where several types were given; the rest of the plan is then for the cheapest that carries all by itself. */
+  readonly hostTypes?: {
+    readonly each: readonly { readonly hostType: string; readonly fleet: Fleet | null }[];
+    readonly cheapest: {
+      readonly costPerMonth: number;
+      /** No mix of these types costs less. */
+      readonly costAtLeast: number;
+      readonly hosts: readonly { readonly hostType: string; readonly count: number; readonly costPerMonth: number }[];
+      readonly assignments: readonly (PlannedAssignment & { readonly hostType: string })[];
+    } | null;
+    readonly method: string;
+  };
 }
 
 export class Planner {

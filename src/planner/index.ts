@@ -1,3 +1,4 @@
-/** The planner's face. Pure: requirements, a host type and measurements in; hosts, costs and blast radius out. */
+/** The planner's face. Pure: requirements, host types and measurements in; hosts, costs and blast radius out. */
 
+export { planTypes } from "./host-types.ts";
 export { type HostType, plan, type PlannedWorkload } from "./plan.ts";

@@ -26,6 +26,8 @@ export interface Packing {
   readonly mostOnOne: number;
   /** Of those, the most that share the host's kernel. */
   readonly mostSharing: number;
+  /** Hosts that carry alike, and what each of them carries. */
+  readonly alike: readonly { readonly hosts: number; readonly used: Amounts }[];
 }
 
 /** Hosts that carry the same. */
@@ -54,6 +56,7 @@ export function pack(groups: readonly Group[], capacity: Amounts): Packing | und
     used,
     mostOnOne: Math.max(0, ...classes.map(({ instances }) => instances)),
     mostSharing: Math.max(0, ...classes.map(({ sharing }) => sharing)),
+    alike: classes.map(({ hosts: count, free }) => ({ hosts: count, used: take(capacity, free, 1) })),
   };
 }
 

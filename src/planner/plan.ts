@@ -76,7 +76,7 @@ const ASSUMED = { memoryBytes: 128 * 1024 * 1024, cpus: 0.1, diskBytes: 0 };
 const METHOD =
   "Each workload takes, among the boundaries that its requirements leave, the one behind which an instance takes the smallest share of a host (the advisor's order among equals). Instances are packed first-fit decreasing by their largest share, with memory, processors and disk counted as reserved, nothing overcommitted. hostsAtLeast is the sum of the needs over what a host has: no plan has fewer.";
 
-interface Weighed {
+export interface Weighed {
   readonly workload: PlannedWorkload;
   readonly choices: readonly (Choice & { readonly needs: Amounts })[];
 }
@@ -105,11 +105,11 @@ interface Assigned {
   readonly choice: Choice & { readonly needs: Amounts };
 }
 
-function capacityOf({ cpus, memoryBytes, diskBytes, reservedMemoryBytes }: HostType): Amounts {
+export function capacityOf({ cpus, memoryBytes, diskBytes, reservedMemoryBytes }: HostType): Amounts {
   return { memory: Math.max(0, memoryBytes - reservedMemoryBytes), cpu: cpus, disk: diskBytes };
 }
 
-function weigh(workload: PlannedWorkload, { host: known, hostType, measurements }: Question): Weighed {
+export function weigh(workload: PlannedWorkload, { host: known, hostType, measurements }: Question): Weighed {
   const { requirements } = workload;
   const host = { ...known, memoryBytes: hostType.memoryBytes, processors: hostType.cpus };
   const size = { ...ASSUMED, ...requirements.size };
@@ -125,12 +125,12 @@ function weigh(workload: PlannedWorkload, { host: known, hostType, measurements 
   return { workload, choices };
 }
 
-function cheapest(choices: Weighed["choices"], capacity: Amounts): Weighed["choices"][number] | undefined {
+export function cheapest(choices: Weighed["choices"], capacity: Amounts): Weighed["choices"][number] | undefined {
   const possible = choices.filter(({ against, needs }) => against.length === 0 && fits(capacity, needs) > 0);
   return possible.toSorted((left, right) => share(left.needs, capacity) - share(right.needs, capacity) || (left.rank ?? 0) - (right.rank ?? 0))[0];
 }
 
-function whyNot({ choices }: Weighed, capacity: Amounts): string {
+export function whyNot({ choices }: Weighed, capacity: Amounts): string {
   return choices.map((choice) => choice.against[0] ?? `${choice.boundary}: one instance is larger than a host (${tooMuch(choice.needs, capacity)})`).join("; ");
 }
 
@@ -175,7 +175,7 @@ function planMixed(assigned: readonly Assigned[], hostType: HostType, capacity: 
   };
 }
 
-function groupOf({ workload, choice }: Assigned): Group {
+export function groupOf({ workload, choice }: Assigned): Group {
   return { id: workload.name, count: workload.count, needs: choice.needs, sharesKernel: !choice.ownKernel };
 }
 
@@ -206,6 +206,6 @@ function assumptionsOf({ workloads, hostType, measurements }: Question): string[
   ];
 }
 
-function round(value: number): number {
+export function round(value: number): number {
   return Math.round(value * 100) / 100;
 }

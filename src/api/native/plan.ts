@@ -2,7 +2,8 @@
 
 import { Type } from "@sinclair/typebox";
 import { assume, type Host, parseRequirements } from "../../advisor/index.ts";
-import { type HostType, plan, type PlannedWorkload } from "../../planner/index.ts";
+import { Failure } from "../../contract/failure.ts";
+import { type HostType, plan, type PlannedWorkload, planTypes } from "../../planner/index.ts";
 import { readJson, shape } from "../body.ts";
 import { chooseIsolation } from "../docker/isolation.ts";
 import type { Route } from "../router.ts";
@@ -13,6 +14,17 @@ const MIB = 1024 * 1024;
 const RESERVED_BYTES = 1024 * MIB;
 
 const amount = (minimum: number) => Type.Number({ exclusiveMinimum: minimum, maximum: Number.MAX_SAFE_INTEGER });
+const hostShape = Type.Object(
+  {
+    name: Type.Optional(Type.String({ maxLength: 200 })),
+    cpus: Type.Optional(amount(0)),
+    memoryBytes: Type.Optional(amount(0)),
+    diskBytes: Type.Optional(amount(0)),
+    pricePerMonth: Type.Optional(Type.Number({ minimum: 0 })),
+    reservedMemoryBytes: Type.Optional(Type.Number({ minimum: 0 })),
+  },
+  { additionalProperties: false },
+);
 const planShape = shape(
   Type.Object(
     {
@@ -30,19 +42,9 @@ const planShape = shape(
         { minItems: 1, maxItems: 1000 },
       ),
       /** Absent: hosts like this one. */
-      host: Type.Optional(
-        Type.Object(
-          {
-            name: Type.Optional(Type.String({ maxLength: 200 })),
-            cpus: Type.Optional(amount(0)),
-            memoryBytes: Type.Optional(amount(0)),
-            diskBytes: Type.Optional(amount(0)),
-            pricePerMonth: Type.Optional(Type.Number({ minimum: 0 })),
-            reservedMemoryBytes: Type.Optional(Type.Number({ minimum: 0 })),
-          },
-          { additionalProperties: false },
-        ),
-      ),
+      host: Type.Optional(hostShape),
+      /** Instead: several with prices, of which the cheapest or the cheapest mix is chosen. */
+      hostTypes: Type.Optional(Type.Array(hostShape, { minItems: 1, maxItems: 20 })),
       assume: Type.Optional(Type.Array(Type.String({ maxLength: 200 }), { maxItems: 50 })),
       /** Instead of what was last measured here; null for none. */
       measurements: Type.Optional(Type.Unknown()),
@@ -70,13 +72,22 @@ export function planRoutes({ advice, diskBytes }: PlanParts): readonly Route[] {
           const boundary = chosen === undefined || chosen === "auto" ? {} : { boundary: chosen };
           return { name, count, requirements: parseRequirements(requirements ?? {}), ...boundary };
         });
-        const hostType = { ...likeThis(host, diskBytes()), ...asked.host };
-        exchange.json(200, plan({ workloads, hostType, host, ...(measurements === undefined ? {} : { measurements }) }));
+        const question = { workloads, host, ...(measurements === undefined ? {} : { measurements }) };
+        const here = likeThis(host, diskBytes());
+        if (asked.hostTypes === undefined) return exchange.json(200, plan({ ...question, hostType: { ...here, ...asked.host } }));
+        if (asked.host !== undefined)
+          throw new Failure("INVALID_SPEC", "host and hostTypes are two ways to say what hosts there are", { remedy: "give one of them" });
+        const types = asked.hostTypes.map((type): HostType => ({ ...here, reservedMemoryBytes: reservedOf(type.memoryBytes ?? here.memoryBytes), ...type }));
+        exchange.json(200, planTypes(question, types));
       },
     },
   ];
 }
 
 function likeThis({ processors, memoryBytes }: Host, diskBytes: number): HostType {
-  return { name: "this host", cpus: processors, memoryBytes, diskBytes, reservedMemoryBytes: Math.min(RESERVED_BYTES, memoryBytes / 4) };
+  return { name: "this host", cpus: processors, memoryBytes, diskBytes, reservedMemoryBytes: reservedOf(memoryBytes) };
+}
+
+function reservedOf(memoryBytes: number): number {
+  return Math.min(RESERVED_BYTES, memoryBytes / 4);
 }

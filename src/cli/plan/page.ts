@@ -14,7 +14,8 @@ export function renderPlan(plan: PlanDocument): string {
     .filter(({ fleet }) => fleet === null)
     .flatMap(({ boundary, against }) => against.slice(0, 2).map(({ workload, because }) => `${boundary}, for ${workload}: ${because}`));
   return `${[
-    `Hosts of ${hostType.cpus} processors, ${showBytes(hostType.memoryBytes)} of memory and ${showBytes(hostType.diskBytes)} of disk (${clean(hostType.name)})`,
+    `${plan.hostTypes === undefined ? "Hosts" : "All on one type: hosts"} of ${hostType.cpus} processors, ${showBytes(hostType.memoryBytes)} of memory and ${showBytes(hostType.diskBytes)} of disk (${clean(hostType.name)})`,
+    ...whichHosts(plan),
     "",
     layOut([HEAD, ...possible, ...(mixed === null ? [] : [row("mixed", mixed.fleet)])]),
     ...section(
@@ -41,6 +42,25 @@ export function renderPlan(plan: PlanDocument): string {
     ...section("Assumed", assumptions),
     ...section("Method", [method]),
   ].join("\n")}\n`;
+}
+
+/** Where several types were to choose from. */
+function whichHosts({ hostTypes }: PlanDocument): string[] {
+  if (hostTypes === undefined) return [];
+  const { each, cheapest, method } = hostTypes;
+  const alone = each.map(({ hostType, fleet }) =>
+    fleet === null ? `${hostType} alone: does not carry everything` : `${hostType} alone: ${fleet.hosts}, ${fleet.costPerMonth} a month`,
+  );
+  if (cheapest === null) return section("Which hosts", ["none of these types carries everything", ...alone]);
+  const { hosts, costPerMonth, costAtLeast, assignments } = cheapest;
+  return section("Which hosts", [
+    `${hosts.map(({ count, hostType }) => `${count} × ${hostType}`).join(" and ")}: ${costPerMonth} a month, and no mix of these types costs less than ${costAtLeast}`,
+    ...assignments.map(
+      ({ workload, count, boundary, hostType, perHost }) => `${count} × ${workload} behind ${boundary}, packed for ${hostType}, at most ${perHost} on one`,
+    ),
+    ...alone,
+    method,
+  ]);
 }
 
 function row(name: string, { hosts, hostsAtLeast, costPerMonth, runsOutFirst, headroomPercent, blastRadius }: Fleet): string[] {
