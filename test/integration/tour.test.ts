@@ -6,13 +6,14 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { findClientVersion } from "../docker-compat/stock-client.ts";
 import { CHECKOUT, run, TestDaemon } from "../harness/daemon.ts";
+import { readShownCommands } from "../harness/shown-commands.ts";
 import { readBaseline } from "./chaos/inhabitants.ts";
 
-/** What is shown as a command below the heading: behind `$ ` in a fenced block, or indented by four. */
+/** What is shown as a command below the heading. */
 function readTour(): string[] {
   const [, rest = ""] = readFileSync(join(CHECKOUT, "README.md"), "utf8").split(/^## A minute's tour$/m);
   const [section = ""] = rest.split(/^## /m);
-  return [...section.matchAll(/^(?:\$| {4}) ?((?:bin\/bulkhead|docker) .*)$/gm)].map(([, command]) => command ?? "");
+  return readShownCommands(section, ["bin/bulkhead", "docker"]);
 }
 
 const tour = readTour();
