@@ -49,9 +49,32 @@ test("a user's profile is read, and what is none is refused by what is wrong", (
     '{"syscalls":[{"names":["a"],"action":"x"}]}',
     '{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"action":"x"}]}',
     '{"defaultAction":"a","syscalls":{}}',
+    '{"defaultAction":"a","syscalls":[null]}',
+    '{"defaultAction":"a","archMap":{}}',
+    '{"defaultAction":"a","archMap":[null]}',
+    '{"defaultAction":"a","architectures":5}',
+    '{"defaultAction":"a","flags":5}',
+    '{"defaultAction":"a","syscalls":[{"names":[5],"action":"x"}]}',
+    '{"defaultAction":"a","syscalls":[{"names":["a"],"action":"x","args":{}}]}',
+    '{"defaultAction":"a","syscalls":[{"names":["a"],"action":"x","includes":{"caps":5}}]}',
+    ...["18446744073709551616", "-1", "1.5", '"1"'].map(
+      (word) => `{"defaultAction":"a","syscalls":[{"names":["a"],"action":"x","args":[{"index":0,"value":${word},"op":"y"}]}]}`,
+    ),
   ]) {
     expect(() => parseProfile(bad, [], HOST), bad).toThrow(expect.objectContaining({ code: "INVALID_SPEC" }));
   }
+});
+
+test("what arguments are compared with keeps all its 64 bits", () => {
+  const rule = (value: string) =>
+    `{"names":["getpgid"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":${value},"valueTwo":4294967296,"op":"SCMP_CMP_MASKED_EQ"}]}`;
+  const profile = (value: string) => parseProfile(`{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[${rule(value)}]}`, [], HOST);
+  const keys = ["18446744069414584320", "18446744069414584321", "18446744073709551615", "255"].map((value) => {
+    const read = profile(value);
+    expect(JSON.stringify(read)).toContain(`"value":${value},"valueTwo":4294967296`);
+    return read && seccompKey(read);
+  });
+  expect(new Set(keys).size).toBe(4);
 });
 
 test("equal filters share a key, and a filter that notifies has none", () => {

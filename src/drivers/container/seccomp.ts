@@ -8,6 +8,7 @@ import { createHash } from "node:crypto";
 import { Failure } from "../../contract/failure.ts";
 import defaultProfile from "./data/seccomp-default.json" with { type: "json" };
 import type { OciSeccomp, OciSyscall } from "../oci/oci-config.ts";
+import { type Profile, type ProfileSyscall, readProfile } from "./seccomp-profile.ts";
 
 /** The host's facts that conditions look at. */
 export interface SeccompHost {
@@ -15,31 +16,6 @@ export interface SeccompHost {
   readonly architecture: string;
   readonly kernelMajor: number;
   readonly kernelMinor: number;
-}
-
-interface Condition {
-  readonly caps?: readonly string[];
-  readonly arches?: readonly string[];
-  readonly minKernel?: string;
-}
-
-interface ProfileSyscall {
-  readonly name?: string;
-  readonly names?: readonly string[];
-  readonly action: string;
-  readonly errnoRet?: number;
-  readonly args?: readonly unknown[] | null;
-  readonly includes?: Condition | null;
-  readonly excludes?: Condition | null;
-}
-
-interface Profile {
-  readonly defaultAction?: string;
-  readonly defaultErrnoRet?: number;
-  readonly architectures?: readonly string[] | null;
-  readonly archMap?: readonly { readonly architecture: string; readonly subArchitectures?: readonly string[] | null }[] | null;
-  readonly flags?: readonly string[];
-  readonly syscalls?: readonly ProfileSyscall[] | null;
 }
 
 const SECCOMP_ARCHITECTURE: Readonly<Record<string, string>> = {
@@ -68,21 +44,13 @@ export function resolveDefaultProfile(capabilities: readonly string[], host: Sec
 
 /** A profile from its JSON text; undefined where it asks for nothing. Rejects INVALID_SPEC for what is no profile. */
 export function parseProfile(text: string, capabilities: readonly string[], host: SeccompHost): OciSeccomp | undefined {
-  let profile: unknown;
-  try {
-    profile = JSON.parse(text);
-  } catch (cause) {
-    throw new Failure("INVALID_SPEC", "The seccomp profile is not JSON", { remedy: "Give the profile's JSON text, or unconfined", cause });
-  }
-  if (typeof profile !== "object" || profile === null || Array.isArray(profile)) throw new Failure("INVALID_SPEC", "The seccomp profile is not a JSON object");
-  return resolveProfile(profile as Profile, capabilities, host);
+  return resolveProfile(readProfile(text), capabilities, host);
 }
 
 function resolveProfile(profile: Profile, capabilities: readonly string[], host: SeccompHost): OciSeccomp | undefined {
   const calls = profile.syscalls ?? [];
-  if (!Array.isArray(calls)) throw new Failure("INVALID_SPEC", "The seccomp profile's syscalls are not a list");
   if (!profile.defaultAction && calls.length === 0) return undefined;
-  if (typeof profile.defaultAction !== "string") throw new Failure("INVALID_SPEC", "The seccomp profile has no defaultAction");
+  if (profile.defaultAction == null) throw new Failure("INVALID_SPEC", "The seccomp profile has no defaultAction");
   if ((profile.architectures?.length ?? 0) > 0 && (profile.archMap?.length ?? 0) > 0) {
     throw new Failure("INVALID_SPEC", "The seccomp profile gives both architectures and archMap; use one");
   }
@@ -90,9 +58,9 @@ function resolveProfile(profile: Profile, capabilities: readonly string[], host:
   const architectures = native === undefined ? (profile.architectures ?? []) : [native.architecture, ...(native.subArchitectures ?? [])];
   return {
     defaultAction: profile.defaultAction,
-    ...(profile.defaultErrnoRet === undefined ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
+    ...(profile.defaultErrnoRet == null ? {} : { defaultErrnoRet: profile.defaultErrnoRet }),
     ...(architectures.length === 0 ? {} : { architectures }),
-    ...(profile.flags === undefined ? {} : { flags: profile.flags }),
+    ...(profile.flags == null ? {} : { flags: profile.flags }),
     syscalls: calls.filter((call) => applies(call, capabilities, host)).map(toOciSyscall),
   };
 }
@@ -102,12 +70,12 @@ function applies(call: ProfileSyscall, capabilities: readonly string[], host: Se
   if (excludes) {
     if (excludes.arches?.includes(host.architecture)) return false;
     if (excludes.caps?.some((name) => capabilities.includes(name))) return false;
-    if (excludes.minKernel !== undefined && kernelReaches(excludes.minKernel, host)) return false;
+    if (excludes.minKernel != null && kernelReaches(excludes.minKernel, host)) return false;
   }
   if (includes) {
     if ((includes.arches?.length ?? 0) > 0 && !includes.arches?.includes(host.architecture)) return false;
     if (!(includes.caps ?? []).every((name) => capabilities.includes(name))) return false;
-    if (includes.minKernel !== undefined && !kernelReaches(includes.minKernel, host)) return false;
+    if (includes.minKernel != null && !kernelReaches(includes.minKernel, host)) return false;
   }
   return true;
 }
@@ -120,12 +88,12 @@ function kernelReaches(minimum: string, host: SeccompHost): boolean {
 }
 
 function toOciSyscall(call: ProfileSyscall): OciSyscall {
-  const names = call.name === undefined ? call.names : [call.name];
-  if (!Array.isArray(names) || typeof call.action !== "string") throw new Failure("INVALID_SPEC", "The seccomp profile has a rule without names or action");
+  const names = call.name == null ? call.names : [call.name];
+  if (names == null) throw new Failure("INVALID_SPEC", "The seccomp profile has a rule without names or action");
   return {
     names,
     action: call.action,
-    ...(call.errnoRet === undefined ? {} : { errnoRet: call.errnoRet }),
+    ...(call.errnoRet == null ? {} : { errnoRet: call.errnoRet }),
     ...(call.args == null || call.args.length === 0 ? {} : { args: call.args }),
   };
 }
