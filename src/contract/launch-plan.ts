@@ -10,7 +10,7 @@ import type { TerminalSize } from "./process.ts";
 import type { LimitsSpec, LogSpec, NetworkSpec, RlimitSpec, DeviceSpec, MountSpec } from "./spec.ts";
 
 export interface LaunchPlan {
-  /** 2 where something is asked for that a launcher of the first release would leave out without a word: `ownIds`. */
+  /** More than 1 where something is asked for that an older launcher would leave out without a word: 2 `ownIds`, 3 `disk`. */
   readonly version: 1 | 2 | 3;
   readonly workload: string;
   /** The workload's own directory, below the root. */

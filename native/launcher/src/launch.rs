@@ -233,6 +233,10 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
         Some((setting, user)) => (Some(setting), Some(user)),
         None => (None, None),
     };
+    let limited = match &plan.engine {
+        Engine::Oci(engine) if engine.disk.is_some() => Some(crate::oci::root_place(engine)),
+        _ => None,
+    };
     let boundary: Box<dyn Boundary> = match (plan.engine, setting) {
         (Engine::Oci(engine), _) => {
             let Some((runtime, program, program_stamp)) = runtime else { return Err(Failure::new(Code::Internal, "the plan lost its runtime")) };
@@ -264,6 +268,8 @@ fn raise_and_serve(launch: Launch, place: Place, claim: OwnedFd, teller: &mut Te
         Box::new(move || {
             supervisors::leave(&run, &workload);
             drop(claim);
+            // Waits for the disk, as this process's own end does, and nobody waits for either but the next start on it.
+            limited.iter().for_each(|root| crate::oci::let_go(root));
         })
     };
     let setting = Setting { workload: &plan.workload, exit_record: &plan.exit_record, socket: &socket, log: &plan.log, main: &plan.main, terminations, start_mark, unmade };

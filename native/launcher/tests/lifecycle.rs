@@ -96,6 +96,46 @@ fn input_that_comes_after_the_end_costs_no_output() {
     bed.remove(&workload.plan);
 }
 
+/// Files of this bed that are block devices now.
+fn disks_in_use(bed: &Bed) -> usize {
+    let devices = std::fs::read_dir("/sys/block").unwrap().flatten();
+    let files = devices.filter_map(|device| std::fs::read_to_string(device.path().join("loop/backing_file")).ok());
+    files.filter(|file| file.starts_with(&bed.path(""))).count()
+}
+
+#[test]
+fn a_disk_is_never_mounted_twice_however_long_the_supervisor_before_has_readers() {
+    if !std::path::Path::new("/dev/loop-control").exists() {
+        return eprintln!("left out: this host has no loop devices");
+    }
+    let mut bed = Bed::new();
+    let first = bed.run(&["sh", "-c", "echo kept >/tmp/kept"], |plan, _| {
+        let disk = format!("{}/disk", plan["directory"].as_str().unwrap());
+        plan["version"] = json!(3);
+        plan["main"]["stdin"] = json!(true);
+        plan["engine"]["disk"] = json!({ "path": disk, "bytes": 24 << 20 });
+    });
+    record_of(&first.plan);
+    let note = bed.path(&format!("run/supervisors/{}.json", first.plan["workload"].as_str().unwrap()));
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while std::path::Path::new(&note).exists() && std::time::Instant::now() < patience {
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    // It waits for this client to close first; the next start does not wait for that.
+    std::fs::remove_file(first.plan["exitRecord"].as_str().unwrap()).unwrap();
+    let mut second = bed.launch(&first.plan);
+    assert_eq!(disks_in_use(&bed), 1);
+    second.client.call("start", json!({})).unwrap();
+    assert_eq!(record_of(&second.plan)["code"], 0);
+    drop((first.client, second.client));
+    bed.remove(&second.plan);
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(5);
+    while disks_in_use(&bed) > 0 && std::time::Instant::now() < patience {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(disks_in_use(&bed), 0);
+}
+
 #[test]
 fn a_terminal_has_its_size_and_takes_another() {
     let mut bed = Bed::new();

@@ -32,8 +32,10 @@ use bulkhead_wire::plan::{DeviceSpec, LimitsSpec, MainStdio, NetworkSpec, OciEng
 use bulkhead_wire::poller::{BOUNDARY, Poller, Ready};
 use bulkhead_wire::{Failure, clock};
 use exec::ExecStart;
+pub use raise::root_place;
 pub use runtime::{Programs, Runtime};
 pub use spawn::{fork_into, pipe};
+pub use written::let_go;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::rc::Rc;

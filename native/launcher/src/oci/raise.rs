@@ -8,7 +8,7 @@ use super::{Child, Oci, Order, Runtime, Wake, console, network, overlay, report,
 use crate::beneath::Below;
 use bulkhead_cgroup::Group;
 use bulkhead_cgroup::devices::rules_for;
-use bulkhead_wire::plan::NetworkSpec;
+use bulkhead_wire::plan::{NetworkSpec, OciEngine};
 use bulkhead_wire::poller::Interest;
 use bulkhead_wire::{Code, Failure};
 use serde_json::Value;
@@ -24,6 +24,11 @@ pub const CONTAINER: &str = "w";
 /// Turns an I/O fault into a failure that says what was being done.
 pub fn doing(what: &str) -> impl Fn(std::io::Error) -> Failure + '_ {
     move |error| Failure::from_io(what, &error)
+}
+
+/// Where the overlay is mounted.
+pub fn root_place(engine: &OciEngine) -> String {
+    if engine.own_ids { ids::root_place() } else { format!("{}/rootfs", engine.bundle) }
 }
 
 impl Oci {
@@ -72,11 +77,11 @@ impl Oci {
         let disk = self.mount_disk()?;
         let Order { below, engine, .. } = &self.order;
         let root = if disk.is_some() { engine.root.writing_to(&written::place()) } else { engine.root.clone() };
-        let Some(ids) = &mut self.ids else { return overlay::mount_root((below, disk.as_ref().unwrap_or(below)), &root, &format!("{}/rootfs", engine.bundle)) };
+        let Some(ids) = &mut self.ids else { return overlay::mount_root((below, disk.as_ref().unwrap_or(below)), &root, &root_place(engine)) };
         let place = ids.show_store(below.path())?;
         let root = root.moved(below.path().to_str().unwrap_or_default(), place.to_str().unwrap_or_default());
         let store = Below::new(&place).map_err(doing("open the store"))?;
-        let target = open_directory(Path::new(&ids::root_place())).map_err(doing("open the stage"))?;
+        let target = open_directory(Path::new(&root_place(engine))).map_err(doing("open the stage"))?;
         ids.as_root_inside(|| overlay::mount_at((&store, disk.as_ref().unwrap_or(&store)), &root, &target))
     }
 

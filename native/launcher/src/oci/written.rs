@@ -14,9 +14,13 @@ use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::fs::{OpenOptionsExt, fchown};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Who writes the empty filesystem: nobody else of the host.
 const MAKER: u32 = 0x6e00_0002;
+
+/// How long the last run's writes may take to reach the disk.
+const WRITE_OUT_PATIENCE: Duration = Duration::from_secs(60);
 
 /// `linux/mount.h`.
 const FSCONFIG_SET_FLAG: libc::c_uint = 0;
@@ -60,8 +64,36 @@ fn open_or_make(below: &Below, disk: &WrittenDisk, attach: &Attach) -> Result<Fi
         other => other,
     };
     let file = file.map_err(doing("open the workload's disk"))?;
+    claim(&file)?;
     fchown(&file, Some(0), Some(0)).map_err(doing("keep the workload's disk"))?;
     Ok(file)
+}
+
+/// Two mounts of one disk would destroy it, and the last run's goes some time after its end, whoever was killed. A lock belongs to the open file, which
+/// the loop device holds until its mount is gone and everything is written.
+fn claim(file: &File) -> Result<(), Failure> {
+    let patience = Instant::now() + WRITE_OUT_PATIENCE;
+    while unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) } != 0 {
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::WouldBlock {
+            return Err(doing("claim the workload's disk")(error));
+        }
+        if Instant::now() > patience {
+            return Err(Failure::new(Code::Unavailable, "what the workload wrote last is still being written to its disk").remedy("start it again in a moment"));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+/// Takes away the mounts of a workload that has ended, so that the next start need not wait for this process, which may have slow readers. `root`: where
+/// its root is mounted.
+pub fn let_go(root: &str) {
+    for place in [root, &place()] {
+        if let Ok(place) = std::ffi::CString::new(place) {
+            unsafe { libc::umount2(place.as_ptr(), libc::MNT_DETACH | libc::UMOUNT_NOFOLLOW) };
+        }
+    }
 }
 
 /// A mount of ext4 that has no place yet.
