@@ -13,7 +13,7 @@ load_embedded_image
 step "What this host can do (bulkhead doctor)"
 bin/bulkhead doctor || true
 
-step "One image, two boundaries"
+step "One image as a container, and in a machine of its own"
 printf '$ bulkhead run --rm busybox uname -r\n'
 bin/bulkhead run --rm busybox uname -r
 printf '$ bulkhead run --rm --isolation microvm busybox uname -r\n'

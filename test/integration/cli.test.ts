@@ -24,8 +24,18 @@ describe("the command line against a real daemon", () => {
     const lost = await daemon.cli("exec", "-w", "/no/such", "standing", "true");
     expect(lost, lost.stderr).toMatchObject({ code: 126 });
     expect((await daemon.cli("exec", "standing", "no-such-program")).code).toBe(127);
+    const nobody = await daemon.cli("exec", "-u", "ghost", "standing", "true");
+    expect(nobody).toMatchObject({ code: 126 });
+    expect(`${nobody.stdout}${nobody.stderr}`).toContain('The image has no user "ghost"');
     await daemon.cli("rm", "-f", "standing");
     expect((await daemon.cli("run", "--rm", "--network", "no-such-network", "busybox", "true")).code).toBe(125);
+  });
+
+  it("gives a terminal's bytes as they are: what ends a line is the workload's terminal's affair", () => {
+    const command = `${join(CHECKOUT, "bin/bulkhead")} run --rm -it --network none busybox sh -c "printf 'ab\\ncd\\n'; stty -onlcr; printf 'ef\\ngh\\n'"`;
+    const done = spawnSync("script", ["-qefc", command, "/dev/null"], { env: { ...process.env, BULKHEAD_HOST: daemon.host }, encoding: "utf8" });
+    expect(done.stdout).toContain("ab\r\ncd\r\nef\ngh\n");
+    expect(done.status).toBe(0);
   });
 
   it("carries megabytes in and out unchanged", () => {

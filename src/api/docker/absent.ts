@@ -21,7 +21,6 @@ const ABSENT: readonly (readonly [Method, string, string, string])[] = [
   ["POST", "/networks/create", "making networks is not carried out", "Use the networks bridge, host and none."],
   ["POST", "/networks/{id}/connect", "joining further networks is not carried out", "Name the network when the container is created."],
   ["POST", "/networks/{id}/disconnect", "leaving a network is not carried out", "Remove the container."],
-  ["DELETE", "/networks/{id}", "the networks that are there cannot be removed", "Nothing needs to be done: they cost nothing."],
 ];
 
 /** What a swarm would manage. Docker answers 503 where a node is not in one, and clients know that answer. */

@@ -114,8 +114,8 @@ async function start(parts: DockerParts, exchange: Exchange): Promise<void> {
   await joinStreams(connection, attachment, { terminal, stdin: attach.stdin, detachKeys, beforeEnd: () => settled(parts, view.id) });
 }
 
-/** What the command's own place refused: no such program, none that runs, no room left for one within the workload's limits. */
-const TOLD_IN_STREAM: ReadonlySet<FailureCode> = new Set(["COMMAND_NOT_FOUND", "COMMAND_NOT_EXECUTABLE", "EXHAUSTED"]);
+/** What the command's own place refused: no such program, none that runs, a user that is not there, no room left within the workload's limits. */
+const TOLD_IN_STREAM: ReadonlySet<FailureCode> = new Set(["COMMAND_NOT_FOUND", "COMMAND_NOT_EXECUTABLE", "INVALID_SPEC", "EXHAUSTED"]);
 
 /**
  * A command that could not be begun is told in the stream, as moby does: the stock client prints it and then asks for the exit

@@ -95,7 +95,17 @@ function matchesReference(pattern: string, tag: string): boolean {
   return expression.test(tag) || expression.test(repository);
 }
 
-export function imageSummary(parts: DockerParts, view: ImageView): object {
+/** Bytes of each image's layers that another image has as well. */
+export function sharedBytes(views: readonly ImageView[]): readonly number[] {
+  const users = new Map<string, number>();
+  for (const id of views.flatMap(({ diffIds }) => [...new Set(diffIds)])) users.set(id, (users.get(id) ?? 0) + 1);
+  return views.map(({ diffIds, history }) => {
+    const sizes = history.filter(({ emptyLayer }) => !emptyLayer).map(({ sizeBytes }) => sizeBytes);
+    return diffIds.reduce((total, id, at) => total + ((users.get(id) ?? 0) > 1 ? (sizes[at] ?? 0) : 0), 0);
+  });
+}
+
+export function imageSummary(parts: DockerParts, view: ImageView, shared = -1): object {
   return {
     Id: view.id,
     ParentId: "",
@@ -103,7 +113,7 @@ export function imageSummary(parts: DockerParts, view: ImageView): object {
     RepoDigests: view.digests,
     Created: unixSeconds(view.createdAt),
     Size: view.sizeBytes,
-    SharedSize: -1,
+    SharedSize: shared,
     Labels: view.configuration.labels,
     Containers: parts.engine.list().filter(({ imageId }) => imageId === view.id).length,
   };

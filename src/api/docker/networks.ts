@@ -1,5 +1,6 @@
 /** `/networks`: those that stand. Making and joining more of them is not carried out yet, and says so. */
 
+import { Failure } from "../../contract/failure.ts";
 import type { NetworkView } from "../../networks/index.ts";
 import type { Route } from "../router.ts";
 import { Filters, matchesName } from "./filters.ts";
@@ -36,6 +37,14 @@ export function networkRoutes(parts: DockerParts): readonly Route[] {
       method: "GET",
       path: "/networks/{id}",
       handle: (exchange) => exchange.json(200, networkJson(parts, parts.networks.get(exchange.parameter("id")))),
+    },
+    {
+      method: "DELETE",
+      path: "/networks/{id}",
+      handle(exchange) {
+        const { name } = parts.networks.get(exchange.parameter("id"));
+        throw new Failure("UNSUPPORTED", `${name} is a pre-defined network and cannot be removed`, { remedy: "Nothing needs to be done: it costs nothing." });
+      },
     },
   ];
 }

@@ -7,7 +7,7 @@ import type { Call } from "../../contract/call.ts";
 import type { Route } from "../router.ts";
 import { API_VERSION, MIN_API_VERSION } from "./api-version.ts";
 import { diskUseOf, summaryJson } from "./container-list.ts";
-import { imageSummary } from "./images.ts";
+import { imageSummary, sharedBytes } from "./images.ts";
 import type { DockerParts } from "./parts.ts";
 import { volumeJson } from "./volumes.ts";
 
@@ -24,6 +24,7 @@ export function systemRoutes(parts: DockerParts): readonly Route[] {
       path: "/system/df",
       async handle(exchange) {
         const images = parts.images.list();
+        const shared = sharedBytes(images);
         const [views, volumes] = [parts.engine.list(), parts.volumes.list()];
         const sizes = await diskUseOf(parts, views, exchange.call);
         const volumeSizes = await parts.volumes.diskUse(
@@ -32,7 +33,7 @@ export function systemRoutes(parts: DockerParts): readonly Route[] {
         );
         exchange.json(200, {
           LayersSize: images.reduce((total, image) => total + image.sizeBytes, 0),
-          Images: images.map((image) => imageSummary(parts, image)),
+          Images: images.map((image, at) => imageSummary(parts, image, shared[at])),
           Containers: views.map((view) => summaryJson(parts, view, sizes)),
           Volumes: volumes.map((volume, at) => ({
             ...volumeJson(volume),

@@ -41,7 +41,10 @@ export const command: Command = {
     };
     try {
       if (source.workload !== undefined && destination.workload !== undefined)
-        throw new UsageError("copying between containers is not supported", `pipe it: bulkhead cp ${from} - | bulkhead cp - ${to}`);
+        throw new UsageError(
+          "copying between containers is not supported",
+          `pipe it, into a directory that is there: bulkhead cp ${from} - | bulkhead cp - ${directoryOf(to)}`,
+        );
       if (source.workload !== undefined) await copyOut(copying, { workload: source.workload, path: source.path }, to);
       else if (destination.workload !== undefined) await copyIn(copying, from, { workload: destination.workload, path: destination.path });
       else throw new UsageError("must specify at least one container source", "write WORKLOAD:PATH on one side");
@@ -54,6 +57,12 @@ export const command: Command = {
     }
   },
 };
+
+/** Where an archive goes that shall make this. */
+function directoryOf(to: string): string {
+  const at = to.replace(/\/+$/, "").lastIndexOf("/");
+  return at <= to.indexOf(":") + 1 ? to.slice(0, to.indexOf(":") + 1) + "/" : to.slice(0, at);
+}
 
 interface Copying {
   readonly client: Client;

@@ -1,5 +1,6 @@
 /** This program's own terminal: raw mode that is always taken back, and its size. */
 
+import { spawnSync } from "node:child_process";
 import { isTerminal } from "../output.ts";
 
 export interface ScreenSize {
@@ -42,5 +43,7 @@ export function enterRawMode(): () => void {
   };
   process.on("exit", leave);
   process.stdin.setRawMode(true);
+  // Node leaves the terminal to write a return before each line feed; what runs inside has done so already, where it wants that.
+  spawnSync("stty", ["-opost"], { stdio: ["inherit", "ignore", "ignore"] });
   return leave;
 }

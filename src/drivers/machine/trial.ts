@@ -93,7 +93,8 @@ export async function judgeHardware(trial: HardwareTrial, call: Call): Promise<F
   return { id, level: "warning", what: `KVM opens and does not boot a machine within the ${deadlineMs} ms that emulation needs: ${emulation}`, remedy };
 }
 
-const NO_VERDICT_REMEDY = "Where it says permission denied, let a group use the device: chgrp kvm /dev/kvm && chmod 660 /dev/kvm; then bulkhead doctor --fresh";
+const NO_VERDICT_REMEDY =
+  "Where it says permission denied, let a group use the device, as its monitor is not root: groupadd -f -r kvm; chgrp kvm /dev/kvm && chmod 660 /dev/kvm; then bulkhead doctor --fresh";
 
 function readVerdict(record: string, key: string): boolean | undefined {
   try {
