@@ -16,7 +16,8 @@ export async function openTemplateSubject(options: BulkheadSubjectOptions): Prom
     const start = await startOf(client, image, isolation);
     if (start === undefined) return undefined;
     if (start === "template") break;
-    if (performance.now() > end) throw new Error(`no template was made within ${PATIENCE_MS / 1000} s; is it switched off in the daemon's configuration?`);
+    if (!(await client.system.makesTemplates())) throw new Error("templates are switched off in the daemon's configuration");
+    if (performance.now() > end) throw new Error(`no template was made within ${PATIENCE_MS / 1000} s`);
   }
   const { boundary: _, ...described } = description;
   const warm = new BulkheadSubject({ ...options, cold: false, description: { ...described, id: `${description.id}-template` } });

@@ -98,6 +98,12 @@ export class System {
     return templates;
   }
 
+  /** False where the operator switched them off: none will come. */
+  async makesTemplates(options: Cancellable = {}): Promise<boolean> {
+    const { enabled } = await this.transport.json<{ enabled?: boolean }>({ method: "GET", path: "/bulkhead/v1/templates", signal: options.signal });
+    return enabled !== false;
+  }
+
   /** What began from them goes on; others are made as they are wanted. */
   async removeTemplates(options: Cancellable = {}): Promise<void> {
     await this.transport.json({ method: "DELETE", path: "/bulkhead/v1/templates", signal: options.signal });

@@ -81,7 +81,8 @@ export function createEngine(options: EngineOptions): Engine {
     measureDirectories: options.measureDirectories ?? (async (directories) => directories.map(() => 0)),
   };
   const probes = new Probes(clock);
-  const templates = new Templates(context, { ...TEMPLATES, ...options.templates }, options.availableMemory);
+  const templateOptions = { ...TEMPLATES, ...options.templates };
+  const templates = new Templates(context, templateOptions, options.availableMemory);
   const raising = new Raising(context, templates, { ...LAUNCH_AHEAD, ...options.launchAhead }, options.availableMemory);
   const execs = new Execs(context);
   const removal = new Removal(context, raising, execs);
@@ -151,6 +152,7 @@ export function createEngine(options: EngineOptions): Engine {
       const driver = getDriver(context, kind);
       return identityFor((await probes.demand(driver, call)).identity, driver.traits, request);
     },
+    makesTemplates: templateOptions.enabled,
     templates: () => templates.list(),
     removeTemplates: () => templates.clear(),
     recover: (call) => recovery.recover(call),

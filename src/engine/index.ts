@@ -304,6 +304,8 @@ export interface Engine {
   demand(kind: BoundaryKind, request: WorkloadRequest, call: Call): Promise<BoundaryIdentity>;
   readonly defaultIsolation: BoundaryKind;
 
+  /** Whether any are made: the operator may have switched them off. */
+  readonly makesTemplates: boolean;
   /** Saved machines that others begin from, made by the engine itself. */
   templates(): readonly TemplateView[];
   /** Removes them; what began from them goes on. Others are made as they are wanted. */

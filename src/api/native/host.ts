@@ -86,7 +86,11 @@ export function hostRoutes(parts: NativeParts): readonly Route[] {
         exchange.json(200, { delivered: await engine.signalExec(id, Signal, exchange.call) });
       },
     },
-    { method: "GET", path: "/bulkhead/v1/templates", handle: (exchange) => exchange.json(200, { templates: engine.templates() }) },
+    {
+      method: "GET",
+      path: "/bulkhead/v1/templates",
+      handle: (exchange) => exchange.json(200, { enabled: engine.makesTemplates, templates: engine.templates() }),
+    },
     {
       method: "DELETE",
       path: "/bulkhead/v1/templates",
