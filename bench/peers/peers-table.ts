@@ -33,7 +33,7 @@ export function renderPeers(document: PeersDocument): string {
     "Each cell: median, its 95 % bootstrap interval, number of samples, times ours.",
     table.toString(),
     ...gaps,
-    `Repeat: ${document.command}${document.complete ? "" : "\nInterrupted or out of time: figures rest on fewer samples than planned."}`,
+    `Repeat: ${document.command}${document.complete ? "" : "\nEnded early (time was over, or it was interrupted): figures rest on fewer samples than planned."}`,
   ].join("\n")}\n`;
 }
 

@@ -5,7 +5,7 @@ import type { CompareDocument } from "./document.ts";
 import { formatFigure } from "./figure.ts";
 import { TITLES } from "./titles.ts";
 
-export const SHORTENED = "Interrupted or out of time: figures rest on fewer samples than planned.";
+export const SHORTENED = "Ended early (time was over, or it was interrupted): figures rest on fewer samples than planned.";
 
 /** Those that have a title first, in its order. */
 export function metricsOf({ series }: CompareDocument): readonly string[] {

@@ -4,12 +4,19 @@ import { createHash } from "node:crypto";
 import { statSync } from "node:fs";
 import { basename } from "node:path";
 import type { Client, CreateDocument } from "../../sdk/src/index.ts";
+import { UsageError } from "./command.ts";
 import { readGivenBytes } from "./given-file.ts";
 
 /** The document with the file's image in place of its path, and the boundary that runs it where none was asked for; as it was for any other image. */
 export async function withModuleFile(client: Client, document: CreateDocument): Promise<CreateDocument> {
   const path = document.Image;
-  if (path === undefined || !isModuleFile(path)) return document;
+  if (path === undefined) return document;
+  if (!isModuleFile(path)) {
+    // A word that reads like a file's name and is none would else be asked of a registry.
+    if (/^[^/:@]+\.wasm$/.test(path) && !(await client.images.exists(path)))
+      throw new UsageError(`there is no file ${JSON.stringify(path)} here, and no image of that name`, "give the module's path, or pull the image first");
+    return document;
+  }
   const bytes = readGivenBytes(path);
   const name = basename(path, ".wasm")
     .toLowerCase()

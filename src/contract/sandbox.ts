@@ -13,7 +13,10 @@ export type EndReason =
   /** The wall itself went: the VMM died, the supervisor was killed. `what` says what was seen. */
   | { readonly kind: "boundary-lost"; readonly status: ExitStatus; readonly what: string };
 
-/** As the host sees it, so that boundaries compare fairly. Counters grow from launch. */
+/**
+ * As the host sees it, so that boundaries compare fairly; but memory and processes are those that count against the workload's limits, which in a machine
+ * are the guest's (never more than the host sees). Counters grow from launch.
+ */
 export interface ResourceUse {
   /** When it was read, RFC 3339 with nanoseconds. */
   readonly at: string;

@@ -28,6 +28,8 @@ describe("the command line against a real daemon", () => {
     expect(nobody).toMatchObject({ code: 126 });
     expect(`${nobody.stdout}${nobody.stderr}`).toContain('The image has no user "ghost"');
     await daemon.cli("rm", "-f", "standing");
+    const absent = await daemon.cli("run", "--rm", "absent.wasm");
+    expect(absent).toMatchObject({ code: 125, stderr: expect.stringContaining('there is no file "absent.wasm" here') });
     expect((await daemon.cli("run", "--rm", "--network", "no-such-network", "busybox", "true")).code).toBe(125);
   });
 
