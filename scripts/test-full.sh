@@ -3,7 +3,7 @@
 # long fuzzing. Goes on after a part that fails, says so at the end, and exits 1. The last results are kept in docs/series: test-full.txt
 # (all parts), test-full-v2.txt (each check of the machine), random-kills.json (each kill).
 #
-#     npm run test:full                     everything: an hour and a quarter on two cores
+#     npm run test:full                     everything: an hour on two cores
 #     sh scripts/test-full.sh PART...       only these: machine disk runc images seccomp tables security kills fill choose fuzz; what is kept of the others stays, with its commit
 set -eu
 cd "$(dirname "$0")/.."
