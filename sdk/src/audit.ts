@@ -26,6 +26,8 @@ export interface AuditFinding {
   readonly fix: string;
   readonly mayBreak: boolean;
   readonly losesForceOn: readonly { readonly boundary: string; readonly because: string }[];
+  /** Why it keeps its force behind this workload's boundary, which is one of those. */
+  readonly keepsForce?: string;
   readonly sources: readonly string[];
   /** Of the escape suite; empty where it is argued. */
   readonly tests: readonly string[];

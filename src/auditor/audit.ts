@@ -42,6 +42,9 @@ function describe(rule: Rule, hit: Hit, view: WorkloadView, reasons: Readonly<Re
     edits: hit.edits ?? [],
     mayBreak: rule.mayBreak ?? false,
     losesForceOn: Object.entries(loses).map(([boundary, because]) => ({ boundary, because })),
+    ...(isImitated(loses, view)
+      ? { keepsForce: `${view.boundary?.kind} is emulated on this host, and emulation is no wall: it would lose its force where the processor virtualises` }
+      : {}),
     sources: rule.sources,
     tests: hit.tests ?? rule.tests ?? [],
     ...(reason === undefined ? {} : { accepted: reason }),
@@ -51,6 +54,11 @@ function describe(rule: Rule, hit: Hit, view: WorkloadView, reasons: Readonly<Re
 /** An emulated machine holds nobody who means it. */
 function isHeld(loses: Readonly<Record<string, string>>, { boundary }: WorkloadView): boolean {
   return boundary !== undefined && !boundary.emulated && Object.hasOwn(loses, boundary.kind);
+}
+
+/** Behind what would hold, were it not imitated. */
+function isImitated(loses: Readonly<Record<string, string>>, { boundary }: WorkloadView): boolean {
+  return boundary !== undefined && boundary.emulated && Object.hasOwn(loses, boundary.kind);
 }
 
 /** What is left of it: worth knowing, no way out. */

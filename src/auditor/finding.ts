@@ -29,6 +29,8 @@ export interface Finding {
   /** Whether programs that work today may stop to work by it. */
   readonly mayBreak: boolean;
   readonly losesForceOn: readonly { readonly boundary: string; readonly because: string }[];
+  /** Why it keeps its force behind this workload's boundary, which is one of those. */
+  readonly keepsForce?: string;
   readonly sources: readonly string[];
   /** Of the escape suite; empty where it is argued. */
   readonly tests: readonly string[];

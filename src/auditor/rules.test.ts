@@ -140,7 +140,8 @@ describe("a finding's force", () => {
     });
   });
   it("is kept where the machine is emulated: it is no wall", () => {
-    expect(behind("vm", { CapAdd: ["SYS_ADMIN"] })).toMatchObject({ severity: "critical" });
+    expect(behind("vm", { CapAdd: ["SYS_ADMIN"] })).toMatchObject({ severity: "critical", keepsForce: expect.stringContaining("emulated") });
+    expect(behind("container", { CapAdd: ["SYS_ADMIN"] })?.keepsForce).toBeUndefined();
   });
   it("is kept for the API's socket, whatever boundary there is", () => {
     expect(behind("microvm", { Binds: ["/var/run/docker.sock:/s"] })).toMatchObject({ severity: "critical", losesForceOn: [] });

@@ -20,6 +20,7 @@ function renderFinding(finding: AuditFinding): string {
     `  Gain: ${gains}. ${clean(attack)}\n`,
     `  Fix: ${clean(fix)}\n`,
     ...(loses.length === 0 ? [] : ["  Loses its force\n", ...loses]),
+    ...(finding.keepsForce === undefined ? [] : [`  Not here: ${clean(finding.keepsForce)}\n`]),
     `  ${colour([...sources, tests.length > 0 ? `shown by test/security: ${tests.join(", ")}` : gains === "host root" ? "argued" : ""].filter(Boolean).map(clean).join("; "), "grey")}\n`,
   ].join("");
 }

@@ -6,7 +6,8 @@ import { isColourful, print } from "../output.ts";
 
 export const command: Command = {
   usage: "[OPTIONS] [WORKLOAD...]",
-  description: "What running workloads use. Processor time, disk and network are the host's figures. Memory is what counts against the limit: what a machine takes of the host beyond it, `compare` measures.",
+  description:
+    "What running workloads use. Processor time, disk and network are the host's figures. Memory is what counts against the limit: what a machine takes of the host beyond it, `compare` measures.",
   options: [
     { name: "all", short: "a", kind: "flag", help: "Also those that do not run" },
     ...FORMAT_OPTIONS,
