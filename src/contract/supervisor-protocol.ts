@@ -5,8 +5,8 @@
  * Streams. A connection that joined a process (`attach`, `exec`) gets `stdout` and `stderr` frames with that process's number, then `end`
  * frames for both, and may send `stdin` frames and `end` (of stdin). The kernel's socket buffer is the flow control: a
  * connection that does not read stops its process's output once the supervisor's buffer for it (1 MiB) is full — like a pipe
- * does. One that has read nothing for 60 s while it blocked others is closed. Its requests wait as well, once so much or 64 of its
- * questions are open; what others cause to be sent to it is kept up to 4 MiB, and then it is closed.
+ * does. One that has read nothing for 60 s while others waited for it (the main process, who joined the same exec, the workload's end) is
+ * closed. Its requests wait as well, once so much or 64 of its questions are open; what others cause to be sent to it is kept up to 4 MiB, and then it is closed.
  *
  * Heartbeat: the supervisor answers `ping` at once whatever else it does.
  *

@@ -28,6 +28,8 @@ pub struct Client {
     feeds_something: bool,
     /// Its input waits for this process to read.
     pub waits_for: Option<u32>,
+    /// Somebody else waits for it to read.
+    pub holds_up: bool,
     /// Its requests wait until it has read, or until its earlier ones are answered.
     pub held: bool,
     moved_at: u64,
@@ -35,7 +37,7 @@ pub struct Client {
 
 impl Client {
     pub fn new(connection: Connection, token: u64) -> Client {
-        Client { connection, token, greeted: false, joins: Vec::new(), feeds_something: false, waits_for: None, held: false, moved_at: monotonic_ns() }
+        Client { connection, token, greeted: false, joins: Vec::new(), feeds_something: false, waits_for: None, holds_up: false, held: false, moved_at: monotonic_ns() }
     }
 
     pub fn join(&mut self, process: u32, options: AttachOptions) {
@@ -54,6 +56,11 @@ impl Client {
 
     pub fn feeds(&self, process: u32) -> bool {
         self.joins.iter().any(|(number, options)| *number == process && options.stdin)
+    }
+
+    /// Numbers of the processes that it joined.
+    pub fn processes(&self) -> impl Iterator<Item = u32> {
+        self.joins.iter().map(|(number, _)| *number)
     }
 
     /// Processes whose stdin this client feeds.
@@ -112,7 +119,7 @@ impl Client {
 
     /// When its patience with a client that holds others up runs out.
     pub fn deadline(&self) -> Option<u64> {
-        self.full().then_some(self.moved_at + PATIENCE_NS)
+        (self.full() && self.holds_up).then_some(self.moved_at + PATIENCE_NS)
     }
 }
 

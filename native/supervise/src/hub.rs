@@ -141,6 +141,21 @@ impl Hub {
         !self.clients.iter().any(|client| client.joined(process, stream) && client.full())
     }
 
+    /// Who reads what nobody else wants may take as long as he likes, as with a pipe. The main process, others who joined the same one, and the
+    /// workload's end wait for him so long only.
+    pub fn note_who_waits(&mut self) {
+        if !self.clients.iter().any(Client::full) {
+            return;
+        }
+        let ending = self.state == State::Ending;
+        let shared = |number: u32| number == 0 || self.clients.iter().filter(|client| client.processes().any(|joined| joined == number)).count() > 1;
+        let waits = |client: &Client| client.full() && (ending || client.processes().next().is_none() || client.processes().any(shared));
+        let waited: Vec<bool> = self.clients.iter().map(waits).collect();
+        for (client, waited) in self.clients.iter_mut().zip(waited) {
+            client.holds_up = waited;
+        }
+    }
+
     /// The wall is gone: nothing more will come from behind it.
     pub fn close_everything(&mut self) {
         for process in &mut self.processes {
@@ -252,4 +267,38 @@ impl Sink for Hub {
 /// For a question that finds the workload ended.
 pub fn has_ended() -> Failure {
     Failure::new(Code::WrongState, "the workload has ended")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bulkhead_wire::plan::LogSpec;
+    use bulkhead_wire::poller::Poller;
+    use bulkhead_wire::process::AttachOptions;
+    use std::os::unix::net::UnixStream;
+
+    #[test]
+    fn a_client_that_reads_nothing_is_dropped_for_others_sake_and_never_for_its_own() {
+        let poller = Poller::new().unwrap();
+        let mut hub = Hub::new(Log::open(&LogSpec::None).unwrap(), Process::new(0, false, false, false));
+        let join = |hub: &mut Hub, number: u32| {
+            let (ours, _theirs) = UnixStream::pair().unwrap();
+            let mut client = Client::new(Connection::new(ours, 1, &poller).unwrap(), 1);
+            client.join(number, AttachOptions { stdin: false, stdout: true, stderr: false });
+            hub.clients.push(client);
+        };
+        (0..4).for_each(|number| join(&mut hub, number));
+        join(&mut hub, 3);
+        let full = vec![0; 2 << 20];
+        for number in 0..3 {
+            hub.output(number, Stream::Stdout, &full);
+        }
+        hub.clients[3].connection.send(Kind::Stdout, 3, &full);
+        let has_deadline = |hub: &Hub| hub.clients.iter().map(|client| client.deadline().is_some()).collect::<Vec<_>>();
+        hub.note_who_waits();
+        assert_eq!(has_deadline(&hub), [true, false, false, true, false], "the main process waits, and who joined the same exec and reads");
+        hub.state = State::Ending;
+        hub.note_who_waits();
+        assert_eq!(has_deadline(&hub), [true, true, true, true, false], "the end waits for everybody");
+    }
 }

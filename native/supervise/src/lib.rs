@@ -288,6 +288,9 @@ impl Supervisor {
         let mut dropped = Vec::new();
         for client in &mut self.hub.clients {
             client.flush(&self.poller);
+        }
+        self.hub.note_who_waits();
+        for client in &mut self.hub.clients {
             if client.overflows() || client.deadline().is_some_and(|at| at <= now) {
                 dropped.push(client.connection.queued());
                 client.connection.broken = true;
