@@ -85,8 +85,14 @@ export interface LauncherVerbs {
    */
   compileModule: { ask: { module: string; file: string }; ok: { bytes: number } };
 
-  /** Makes the bridge, its address, forwarding, NAT and filter rules, or finds them as they should be. */
-  bridgeEnsure: { ask: { bridge: string; address: string; prefixLength: number; mtu: number; masquerade: boolean }; ok: Record<never, never> };
+  /**
+   * Makes the bridge, its address, forwarding, NAT and filter rules, or finds them as they should be. `metadata`: whether its members reach clouds'
+   * metadata services; left out, they do not.
+   */
+  bridgeEnsure: {
+    ask: { bridge: string; address: string; prefixLength: number; mtu: number; masquerade: boolean; metadata?: boolean };
+    ok: Record<never, never>;
+  };
   bridgeRemove: { ask: { bridge: string }; ok: Record<never, never> };
 
   /** Makes or removes a directory for a volume below the root. */
