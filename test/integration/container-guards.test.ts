@@ -1,13 +1,15 @@
 /** What a container's spec asks for, seen from inside and tried: each guard by its effect, next to the control on which the same deed succeeds. */
 
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type Call, plainCall } from "../../src/contract/call.ts";
 import type { BoundaryDriver } from "../../src/contract/driver.ts";
 import { plainProcess, type ProcessSpec } from "../../src/contract/process.ts";
+import type { FilesFacet } from "../../src/contract/sandbox.ts";
 import type { SandboxSpec, SecuritySpec } from "../../src/contract/spec.ts";
+import { archiveOf } from "../../src/contract/testkit/archives.ts";
 import { createContainerDriver } from "../../src/drivers/container/driver.ts";
 import { findProgram } from "../../src/host/host-facts.ts";
 import { BUSYBOX, makeBusyboxLayer, specOf } from "./host/busybox-root.ts";
@@ -162,4 +164,44 @@ describe.skipIf("unavailable" in opened)("a container's guards", () => {
     const writable = { security: { privileged: true, maskedPaths: [], readOnlyPaths: [] } };
     expect(await run("mount -t tmpfs none /tmp && mkdir /tmp/y && echo made", writable)).toBe("made");
   });
+
+  it("leaves the process that reads its files nothing but files: a filter, six powers, and no descriptor but its streams and the tree's", async () => {
+    const plain = specOf(randomBytes(32).toString("hex"), layer, (workload) => join(launcher.root, "workloads", workload));
+    const bundle = await driver.prepare(plain, join(launcher.root, "workloads", plain.workload), call);
+    try {
+      const sandbox = await driver.launch(bundle, plainProcess(["sleep", "1000"]), call);
+      const files = sandbox.files as FilesFacet;
+      await files.write("/", archiveOf([{ name: "large", bytes: 12 * 1024 * 1024 }]), { keepKinds: false, keepOwners: true }, call);
+      const { archive } = await files.read("/large", call);
+      // It has said a part, and waits with the rest.
+      for await (const piece of archive) {
+        if (piece.length === 0) continue;
+        const pid = findStranger(sandbox.main.hostPid ?? 0);
+        const status = readFileSync(`/proc/${pid}/status`, "utf8");
+        expect(status).toMatch(/^NoNewPrivs:\s+1$/m);
+        expect(status).toMatch(/^Seccomp:\s+2$/m);
+        expect(status).toMatch(/^CapEff:\s+000000008800001b$/m);
+        const held = readdirSync(`/proc/${pid}/fd`).map((fd) => readlinkSync(`/proc/${pid}/fd/${fd}`));
+        expect(held.filter((name) => !/^pipe:|^\/(large)?$/.test(name))).toEqual([]);
+        break;
+      }
+    } finally {
+      await driver.remove(bundle, call);
+    }
+  });
 });
+
+/** The process that has a workload's view of files and is in no pid namespace of the workload's. */
+function findStranger(pid: number): number {
+  const space = (of: string, kind: string) => {
+    try {
+      return readlinkSync(`/proc/${of}/ns/${kind}`);
+    } catch {
+      return ""; // gone meanwhile, or none
+    }
+  };
+  const [view, here] = [space(`${pid}`, "mnt"), space("self", "pid")];
+  const found = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && space(name, "mnt") === view && space(name, "pid") === here);
+  expect(found).toHaveLength(1);
+  return Number(found[0]);
+}

@@ -1,15 +1,28 @@
 //! What such a process gives up, for good, before it touches a stranger's path.
 
+use crate::filter;
+use std::fs::File;
 use std::io::{Error, Result};
+use std::os::fd::OwnedFd;
 
 /// CHOWN, DAC_OVERRIDE, FOWNER, FSETID, MKNOD, SETFCAP.
 const KEPT: [u32; 6] = [0, 1, 3, 4, 27, 31];
 /// For directories within directories.
 const MOST_FILES: libc::rlim_t = 1024;
 
-/// Root of the namespaces that this process is in, with its powers over files alone: it can trace nobody, mount nothing, and execute no set-uid
-/// program. To be called in a process of one thread.
-pub fn shed() -> Result<()> {
+/// Gives up what it has beyond files, closes every descriptor beyond its stdio, and opens the root. Afterwards it is root of the namespaces that it is in
+/// with its powers over files alone: it can trace nobody, mount nothing, execute nothing, open no socket, and start no process. To be called in a
+/// process of one thread whose working directory is the root.
+pub fn withdraw() -> Result<OwnedFd> {
+    shed()?;
+    // Nothing of whoever started it stays, least of all a directory of the host's.
+    unsafe { check(libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0))? };
+    let root = File::open("/")?;
+    filter::enter()?;
+    Ok(root.into())
+}
+
+fn shed() -> Result<()> {
     unsafe {
         libc::umask(0);
         for (which, most) in [(libc::RLIMIT_CORE, 0), (libc::RLIMIT_NOFILE, MOST_FILES)] {

@@ -1,6 +1,7 @@
 //! What a process of ours does with files inside a workload: tells of one, reads a tree as an archive, writes an archive into a directory.
 //!
-//! It is called in a process that has entered the workload's root and has given up everything but root's powers over files there (`confine`):
+//! It is called in a process that has entered the workload's root and has given up everything but root's powers over files there, and every system
+//! call that this does not take (`confine`, `filter`):
 //!
 //!     stat    stdout: one line of JSON, `{"ok": …}` or `{"failure": {"code", "message"}}`
 //!     read    stdout: that line, then a tar; a failure after the line is an exit code that is not 0, with such a line on stderr
@@ -11,6 +12,7 @@
 
 pub mod confine;
 mod fault;
+mod filter;
 mod input;
 mod place;
 mod read;

@@ -129,9 +129,7 @@ fn enter(view: View) -> Result<OwnedFd, Failure> {
     if !done || unsafe { libc::chdir(c"/".as_ptr()) } != 0 {
         return Err(Failure::system("enter the workload's view of files"));
     }
-    confine::shed().map_err(|error| Failure::from_io("give up privileges", &error))?;
-    unsafe { libc::syscall(libc::SYS_close_range, MAIN, libc::c_uint::MAX, 0) };
-    sys::open("/", libc::O_RDONLY | libc::O_DIRECTORY)
+    confine::withdraw().map_err(|error| Failure::from_io("give up privileges", &error))
 }
 
 /// As `Inside::enter` makes it for the main process, without the kernel's own views: volumes, shares and tmpfs stand below `/root` already.

@@ -86,11 +86,8 @@ fn enter(ways: &Ways<'_>, inner: &Inner, attach: Option<&Attach>, score: i32) ->
         if libc::chdir(c"/".as_ptr()) != 0 {
             return Err(Failure::system("enter the workload's root"));
         }
-        confine::shed().map_err(doing("give up privileges"))?;
-        // Nothing of the supervisor's own stays, least of all a directory of the host's.
-        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, 0);
+        confine::withdraw().map_err(doing("give up privileges"))
     }
-    File::open("/").map(OwnedFd::from).map_err(doing("open the workload's root"))
 }
 
 /// Its own ends become its stdio. Aside first: a target's number may be another's source.
