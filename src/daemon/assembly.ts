@@ -81,6 +81,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       launcher,
       store: state.collection<NetworkRecord>("networks"),
       ...(configuration.subnets === undefined ? {} : { pools: configuration.subnets }),
+      metadata: configuration.metadata ?? false,
     });
     const volumes = openVolumes({ root: places.root, launcher, store: state.collection<VolumeRecord>("volumes") });
     const images = await openImages({

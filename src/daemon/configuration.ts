@@ -50,6 +50,11 @@ export const CONFIGURATION_SCHEMA = Type.Object(
       Type.Object(
         {
           reserveBytes: Type.Optional(bytes("Disk that images must leave free; a twentieth by default, and at most 1 GiB")),
+    metadata: Type.Optional(
+      Type.Boolean({
+        description: "Whether workloads on networks reach clouds' metadata services (169.254.169.254 and all link-local addresses); false by default",
+      }),
+    ),
           maxLayerBytes: Type.Optional(bytes("What one layer may take unpacked; 64 GiB by default")),
           maxLayerEntries: Type.Optional(bytes("Files and directories that one layer may have; 4000000 by default")),
         },

@@ -37,7 +37,13 @@ describe("joining the bridge", () => {
       mtu: 1500,
       ports: [],
     });
-    expect(launcher.asked).toEqual([{ bridge: "bhabc1230", address: "172.20.0.1", prefixLength: 23, mtu: 1500, masquerade: true }]);
+    expect(launcher.asked).toEqual([{ bridge: "bhabc1230", address: "172.20.0.1", prefixLength: 23, mtu: 1500, masquerade: true, metadata: false }]);
+  });
+
+  it("lets members reach clouds' metadata services only where that was configured", async () => {
+    const { networks, launcher } = bed({}, { metadata: true });
+    await join(networks, 1);
+    expect(launcher.asked).toMatchObject([{ bridge: "bhabc1230", metadata: true }]);
   });
 
   it("gives the same again to the same workload, and asks for the bridge once", async () => {

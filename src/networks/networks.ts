@@ -37,6 +37,8 @@ export interface NetworksOptions {
   /** Ranges to choose the subnet from, the first free one. */
   readonly pools?: readonly string[];
   readonly fallbackResolvers?: readonly string[];
+  /** Whether members of the bridge reach clouds' metadata services; false where it is left out. */
+  readonly metadata?: boolean;
   readonly readFile?: ReadHostFile;
   readonly now?: () => number;
 }
@@ -169,7 +171,8 @@ class DefaultNetworks implements Networks {
   #bridgeAsk(slice: Slice) {
     const { gateway, range } = slice;
     this.#mtu ??= readUplinkMtu(this.#read);
-    return { bridge: this.#bridgeName(slice), address: formatAddress(gateway), prefixLength: range.prefixLength, mtu: this.#mtu, masquerade: true };
+    const { metadata = false } = this.#options;
+    return { bridge: this.#bridgeName(slice), address: formatAddress(gateway), prefixLength: range.prefixLength, mtu: this.#mtu, masquerade: true, metadata };
   }
 
   #bridgeName({ index }: Pick<Slice, "index">): string {

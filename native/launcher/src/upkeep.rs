@@ -32,6 +32,8 @@ pub struct Wish {
     prefix_length: u8,
     mtu: u32,
     masquerade: bool,
+    #[serde(default)]
+    metadata: bool,
 }
 
 pub struct Upkeep {
@@ -131,9 +133,9 @@ pub fn mend(place: &Place, wishes: &[Wish]) -> Result<Value, Failure> {
 
 /// True where the table did not know the bridge.
 fn raise(place: &Place, wish: &Wish) -> Result<bool, Failure> {
-    let Wish { bridge, address, prefix_length, mtu, masquerade } = wish.clone();
+    let Wish { bridge, address, prefix_length, mtu, masquerade, metadata } = wish.clone();
     let owner = place.below.path().to_string_lossy().into_owned();
-    let wish = BridgeWish { bridge, address, prefix_length, mtu, masquerade, owner };
+    let wish = BridgeWish { bridge, address, prefix_length, mtu, masquerade, metadata, owner };
     let changed = bridge_ensure(&place.layout.root_id, &wish)?;
     for change in &changed {
         eprintln!("bulkhead-launcher: changed on the host: {change}");

@@ -14,7 +14,7 @@ fn main() {
     let samples = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(40);
     assert_eq!(unsafe { libc::unshare(libc::CLONE_NEWNET) }, 0, "needs root");
     let gateway = Ipv4Addr::new(172, 31, 0, 1);
-    let wish = BridgeWish { bridge: format!("bh{ROOT}0"), address: gateway, prefix_length: 24, mtu: 1500, masquerade: true, owner: String::new() };
+    let wish = BridgeWish { bridge: format!("bh{ROOT}0"), address: gateway, prefix_length: 24, mtu: 1500, masquerade: true, metadata: false, owner: String::new() };
     let begin = Instant::now();
     bridge_ensure(ROOT, &wish).expect("bridge");
     println!("bridge_ensure, first: {:.2}", begin.elapsed().as_secs_f64() * 1e3);

@@ -21,6 +21,7 @@ pub fn bridge_ensure(root_id: &str, wish: &BridgeWish) -> Result<Vec<String>, Fa
     let netfilter = Socket::netfilter().map_err(|refusal| Failure::refused("no netfilter socket", &refusal))?;
     let mut changed = Vec::new();
     ensure_table(&route, &netfilter, root_id, wish, &mut changed)?;
+    ensure_metadata(&netfilter, root_id, wish, &mut changed)?;
     ensure_link(&route, wish, &mut changed)?;
     changed.extend(sysctl::prepare_for_bridge(&wish.bridge)?);
     changed.extend(coexist::admit(&netfilter, root_id, &wish.bridge)?);
@@ -104,7 +105,7 @@ fn ensure_table(route: &Socket, netfilter: &Socket, root_id: &str, wish: &Bridge
     let name = names::table(root_id);
     ensure_guard(route, netfilter, root_id, changed)?;
     let stands = table_exists(netfilter, FAMILY_IP, &name).map_err(explain)?;
-    if stands && knows_bridge(netfilter, &name, &wish.bridge).map_err(explain)? {
+    if stands && knows_bridge(netfilter, Set { family: FAMILY_IP, table: &name, name: "bridges" }, &wish.bridge).map_err(explain)? {
         return Ok(());
     }
     let links = link::list(route).map_err(explain)?;
@@ -136,11 +137,24 @@ fn ensure_guard(route: &Socket, netfilter: &Socket, root_id: &str, changed: &mut
     Ok(())
 }
 
-fn knows_bridge(netfilter: &Socket, table: &str, bridge: &str) -> Result<bool, Refusal> {
+/// What its members may ask for changes with the wish: a daemon may have been told otherwise since the bridge was made.
+fn ensure_metadata(netfilter: &Socket, root_id: &str, wish: &BridgeWish, changed: &mut Vec<String>) -> Result<(), Failure> {
+    let (table, bridge) = (names::table(root_id), &wish.bridge);
+    let told = Set { family: FAMILY_IP, table: &table, name: table::TOLD };
+    if knows_bridge(netfilter, told, bridge).map_err(|refusal| Failure::refused("the firewall cannot be read", &refusal))? == wish.metadata {
+        return Ok(());
+    }
+    let verb = if wish.metadata { "add" } else { "delete" };
+    table::run_nft(&format!("{verb} element ip {table} {} {{ \"{bridge}\" }}\n", table::TOLD))?;
+    changed.push(format!("metadata services: members of {bridge} {} them", if wish.metadata { "reach" } else { "no longer reach" }));
+    Ok(())
+}
+
+fn knows_bridge(netfilter: &Socket, set: Set<'_>, bridge: &str) -> Result<bool, Refusal> {
     let mut name = bridge.as_bytes().to_vec();
     name.resize(16, 0);
     let asked = read(netfilter, GET_ELEMENT, 0, FAMILY_IP, |body| {
-        Set { family: FAMILY_IP, table, name: "bridges" }.put_name(body);
+        set.put_name(body);
         body.nest(ELEMENT_LIST_ELEMENTS, |elements| elements.nest(LIST_ELEMENT, |element| element.nest(1, |key| key.put(1, &name))));
     });
     match asked {
@@ -215,6 +229,7 @@ fn removal(root_id: &str, bridge: &str, subnets: &[(Ipv4Addr, u8)], others: &[St
     let mut lines = vec![
         format!("delete element ip {table} bridges {{ \"{bridge}\" }}\n"),
         format!("delete element ip {table} neighbours {{ \"{bridge}\" . \"{bridge}\" }}\n"),
+        format!("delete element ip {table} {} {{ \"{bridge}\" }}\n", table::TOLD),
     ];
     for (address, prefix_length) in subnets {
         let subnet = table::subnet(*address, *prefix_length);

@@ -54,7 +54,7 @@ pub fn probe_tun() -> Probe {
 
 fn make_bridge() -> Result<(), Failure> {
     namespace::enter_new()?;
-    bridge_ensure(ROOT, &BridgeWish { bridge: BRIDGE.to_owned(), address: GATEWAY, prefix_length: 24, mtu: 1500, masquerade: true, owner: String::new() }).map(drop)
+    bridge_ensure(ROOT, &BridgeWish { bridge: BRIDGE.to_owned(), address: GATEWAY, prefix_length: 24, mtu: 1500, masquerade: true, metadata: false, owner: String::new() }).map(drop)
 }
 
 fn member(ports: Vec<PortSpec>) -> NetworkSpec {

@@ -65,6 +65,8 @@ pub struct BridgeWish {
     pub prefix_length: u8,
     pub mtu: u32,
     pub masquerade: bool,
+    /// Whether its members reach clouds' metadata services. Names are asked for there in any case: some clouds have their resolver at the same address.
+    pub metadata: bool,
     /// The root's directory, which the bridge's alias shows: whose it is can then be told when nobody is left to ask.
     pub owner: String,
 }

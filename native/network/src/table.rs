@@ -2,7 +2,8 @@
 //!
 //! What it promises, in the order in which a packet meets it:
 //! - `guard`: a workload cannot reach the host's loopback (CVE-2020-8558; `route_localnet` is on for our bridges, because ports are
-//!   published on 127.0.0.1 as well), nor send from an address that does not lie behind its bridge;
+//!   published on 127.0.0.1 as well), nor send from an address that does not lie behind its bridge. `clouds`: nor ask a cloud's metadata
+//!   services, which take the host's word for the asker's, unless its bridge is one whose members may;
 //! - `prerouting`, `output`: published ports go to their workloads. Packets from the wire to 127.0.0.0/8 do not;
 //! - `forward`: into a bridge of ours comes only what was asked for, what was published, and what its neighbours send;
 //! - `postrouting`: what leaves for elsewhere, what comes from the host's loopback, and what comes back to its own bridge through
@@ -17,6 +18,11 @@ use crate::failure::Failure;
 use crate::names;
 use crate::spec::BridgeWish;
 
+/// The set of bridges whose members may ask metadata services.
+pub(crate) const TOLD: &str = "told";
+/// Link-local addresses, 169.254.169.254 among them, which no router is to pass on anyway (RFC 3927, 7), and the one that Alibaba Cloud answers at.
+const METADATA: &str = "{ 169.254.0.0/16, 100.100.100.200 }";
+
 /// The whole table without elements. Fails where it stands: to say it again would put every rule in twice.
 pub(crate) fn text(root_id: &str) -> String {
     let table = names::table(root_id);
@@ -27,14 +33,20 @@ table ip {table} {{
   set neighbours {{ type ifname . ifname; }}
   set subnets {{ type ipv4_addr; flags interval; }}
   set masqueraded {{ type ipv4_addr; flags interval; }}
+  set {TOLD} {{ type ifname; }}
   map {MAP_AT} {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
   map {MAP_ANY} {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+  chain clouds {{
+    meta l4proto {{ tcp, udp }} th dport 53 return
+    reject with icmp type admin-prohibited
+  }}
   chain guard {{
     type filter hook prerouting priority raw; policy accept;
     iifname != @bridges accept
     ip saddr 127.0.0.0/8 drop
     ip daddr 127.0.0.0/8 drop
     fib saddr . iif oif missing drop
+    ip daddr {METADATA} ip daddr != @subnets iifname != @{TOLD} jump clouds
   }}
   chain publish {{
     dnat to ip daddr . meta l4proto . th dport map @{MAP_AT}
@@ -121,7 +133,7 @@ pub(crate) fn run_nft(script: &str) -> Result<(), Failure> {
     let said = String::from_utf8_lossy(&output.stderr);
     let first = said.lines().next().unwrap_or("it gave no reason").chars().take(200).collect::<String>();
     Err(Failure::new("UNAVAILABLE", format!("the firewall did not take the rules: {first}"))
-        .with_remedy("load the kernel modules nf_tables, nft_fib_ipv4, nft_nat, nft_masq and nft_ct"))
+        .with_remedy("load the kernel modules nf_tables, nft_fib_ipv4, nft_nat, nft_masq, nft_reject_ipv4 and nft_ct"))
 }
 
 #[cfg(test)]
@@ -131,7 +143,7 @@ mod tests {
     #[test]
     fn a_bridge_brings_its_subnet_and_its_neighbours() {
         let wish =
-            BridgeWish { bridge: "bhabc1230-1".into(), address: Ipv4Addr::new(172, 20, 4, 1), prefix_length: 22, mtu: 1500, masquerade: true, owner: "/r".into() };
+            BridgeWish { bridge: "bhabc1230-1".into(), address: Ipv4Addr::new(172, 20, 4, 1), prefix_length: 22, mtu: 1500, masquerade: true, metadata: false, owner: "/r".into() };
         let text = bridge_elements("abc123", &wish, &["bhabc1230".into()]);
         assert!(text.contains("masqueraded { 172.20.4.0/22 }"), "{text}");
         assert!(text.contains(r#""bhabc1230-1" . "bhabc1230""#) && text.contains(r#""bhabc1230" . "bhabc1230-1""#), "{text}");

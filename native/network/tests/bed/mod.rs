@@ -113,7 +113,7 @@ pub fn raise(number: u8, spec: &NetworkSpec) -> Network {
 }
 
 pub fn wish(bridge: &str, address: Ipv4Addr) -> BridgeWish {
-    BridgeWish { bridge: bridge.to_owned(), address, prefix_length: 24, mtu: 1500, masquerade: true, owner: "/no/such/root".to_owned() }
+    BridgeWish { bridge: bridge.to_owned(), address, prefix_length: 24, mtu: 1500, masquerade: true, metadata: false, owner: "/no/such/root".to_owned() }
 }
 
 pub fn id(number: u8) -> String {
