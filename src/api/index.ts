@@ -36,6 +36,8 @@ export interface ApiParts {
   readonly server: ServerFacts;
   /** Who is at the other end, by the kernel's word; asked once per connection. */
   readonly identify: Identify;
+  /** Web pages that may ask, and names by which the API may be asked: HOST or HOST:PORT; none where it is left out. */
+  readonly trustedHosts?: readonly string[];
   /** Rejects DENIED_BY_POLICY. Called once for every request that touches the engine, with the whole spec where there is one. */
   readonly authorize: Authorize;
   /** Everything that doctor looks at, found out anew. */
@@ -75,6 +77,7 @@ export function createApi(parts: ApiParts): Api {
     ],
     identify: parts.identify,
     authorize: parts.authorize,
+    trustedHosts: parts.trustedHosts ?? [],
     log: parts.log,
     readVersion,
     headers: {

@@ -1,7 +1,7 @@
 /**
  * The server: from bytes on a unix socket to a handler, and from a failure to an answer. In the order of a request's life:
  *
- *     connection → identity asked → headers → route found → version checked → policy asked → handler → answer
+ *     connection → identity asked → headers → route found → version checked → web pages refused → policy asked → handler → answer
  *
  * Nothing is logged per request at `info`. Answers of any length may be streamed; only headers and JSON bodies have deadlines.
  */
@@ -18,12 +18,15 @@ import { Exchange } from "./exchange.ts";
 import { Query } from "./query.ts";
 import { Router, type Found, type Route } from "./router.ts";
 import { errorBody, HTTP_STATUS } from "./status.ts";
+import { refuseWebPages } from "./web-page.ts";
 
 export interface ServerParts {
   readonly routes: readonly Route[];
   readonly identify: Identify;
   readonly authorize: Authorize;
   readonly log: Log;
+  /** Web pages that may ask, and names by which the API may be asked: HOST or HOST:PORT. */
+  readonly trustedHosts: readonly string[];
   /** Sent with every answer. */
   readonly headers: Readonly<Record<string, string>>;
   /** Splits the version off the path; rejects INVALID_SPEC where it is not spoken. */
@@ -140,6 +143,7 @@ export class ApiServer {
         apiVersion,
         log: this.#parts.log,
       });
+      refuseWebPages(request.headers, this.#parts.trustedHosts);
       if (route === undefined) throw new Failure("NOT_FOUND", "page not found");
       this.#live.set(exchange, route);
       if (!route.outlivesClient) abortWhenGone(exchange);

@@ -127,6 +127,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
         insecureRegistries: configuration.insecureRegistries ?? [],
       },
       identify: createIdentify(launcher),
+      ...(configuration.trustedHosts === undefined ? {} : { trustedHosts: configuration.trustedHosts }),
       ...createAdmission({ engine, images, policy: new PolicyFile(configuration.policy, log), advice, log }),
       advice,
       diskBytes: () => readDiskBytes(places.root),

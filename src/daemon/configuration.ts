@@ -29,6 +29,11 @@ export const CONFIGURATION_SCHEMA = Type.Object(
         description: "Further sockets of the API; the policy tells callers apart by them",
       }),
     ),
+    trustedHosts: Type.Optional(
+      Type.Array(Type.String({ minLength: 1 }), {
+        description: "HOST or HOST:PORT of web pages that may ask the API, and public names by which it may be asked; none by default",
+      }),
+    ),
     launcher: Type.Optional(path("The program bulkhead-launcher")),
     defaultIsolation: Type.Optional(
       Type.Union(
@@ -45,16 +50,16 @@ export const CONFIGURATION_SCHEMA = Type.Object(
       path("A file of auths, as Docker's client keeps them, for pulls by callers without credentials of their own; none are lent unless it is named"),
     ),
     subnets: Type.Optional(Type.Array(Type.String(), { description: "Ranges to take networks from, in CIDR form, in this order" })),
-    templates: Type.Optional(Type.Boolean({ description: "Whether machines begin from saved ones where they can; true by default" })),
-    images: Type.Optional(
-      Type.Object(
-        {
-          reserveBytes: Type.Optional(bytes("Disk that images must leave free; a twentieth by default, and at most 1 GiB")),
     metadata: Type.Optional(
       Type.Boolean({
         description: "Whether workloads on networks reach clouds' metadata services (169.254.169.254 and all link-local addresses); false by default",
       }),
     ),
+    templates: Type.Optional(Type.Boolean({ description: "Whether machines begin from saved ones where they can; true by default" })),
+    images: Type.Optional(
+      Type.Object(
+        {
+          reserveBytes: Type.Optional(bytes("Disk that images must leave free; a twentieth by default, and at most 1 GiB")),
           maxLayerBytes: Type.Optional(bytes("What one layer may take unpacked; 64 GiB by default")),
           maxLayerEntries: Type.Optional(bytes("Files and directories that one layer may have; 4000000 by default")),
         },
