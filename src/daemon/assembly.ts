@@ -80,8 +80,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
       rootId: hello.rootId,
       launcher,
       store: state.collection<NetworkRecord>("networks"),
-      ...(configuration.subnets === undefined ? {} : { pools: configuration.subnets }),
-      metadata: configuration.metadata ?? false,
+      ...networkChoices(configuration),
     });
     const volumes = openVolumes({ root: places.root, launcher, store: state.collection<VolumeRecord>("volumes") });
     const images = await openImages({
@@ -127,7 +126,7 @@ export async function openDaemon(configuration: Configuration, log: Log): Promis
         insecureRegistries: configuration.insecureRegistries ?? [],
       },
       identify: createIdentify(launcher),
-      ...(configuration.trustedHosts === undefined ? {} : { trustedHosts: configuration.trustedHosts }),
+      trustedHosts: configuration.trustedHosts ?? [],
       ...createAdmission({ engine, images, policy: new PolicyFile(configuration.policy, log), advice, log }),
       advice,
       diskBytes: () => readDiskBytes(places.root),
@@ -194,6 +193,10 @@ function createDrivers(configuration: Configuration, places: Places, launcher: L
     createMicrovmDriver({ ...shared, guestPrograms, ...configuration.machine }),
     createVmDriver({ ...shared, ...(configuration.machine?.qemu === undefined ? {} : { qemu: configuration.machine.qemu }) }),
   ];
+}
+
+function networkChoices({ subnets, metadata }: Configuration) {
+  return { ...(subnets === undefined ? {} : { pools: subnets }), metadata: metadata ?? false };
 }
 
 function registriesOf(configuration: Configuration) {
