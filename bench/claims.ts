@@ -86,5 +86,10 @@ function judgeSentence(claim: Claim, seen: string, subject: SubjectDescription):
 }
 
 function sameUnit(claimed: string, measured: string): boolean {
-  return claimed === measured || claimed.startsWith(`${measured} `) || (claimed.startsWith("instances") && measured === "instances");
+  return (
+    claimed === measured ||
+    claimed.startsWith(`${measured} `) ||
+    (claimed.startsWith("instances") && measured === "instances") ||
+    (claimed === "of a volume's" && measured === "ratio")
+  );
 }

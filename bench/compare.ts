@@ -6,9 +6,10 @@ import type { Client } from "@bulkhead/sdk";
 import claimsDocument from "./data/claims.json" with { type: "json" };
 import { type Claim, judge } from "./claims.ts";
 import { compareSubjects } from "./comparisons.ts";
-import { deriveOverheads, deriveStartOverContainer } from "./derived.ts";
+import { deriveDiskRatio, deriveOverheads, deriveStartOverContainer } from "./derived.ts";
 import { GAUGE_IMAGE, loadGaugeImage } from "./gauge-image.ts";
 import { describeHost } from "./host.ts";
+import { measureDisk, measureNetwork } from "./io-measures.ts";
 import { measureExec, measureGauges, measureMemory, measureStart, type MeasureOptions } from "./measures.ts";
 import { type CompareOptions, repeatCommand } from "./options.ts";
 import type { Progress } from "./progress.ts";
@@ -72,7 +73,13 @@ export async function compare(context: CompareContext): Promise<CompareDocument>
     const facts = context.signal.aborted ? [] : await readFacts(client, options.image, subjects);
     const descriptions = subjects.map((subject) => subject.description);
     const container = descriptions.find((one) => one.boundary !== undefined)?.id ?? "";
-    const series = [...run.series, ...facts, ...deriveOverheads(run.series), ...deriveStartOverContainer(run.series, container)];
+    const series = [
+      ...run.series,
+      ...facts,
+      ...deriveOverheads(run.series),
+      ...deriveDiskRatio(run.series),
+      ...deriveStartOverContainer(run.series, container),
+    ];
     return {
       schemaVersion: 1,
       measuredAt: new Date().toISOString(),
@@ -193,7 +200,7 @@ export async function openRawQemu(client: Client, machine: SubjectDescription, i
 
 async function listMeasures(
   subjects: readonly Subject[],
-  { options, signal }: CompareContext,
+  { options, signal, gaugePath }: CompareContext,
   { gaps, closing }: { readonly gaps: Gap[]; readonly closing: (() => Promise<void> | void)[] },
 ): Promise<Measure[]> {
   const size: MeasureOptions = options.brief
@@ -203,7 +210,11 @@ async function listMeasures(
       : { command: options.command, starts: 30, execs: 30, gauges: 10, furtherGauges: 5, memories: 5, tenths: 3, instances: 4 };
   const measures: Measure[] = [];
   for (const subject of subjects) {
-    measures.push(...measureGauges(subject, size));
+    measures.push(
+      ...measureGauges(subject, size),
+      ...measureDisk(subject, size.furtherGauges),
+      ...measureNetwork(subject, { rounds: size.furtherGauges, gaugePath }),
+    );
     if (subject.description.id === "raw-host") continue;
     // A quick run has time to see what the raw mechanisms take once, and for no more.
     const once = options.quick && subject.description.boundary === undefined;

@@ -1,4 +1,4 @@
-/** Figures that follow from others: costs over the plain host, and over the container. Ratios of the same run only. */
+/** Figures that follow from others: costs over the plain host, over a volume, and over the container. Ratios of the same run only. */
 
 import type { Series } from "./series.ts";
 import { summarize } from "./statistics.ts";
@@ -21,6 +21,19 @@ export function deriveOverheads(series: readonly Series[]): Series[] {
     }
   }
   return derived;
+}
+
+/** What its own root writes in the time in which a volume writes one, sample by sample in the order taken. */
+export function deriveDiskRatio(series: readonly Series[]): Series[] {
+  return series
+    .filter(({ metric }) => metric === "disk_sequential_rootfs")
+    .flatMap((root) => {
+      const volume = series.find((one) => one.metric === "disk_sequential_volume" && one.subject === root.subject);
+      if (volume === undefined || root.subject.startsWith("raw-")) return [];
+      const count = Math.min(root.samples.length, volume.samples.length);
+      const samples = volume.samples.slice(0, count).map((value, index) => value / (root.samples[index] as number));
+      return [{ metric: "disk_throughput_ratio", subject: root.subject, unit: "ratio" as const, samples, summary: summarize(samples), command: root.command }];
+    });
 }
 
 /** Seconds that a boundary's start takes beyond the container's. */

@@ -20,6 +20,10 @@ export interface Subject {
   start(command: readonly string[]): Promise<StartMoments>;
   /** Runs the gauge behind this boundary and gives what it printed. */
   gauge?(measure: string): Promise<GaugeReading>;
+  /** Runs a measure of the gauge that writes: on the workload's own file system, or on a volume. */
+  write?(measure: string, place: DiskPlace): Promise<GaugeReading>;
+  /** Raises the gauge's server where this host can reach it; it may answer a moment later. */
+  serve?(): Promise<GaugeServer>;
   /** Raises something to exec in. */
   openExec?(): Promise<ExecTarget>;
   /** Raises `count` instances that do nothing. */
@@ -31,6 +35,14 @@ export interface Subject {
   /** How a reader repeats a figure of this subject. */
   command(metric: string, command: readonly string[]): string;
   close(): Promise<void>;
+}
+
+export type DiskPlace = "rootfs" | "volume";
+
+export interface GaugeServer {
+  /** `10.0.0.2:9137`. */
+  readonly address: string;
+  readonly stop: () => Promise<void>;
 }
 
 export interface ExecTarget {

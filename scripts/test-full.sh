@@ -63,6 +63,7 @@ run security "Attempts to leave a workload and to take more than one's share, be
 run kills "300 kills of the daemon at random times under load" "kills, .* left over" \
   node test/chaos/random-kills.ts --kills 300 --out docs/series/random-kills.json
 run fill "What a plan says of this host, and a real fill-up" "Tests  " whole test/integration/plan-fill.test.ts
+run choose "Disk and network of every boundary, measured" "Tests  " whole test/integration/compare-io.test.ts
 run choose "What is chosen by: a comparison with the raw mechanisms beneath, and what the guide measures" "Tests  " whole test/full/choose
 run fuzz "Long fuzzing of what strangers' bytes are read by" "rounds each" fuzz
 

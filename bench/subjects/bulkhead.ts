@@ -6,8 +6,12 @@ import type { Client, CreateDocument, Run } from "@bulkhead/sdk";
 import { allocatedBytes } from "../disk.ts";
 import { readOwnPss } from "../memory.ts";
 import type { SubjectDescription } from "../series.ts";
-import { type ExecTarget, type GaugeReading, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
+import { SERVER_PORT } from "../gauge-server.ts";
+import { type DiskPlace, type ExecTarget, type GaugeReading, type GaugeServer, type IdleInstances, now, type StartMoments, type Subject } from "../subject.ts";
 import { shellWords } from "../shell-words.ts";
+
+/** Where a volume of its own lies in a workload that writes. */
+export const VOLUME = "/volume";
 
 export interface BulkheadSubjectOptions {
   readonly client: Client;
@@ -42,12 +46,38 @@ export class BulkheadSubject implements Subject {
     return firstByte === undefined ? { exit } : { firstByte, exit };
   }
 
-  async gauge(measure: string): Promise<GaugeReading> {
-    const run = await this.options.client.run(this.document(this.options.gaugeImage, ["/gauge", measure], { AutoRemove: true }));
+  gauge(measure: string): Promise<GaugeReading> {
+    return this.runGauge([measure], {});
+  }
+
+  /** The volume is one of its own, and goes with the workload. */
+  write(measure: string, place: DiskPlace): Promise<GaugeReading> {
+    return place === "volume" ? this.runGauge([measure, VOLUME], { Mounts: [{ Type: "volume", Target: VOLUME }] }) : this.runGauge([measure, "/tmp"], {});
+  }
+
+  async serve(): Promise<GaugeServer> {
+    const { client, gaugeImage } = this.options;
+    const { Id } = await client.workloads.create(this.document(gaugeImage, ["/gauge", "serve", String(SERVER_PORT)], { NetworkMode: "bridge" }));
+    const stop = (): Promise<void> => client.workloads.remove(Id, { force: true });
+    try {
+      await client.workloads.start(Id);
+      const { NetworkSettings } = await client.workloads.inspect(Id);
+      const { Networks = {} } = (NetworkSettings ?? {}) as { readonly Networks?: Readonly<Record<string, { readonly IPAddress?: string }>> };
+      const [network] = Object.values(Networks);
+      if (network?.IPAddress === undefined || network.IPAddress === "") throw new Error("the workload has no address");
+      return { address: `${network.IPAddress}:${SERVER_PORT}`, stop };
+    } catch (thrown) {
+      await stop();
+      throw thrown;
+    }
+  }
+
+  private async runGauge(words: readonly string[], host: object): Promise<GaugeReading> {
+    const run = await this.options.client.run(this.document(this.options.gaugeImage, ["/gauge", ...words], { AutoRemove: true, ...host }));
     let text = "";
     for await (const chunk of run.output) text += Buffer.from(chunk.bytes).toString("utf8");
-    await succeeded(run, ["gauge", measure]);
-    return { measure, ...(JSON.parse(text) as object) };
+    await succeeded(run, ["gauge", ...words]);
+    return { measure: words[0] ?? "", ...(JSON.parse(text) as object) };
   }
 
   async openExec(): Promise<ExecTarget> {
@@ -101,7 +131,9 @@ export class BulkheadSubject implements Subject {
   }
 
   command(metric: string, command: readonly string[]): string {
-    const { isolation, image } = this.options;
+    const { isolation, image, gaugeImage } = this.options;
+    const volume = command.includes(VOLUME) ? ["--volume", VOLUME] : [];
+    if (command[0] === "/gauge") return shellWords(["bulkhead", "run", "--rm", ...volume, "--isolation", isolation, gaugeImage, ...command]);
     if (!metric.startsWith("startup") && metric !== "run_time") return shellWords(["bulkhead", "compare", image]);
     return shellWords(["time", "bulkhead", "run", "--rm", ...(this.cold ? ["--cold"] : []), "--isolation", isolation, image, ...command]);
   }

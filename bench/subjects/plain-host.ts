@@ -1,10 +1,15 @@
 /** The plain host, without any boundary: the control beside which costs are seen. */
 
 import { spawn } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
 import { release } from "node:os";
+import { join } from "node:path";
 import type { SubjectDescription } from "../series.ts";
-import { type GaugeReading, now, type StartMoments, type Subject } from "../subject.ts";
+import { type GaugeReading, type GaugeServer, now, type StartMoments, type Subject } from "../subject.ts";
 import { shellWords } from "../shell-words.ts";
+
+/** A disk by the file system hierarchy's rules, which /tmp need not be. */
+const SCRATCH = "/var/tmp";
 
 export class PlainHost implements Subject {
   readonly description: SubjectDescription = { id: "raw-host", engine: "linux", version: release(), emulated: false };
@@ -26,7 +31,39 @@ export class PlainHost implements Subject {
     return { measure, ...(JSON.parse(text) as object) };
   }
 
+  /** There is no volume here: both places are the host's own file system. */
+  async write(measure: string): Promise<GaugeReading> {
+    const directory = mkdtempSync(join(SCRATCH, "bulkhead-gauge-"));
+    let text = "";
+    try {
+      await timeProcess(this.gaugePath, [measure, directory], (chunk) => {
+        text += chunk;
+      });
+    } finally {
+      rmSync(directory, { recursive: true, force: true });
+    }
+    return { measure, ...(JSON.parse(text) as object) };
+  }
+
+  serve(): Promise<GaugeServer> {
+    const child = spawn(this.gaugePath, ["serve", "0"], { stdio: ["ignore", "pipe", "ignore"] });
+    const closed = new Promise<void>((resolve) => child.once("close", () => resolve()));
+    const stop = (): Promise<void> => {
+      child.kill("SIGKILL");
+      return closed;
+    };
+    return new Promise((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", () => reject(new Error("the gauge serves no port")));
+      child.stdout.once("data", (chunk: Buffer) => {
+        const { port } = JSON.parse(chunk.toString("utf8")) as { port: number };
+        resolve({ address: `127.0.0.1:${port}`, stop });
+      });
+    });
+  }
+
   command(metric: string, command: readonly string[]): string {
+    if (command[0] === "/gauge") return shellWords(["dist/native/bulkhead-gauge", ...command.slice(1).map((word) => (word.startsWith("/") ? SCRATCH : word))]);
     return metric.startsWith("startup") ? shellWords(command) : `dist/native/bulkhead-gauge ${metric}`;
   }
 

@@ -1,39 +1,98 @@
 //! One static binary whose work is the same to the byte behind every boundary and on the plain host.
 //!
-//!     gauge cpu-integer | cpu-float | memory | syscall | fork | spawn | context-switch | page-fault | kernel
+//!     gauge cpu-integer | cpu-float | memory | syscall | fork | spawn | context-switch | page-fault [OPERATIONS]
+//!     gauge disk-sequential | disk-random | disk-synced DIRECTORY [OPERATIONS]
+//!     gauge net-send | net-request ADDRESS:PORT [OPERATIONS]      to a `gauge serve PORT`
+//!     gauge kernel
 //!
-//! Prints one JSON object: `{"measure", "operations", "nanoseconds"}`; `kernel` prints `{"release", "version"}`. Time is the
+//! Prints one JSON object: `{"measure", "operations", "nanoseconds"}`; `kernel` prints `{"release", "version"}`, `serve` `{"port"}`. Time is the
 //! monotonic clock of wherever it runs. The number of operations is fixed per measure and can be set: `gauge syscall 100000`.
 
+mod disk;
+mod network;
+
 use std::hint::black_box;
+use std::io;
+use std::path::Path;
 use std::time::Instant;
 
+const USAGE: &str = "usage: gauge cpu-integer|cpu-float|memory|syscall|fork|spawn|context-switch|page-fault [OPERATIONS]
+       gauge disk-sequential|disk-random|disk-synced DIRECTORY [OPERATIONS]
+       gauge net-send|net-request ADDRESS:PORT [OPERATIONS]
+       gauge serve PORT | kernel";
+
 fn main() {
-    let mut arguments = std::env::args().skip(1);
-    let measure = arguments.next().unwrap_or_default();
-    let asked = arguments.next().and_then(|text| text.parse::<u64>().ok());
-    let (operations, work): (u64, fn(u64)) = match measure.as_str() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["nothing"] => Ok(()),
+        ["kernel"] => {
+            kernel();
+            Ok(())
+        }
+        ["serve", port] => port.parse().map_err(|_| unusable()).and_then(network::serve),
+        [measure, place, rest @ ..] if measure.starts_with("disk-") || measure.starts_with("net-") => elsewhere(measure, place, rest),
+        [measure, rest @ ..] => inside(measure, rest),
+        [] => Err(unusable()),
+    };
+    if let Err(error) = outcome {
+        eprintln!("gauge: {error}");
+        std::process::exit(if error.kind() == io::ErrorKind::InvalidInput { 2 } else { 1 });
+    }
+}
+
+fn unusable() -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidInput, USAGE)
+}
+
+/// How many operations were asked for; the measure's own number where nothing was said.
+fn count(rest: &[&str], otherwise: u64) -> io::Result<u64> {
+    match rest {
+        [] => Ok(otherwise),
+        [text] => text.parse().map_err(|_| unusable()),
+        _ => Err(unusable()),
+    }
+}
+
+/// What needs nothing but processor, memory and kernel.
+fn inside(measure: &str, rest: &[&str]) -> io::Result<()> {
+    let (operations, work): (u64, fn(u64)) = match measure {
         "cpu-integer" => (30_000_000, cpu_integer),
         "cpu-float" => (10_000_000, cpu_float),
         "memory" => (64, memory),
         "syscall" => (300_000, syscall),
         "fork" => (200, fork),
         "spawn" => (100, spawn),
-        "nothing" => return,
         "context-switch" => (10_000, context_switch),
         "page-fault" => (4_096, page_fault),
-        "kernel" => return kernel(),
-        _ => {
-            eprintln!("usage: gauge cpu-integer|cpu-float|memory|syscall|fork|spawn|context-switch|page-fault|kernel [OPERATIONS]");
-            std::process::exit(2);
-        }
+        _ => return Err(unusable()),
     };
-    let operations = asked.unwrap_or(operations);
-    work(operations / 20 + 1); // warm: pages touched, code translated
+    time(measure, count(rest, operations)?, |operations| {
+        work(operations);
+        Ok(())
+    })
+}
+
+/// What goes to a directory or to a server.
+fn elsewhere(measure: &str, place: &str, rest: &[&str]) -> io::Result<()> {
+    let directory = Path::new(place);
+    match measure {
+        "disk-sequential" => time(measure, count(rest, 32)?, |pieces| disk::sequential(directory, pieces)),
+        "disk-random" => time(measure, count(rest, 2_000)?, |writes| disk::random(directory, writes)),
+        "disk-synced" => time(measure, count(rest, 50)?, |writes| disk::synced(directory, writes)),
+        "net-send" => time(measure, count(rest, 64)?, |pieces| network::send(place, pieces)),
+        "net-request" => time(measure, count(rest, 2_000)?, |times| network::request(place, times)),
+        _ => Err(unusable()),
+    }
+}
+
+fn time(measure: &str, operations: u64, work: impl Fn(u64) -> io::Result<()>) -> io::Result<()> {
+    work(operations / 20 + 1)?; // warm: pages touched, code translated
     let begin = Instant::now();
-    work(operations);
+    work(operations)?;
     let nanoseconds = begin.elapsed().as_nanos();
     println!("{{\"measure\":\"{measure}\",\"operations\":{operations},\"nanoseconds\":{nanoseconds}}}");
+    Ok(())
 }
 
 /// xorshift rounds mixed as a hash does: integer work that no compiler can fold.
