@@ -18,6 +18,8 @@ use std::rc::Rc;
 const DIRECTORY: i32 = libc::O_RDONLY | libc::O_DIRECTORY;
 /// Directories whose times wait for what is written into them.
 const MOST_TIMES: usize = 16 * 1024;
+/// How often somebody else may put something where an entry goes, once what was in its way is gone.
+const MOST_TRIES: usize = 100;
 
 #[derive(Clone, Copy)]
 pub struct Manner {
@@ -98,9 +100,8 @@ impl Writing<'_> {
             Kind::File => self.make_file(&place, archive),
             Kind::HardLink => self.make_link(&place),
             Kind::Symlink => {
-                self.make_room(&place, false)?;
                 let target = at::c(&entry.link).map_err(|error| place.failed(&error))?;
-                at::symlink(&target, place.parent(), &place.name).map_err(|error| place.failed(&error))?;
+                self.make(&place, false, |_| at::symlink(&target, place.parent(), &place.name)).map_err(|fault| fault.at(&place))?;
                 self.name_attributes(&place)
             }
             Kind::Fifo => self.make_node(&place, libc::S_IFIFO, 0),
@@ -137,7 +138,11 @@ impl Writing<'_> {
             let failed = |error: Error| fault("write into", &path, &error);
             directory = match self.open(&path) {
                 Err(error) if error.raw_os_error() == Some(libc::ENOENT) => {
-                    at::make_directory(directory.as_fd(), &at::c(parts[end - 1]).map_err(failed)?, 0o755).map_err(failed)?;
+                    match at::make_directory(directory.as_fd(), &at::c(parts[end - 1]).map_err(failed)?, 0o755) {
+                        // Somebody else was first.
+                        Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+                        other => other.map_err(failed)?,
+                    }
                     self.open(&path).map_err(failed)?
                 }
                 other => other.map_err(failed)?,
@@ -168,11 +173,21 @@ impl Writing<'_> {
         }
     }
 
+    /// Makes what `make` makes, in the place of what stands there. Others may write to the same name meanwhile.
+    fn make<T>(&mut self, place: &Place<'_>, directory: bool, make: impl Fn(Room) -> Result<T, Error>) -> Result<T, MakeFault> {
+        for _ in 1..MOST_TRIES {
+            match make(self.make_room(place, directory).map_err(MakeFault::Room)?) {
+                Err(error) if error.raw_os_error() == Some(libc::EEXIST) => {}
+                other => return other.map_err(MakeFault::Made),
+            }
+        }
+        Err(MakeFault::Made(Error::from_raw_os_error(libc::EEXIST)))
+    }
+
     fn make_directory(&mut self, place: &Place<'_>, parts: &[&[u8]]) -> Result<(), Failure> {
         let failed = |error: Error| place.failed(&error);
-        if self.make_room(place, true)? == Room::Free {
-            at::make_directory(place.parent(), &place.name, 0o700).map_err(failed)?;
-        }
+        let make = |room| if room == Room::Free { at::make_directory(place.parent(), &place.name, 0o700) } else { Ok(()) };
+        self.make(place, true, make).map_err(|fault| fault.at(place))?;
         let made = at::open_directory(place.parent(), &place.name).map_err(failed)?;
         self.attributes(place, made.as_fd())?;
         if self.times.len() >= MOST_TIMES {
@@ -184,11 +199,11 @@ impl Writing<'_> {
 
     fn make_file(&mut self, place: &Place<'_>, archive: &mut Archive<Input>) -> Result<(), Failure> {
         let failed = |error: Error| place.failed(&error);
-        let made = match self.make_room(place, false)? {
-            Room::MountedFile => at::empty_file(place.parent(), &place.name).map_err(failed)?,
-            _ => at::create_file(place.parent(), &place.name, 0o600).map_err(failed)?,
+        let make = |room| match room {
+            Room::MountedFile => at::empty_file(place.parent(), &place.name),
+            _ => at::create_file(place.parent(), &place.name, 0o600),
         };
-        let mut file = File::from(made);
+        let mut file = File::from(self.make(place, false, make).map_err(|fault| fault.at(place))?);
         match &place.entry.segments {
             None => copy(archive, &mut file, u64::MAX).map_err(|fault| fault.at(place))?,
             Some(segments) => {
@@ -216,18 +231,17 @@ impl Writing<'_> {
         if at::status(place.parent(), &place.name).is_ok_and(|there| (there.st_dev, there.st_ino) == (target.st_dev, target.st_ino)) {
             return Ok(());
         }
-        self.make_room(place, false)?;
-        at::hard_link(from.as_fd(), &name, place.parent(), &place.name).map_err(|error| place.failed(&error))
+        self.make(place, false, |_| at::hard_link(from.as_fd(), &name, place.parent(), &place.name)).map_err(|fault| fault.at(place))
     }
 
     fn make_node(&mut self, place: &Place<'_>, kind: u32, device: libc::dev_t) -> Result<(), Failure> {
-        self.make_room(place, false)?;
         // With its permissions from the first: once it lies there whoever owns the directory may put a link in its place, which a change would follow.
-        at::make_node(place.parent(), &place.name, kind | place.entry.mode, device).map_err(|error| match error.raw_os_error() {
-            Some(libc::EPERM | libc::EACCES) if kind != libc::S_IFIFO => {
+        let make = |_| at::make_node(place.parent(), &place.name, kind | place.entry.mode, device);
+        self.make(place, false, make).map_err(|fault| match fault {
+            MakeFault::Made(error) if kind != libc::S_IFIFO && matches!(error.raw_os_error(), Some(libc::EPERM | libc::EACCES)) => {
                 Failure::new(Code::Unsupported, format!("could not make the device {}: nobody may make one behind this boundary", quoted(&place.entry.path)))
             }
-            _ => place.failed(&error),
+            other => other.at(place),
         })?;
         self.name_attributes(place)
     }
@@ -255,8 +269,15 @@ impl Writing<'_> {
         Ok(())
     }
 
-    /// For what is not opened: links, fifos, devices.
+    /// For what is not opened: links, fifos, devices. What was replaced meanwhile has attributes of its own.
     fn name_attributes(&self, place: &Place<'_>) -> Result<(), Failure> {
+        match self.set_name_attributes(place) {
+            Err(failure) if failure.code == Code::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    fn set_name_attributes(&self, place: &Place<'_>) -> Result<(), Failure> {
         let failed = |error: Error| place.failed(&error);
         let (uid, gid) = self.owner(place.entry);
         let status = at::status(place.parent(), &place.name).map_err(failed)?;
@@ -280,6 +301,21 @@ fn not_owned(place: &Place<'_>, (uid, gid): (u32, u32), error: &Error) -> Failur
     match error.raw_os_error() {
         Some(libc::EINVAL) => Failure::new(Code::InvalidSpec, format!("could not give {} to {uid}:{gid}: beyond the ids of the workload", quoted(&place.entry.path))),
         _ => place.failed(error),
+    }
+}
+
+enum MakeFault {
+    /// What is there cannot be taken away.
+    Room(Failure),
+    Made(Error),
+}
+
+impl MakeFault {
+    fn at(self, place: &Place<'_>) -> Failure {
+        match self {
+            MakeFault::Room(failure) => failure,
+            MakeFault::Made(error) => place.failed(&error),
+        }
     }
 }
 

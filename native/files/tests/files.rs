@@ -34,7 +34,8 @@ impl Scratch {
 
     /// Exit code, stdout and stderr.
     fn run(&self, order: &FilesOrder, input: &[u8]) -> (i32, Vec<u8>, String) {
-        let (mut stdin, mut stdout, mut stderr) = (self.file("in"), self.file("out"), self.file("err"));
+        let own = |name: &str| self.file(&format!("{name}-{:?}", std::thread::current().id()));
+        let (mut stdin, mut stdout, mut stderr) = (own("in"), own("out"), own("err"));
         stdin.write_all(input).unwrap();
         stdin.rewind().unwrap();
         let root = File::open(self.root()).unwrap().into();
@@ -238,6 +239,23 @@ fn what_stands_in_the_way_is_replaced_and_never_written_through() {
     assert_eq!(scratch.write("/at", (false, false), &one), "ok");
     assert!(at.join("f").is_file());
     assert_eq!(scratch.write("/at", (true, false), &archive(&[(Item { kind: b'5', path: b"f/", ..PLAIN }, b"")])), "INVALID_SPEC");
+}
+
+#[test]
+fn several_who_write_to_the_same_names_at_once_all_succeed() {
+    let scratch = Scratch::new("at-once");
+    let named = |kind: u8, path: &'static [u8]| (Item { kind, path, link: if kind == b'2' { b"f" } else { b"" }, ..PLAIN }, &b""[..]);
+    let archive = archive(&[named(b'5', b"d/"), (PLAIN, b"contents"), named(b'2', b"soft"), named(b'6', b"fifo"), named(b'0', b"made/on/the/way")]);
+    for _ in 0..20 {
+        std::thread::scope(|scope| {
+            for _ in 0..3 {
+                scope.spawn(|| (0..10).for_each(|_| assert_eq!(scratch.write("/at", (false, false), &archive), "ok")));
+            }
+        });
+        assert_eq!(fs::read(scratch.root().join("at/f")).unwrap(), b"contents");
+        fs::remove_dir_all(scratch.root().join("at/made")).unwrap();
+        fs::remove_dir(scratch.root().join("at/d")).unwrap();
+    }
 }
 
 #[test]
