@@ -182,6 +182,12 @@ export interface ExecRequest {
   readonly DetachKeys?: string;
 }
 
+/** `Image` holds the tools; `Cmd` is a shell where it is left out. */
+export interface DebugRequest extends Omit<ExecRequest, "Cmd" | "Privileged" | "DetachKeys"> {
+  readonly Image: string;
+  readonly Cmd?: readonly string[];
+}
+
 export interface ImageSummary {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;

@@ -1,7 +1,7 @@
 /** Further processes in a running workload. */
 
 import { attachedOf, type Attached } from "./attached.ts";
-import type { ExecDocument, ExecRequest } from "./documents.ts";
+import type { DebugRequest, ExecDocument, ExecRequest } from "./documents.ts";
 import { Failure } from "./failure.ts";
 import type { Transport } from "./transport.ts";
 import type { Cancellable } from "./workloads.ts";
@@ -15,6 +15,16 @@ export class Execs {
 
   async create(reference: string, request: ExecRequest, options: Cancellable = {}): Promise<string> {
     const path = `/containers/${encodeURIComponent(reference)}/exec`;
+    const made = await this.transport.json<{ Id: string }>({ method: "POST", path, body: request, signal: options.signal });
+    return made.Id;
+  }
+
+  /**
+   * A debug session: the same with another image's files for its root. The workload's own are at `/proc/1/root`. It ends with its command, with this
+   * connection and with the workload, and leaves nothing.
+   */
+  async debug(reference: string, request: DebugRequest, options: Cancellable = {}): Promise<string> {
+    const path = `/bulkhead/v1/workloads/${encodeURIComponent(reference)}/debug`;
     const made = await this.transport.json<{ Id: string }>({ method: "POST", path, body: request, signal: options.signal });
     return made.Id;
   }

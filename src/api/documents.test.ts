@@ -10,6 +10,7 @@ import { auditRoutes } from "./native/audit.ts";
 import { hostRoutes, type NativeParts } from "./native/host.ts";
 import { planRoutes, type PlanParts } from "./native/plan.ts";
 import { policyRoutes, type PolicyParts } from "./native/policy.ts";
+import { debugRoutes } from "./native/debug.ts";
 import { runRoutes } from "./native/run.ts";
 import { HTTP_STATUS } from "./status.ts";
 import { handled, ignored, refused, warned } from "./docker/unsupported.ts";
@@ -43,6 +44,7 @@ describe("docs/docker-api.md", () => {
       ...auditRoutes(parts),
       ...planRoutes(parts),
       ...policyRoutes(parts),
+      ...debugRoutes(parts),
       ...runRoutes(parts),
     ].map(({ method, path }) => `${method} ${path}`);
     expect(documented.toSorted()).toEqual(served.toSorted());

@@ -16,6 +16,7 @@ import type { DockerParts, ServerFacts } from "./docker/parts.ts";
 import { dockerRoutes } from "./docker/routes.ts";
 import { auditRoutes } from "./native/audit.ts";
 import { adviceRoutes, type AdviceSource } from "./native/advice.ts";
+import { debugRoutes } from "./native/debug.ts";
 import { hostRoutes } from "./native/host.ts";
 import { planRoutes, type PlanParts } from "./native/plan.ts";
 import { policyRoutes, type PolicySource } from "./native/policy.ts";
@@ -68,6 +69,7 @@ export function createApi(parts: ApiParts): Api {
   return new ApiServer({
     routes: [
       ...dockerRoutes(adapted),
+      ...debugRoutes(adapted),
       ...hostRoutes(adapted),
       ...adviceRoutes(adapted),
       ...auditRoutes(adapted),

@@ -39,7 +39,7 @@ export interface ProbeReport {
   readonly facets: readonly FacetName[];
 }
 
-export type FacetName = "exec" | "pause" | "resize" | "top" | "snapshot" | "files";
+export type FacetName = "exec" | "pause" | "resize" | "top" | "snapshot" | "files" | "debug";
 
 /** Where a workload lives: known before `prepare` has run, so that what a cut `prepare` left can be removed too. */
 export interface BundlePlace {

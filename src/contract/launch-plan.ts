@@ -186,6 +186,16 @@ export interface GuestProcess {
   readonly oomScoreAdjust?: number;
   /** In place of a command, which is then empty: an older supervisor refuses that. */
   readonly files?: FilesOrder;
+  /** In place of a command, which is then empty: an older supervisor refuses that. */
+  readonly tools?: Tools;
+}
+
+/** A process beside the workload's, with a root of its own. Absent behind a boundary whose processes share one root. */
+export interface Tools {
+  /** Layers below the root directory, uppermost first. What is written over them stays in memory, and goes with the process. */
+  readonly lower: readonly string[];
+  /** As a bundle's `config.json`, the process included: of the namespaces that it lists all but `mount` are the workload's, and joined. */
+  readonly config: unknown;
 }
 
 /**

@@ -3,7 +3,7 @@
 import type { BoundaryIdentity } from "./boundary.ts";
 import type { Call } from "./call.ts";
 import type { AttachOptions, Attachment, ExitStatus, Process, ProcessSpec } from "./process.ts";
-import type { LimitsSpec } from "./spec.ts";
+import type { LimitsSpec, RootSource } from "./spec.ts";
 
 /** Why a sandbox is no more. `status` is the main process's, or the closest truth where that was lost. */
 export type EndReason =
@@ -61,6 +61,7 @@ export interface Sandbox {
   readonly top?: TopFacet;
   readonly snapshot?: SnapshotFacet;
   readonly files?: FilesFacet;
+  readonly debug?: DebugFacet;
 }
 
 export interface ExecFacet {
@@ -71,6 +72,16 @@ export interface ExecFacet {
   run(process: ProcessSpec, attach: AttachOptions, call: Call): Promise<{ readonly process: Process; readonly attachment: Attachment }>;
   /** Finds an exec that was begun earlier, also by a daemon before this one, by its number or its name; undefined once it is forgotten. */
   find(exec: number | string): Process | undefined;
+}
+
+/** Whoever has it has `exec` too, whose `find` knows what is run here. */
+export interface DebugFacet {
+  /**
+   * Runs a process beside the workload's: in their namespaces and ids, within their limits and guards, able to do no more than root there could, and with
+   * `tools` for its root. What it writes there is seen by nobody else and kept nowhere; `/proc/1/root` is the workload's own root. When it ends,
+   * whatever it has started ends, as it does with the sandbox. Rejects as `ExecFacet.run`.
+   */
+  run(process: ProcessSpec, tools: RootSource, attach: AttachOptions, call: Call): Promise<{ readonly process: Process; readonly attachment: Attachment }>;
 }
 
 export interface PauseFacet {

@@ -9,7 +9,7 @@ import { Failure } from "../contract/failure.ts";
 import type { Engine, ExecRequest, WorkloadRequest } from "../engine/index.ts";
 import { MASKED, READ_ONLY } from "../engine/security.ts";
 import { findDevice, findKernelName } from "../host/device-node.ts";
-import type { Images } from "../images/index.ts";
+import type { Images, ImageView } from "../images/index.ts";
 import { type Identity, judge, OPEN_POLICY, type Policy, type PolicySubject } from "../policy/index.ts";
 import { chooseForRequest } from "./auto-isolation.ts";
 import { fallBack } from "./fallback.ts";
@@ -56,6 +56,8 @@ function createAuthorize(parts: Pick<AdmissionParts, "engine" | "images" | "poli
     const subject = await subjectOf(intent, parts);
     if (subject === undefined) return; // it names nothing: the engine says so
     refuse(policy, identity, subject, parts.log);
+    const tools = intent.exec?.tools;
+    if (tools !== undefined) refuse(policy, identity, withTools(subject, tools, parts.images), parts.log);
   };
 }
 
@@ -87,6 +89,16 @@ function withExec(subject: PolicySubject, exec: ExecRequest | undefined): Policy
   return exec?.privileged === true ? { ...subject, security: { ...subject.security, privileged: true } } : subject;
 }
 
+/** Tools beside a workload are a run of their image with everything that the workload has. */
+function withTools(subject: PolicySubject, tools: string, images: Images): PolicySubject {
+  const image = orNothing(() => images.get(tools));
+  return { ...subject, ...namesOf(tools, image), labels: allLabels(image?.configuration.labels ?? {}, {}) };
+}
+
+function namesOf(asked: string, image: ImageView | undefined): Pick<PolicySubject, "imageNames" | "imageId"> {
+  return { imageNames: [asked, ...(image === undefined ? [] : [...image.tags, ...image.digests, image.id])], imageId: image?.id ?? "" };
+}
+
 function withUpdate(subject: PolicySubject, limits: Intent["limits"]): PolicySubject {
   return limits === undefined ? subject : { ...subject, limits: { ...subject.limits, ...limits } };
 }
@@ -94,8 +106,7 @@ function withUpdate(subject: PolicySubject, limits: Intent["limits"]): PolicySub
 function describe(request: WorkloadRequest, boundary: BoundaryIdentity, images: Images, imageId?: string): PolicySubject {
   const image = orNothing(() => images.get(imageId ?? request.image));
   return {
-    imageNames: [request.image, ...(image === undefined ? [] : [...image.tags, ...image.digests, image.id])],
-    imageId: image?.id ?? "",
+    ...namesOf(request.image, image),
     labels: allLabels(image?.configuration.labels ?? {}, request.labels),
     boundary,
     network: request.network,

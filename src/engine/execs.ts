@@ -7,11 +7,12 @@ import { randomBytes } from "node:crypto";
 import { isAbsolute } from "node:path";
 import type { Call } from "../contract/call.ts";
 import { Failure, quote, toFailure } from "../contract/failure.ts";
-import type { Attachment, ExitStatus, Process, ProcessSpec, TerminalSize } from "../contract/process.ts";
+import type { AttachOptions, Attachment, ExitStatus, Process, ProcessSpec, TerminalSize } from "../contract/process.ts";
 import type { Sandbox } from "../contract/sandbox.ts";
 import { announceWorkload } from "./announcement.ts";
 import { formatInstant } from "./clock.ts";
 import type { Context } from "./context.ts";
+import { debugFacet, debugProcess, holdTools, holdToolsAgain, isDebug, releaseTools, toolsRoot } from "./debug.ts";
 import type { ExecRequest, ExecView } from "./index.ts";
 import { checkInsidePath } from "./inside-paths.ts";
 import { askRunning, notRunning } from "./meanwhile.ts";
@@ -49,7 +50,7 @@ export class Execs {
   }
 
   create(workload: Workload, request: ExecRequest): { readonly id: string } {
-    this.runningSandbox(workload);
+    const sandbox = this.runningSandbox(workload);
     if (request.command.length === 0 || request.command[0] === "")
       throw new Failure("INVALID_SPEC", "No exec command specified", { remedy: "Name a command." });
     checkWords([...request.command, ...request.environment]);
@@ -58,10 +59,12 @@ export class Execs {
     if (request.workingDirectory && !isAbsolute(request.workingDirectory))
       throw new Failure("INVALID_SPEC", `Cwd must be an absolute path: ${quote(request.workingDirectory)}`, { remedy: "Begin it with a slash." });
     const id = randomBytes(32).toString("hex");
-    this.add({ id, workload, request, state: "created", process: undefined, exit: undefined, endedNs: 0n });
+    if (isDebug(request)) debugFacet(sandbox, workload);
+    const settled = isDebug(request) ? holdTools(this.context, id, request) : request;
+    this.add({ id, workload, request: settled, state: "created", process: undefined, exit: undefined, endedNs: 0n });
     this.context.clock.after(UNSTARTED_MS, () => this.forgetUnstarted(id));
     for (const old of this.unstarted(workload).slice(0, -MOST_UNSTARTED)) this.forgetUnstarted(old);
-    announceWorkload(this.context, workload, "exec-created", { execId: id, command: request.command.join(" ") });
+    announceWorkload(this.context, workload, "exec-created", attributesOf(id, settled));
     return { id };
   }
 
@@ -79,13 +82,11 @@ export class Execs {
     const record: ExecRecord = { version: 1, id, workload: workload.id, request };
     try {
       this.context.execRecords.put(id, record);
-      const facet = execFacet(sandbox, workload);
-      const { process, attachment } = await askRunning(this.context, workload, () =>
-        facet.run({ ...execProcess(workload, request, options), name: id }, attach, call),
-      );
+      const spec = { ...execProcess(workload, request, options), name: id };
+      const { process, attachment } = await this.begin(sandbox, exec, { spec, attach }, call);
       this.follow(exec, process);
       this.context.execRecords.put(id, { ...record, number: process.number });
-      announceWorkload(this.context, workload, "exec-started", { execId: id, command: request.command.join(" ") });
+      announceWorkload(this.context, workload, "exec-started", attributesOf(id, request));
       if (!options.detach) return settledBeforeEnd(attachment, process);
       attachment.close();
       return undefined;
@@ -125,10 +126,23 @@ export class Execs {
 
   forget(workload: Workload): void {
     for (const id of workload.execs) {
+      releaseTools(this.context, id);
       this.execs.delete(id);
       this.context.execRecords.delete(id);
     }
     workload.execs.clear();
+  }
+
+  private async begin(sandbox: Sandbox, { workload, request }: Exec, how: { readonly spec: ProcessSpec; readonly attach: AttachOptions }, call: Call) {
+    const { context } = this;
+    if (!isDebug(request)) {
+      const facet = execFacet(sandbox, workload);
+      return askRunning(context, workload, () => facet.run(how.spec, how.attach, call));
+    }
+    const facet = debugFacet(sandbox, workload);
+    const root = await toolsRoot(context, workload, request, call);
+    const spec = { ...how.spec, ...debugProcess(context.images.get(request.tools).configuration, request) };
+    return askRunning(context, workload, () => facet.run(spec, root, how.attach, call));
   }
 
   private unstarted(workload: Workload): string[] {
@@ -138,6 +152,7 @@ export class Execs {
   private forgetUnstarted(id: string): void {
     const exec = this.execs.get(id);
     if (exec?.state !== "created") return;
+    releaseTools(this.context, id);
     this.execs.delete(id);
     exec.workload.execs.delete(id);
   }
@@ -147,6 +162,7 @@ export class Execs {
     const process = sandbox.exec?.find(record.number ?? record.id);
     if (process === undefined) return this.context.execRecords.delete(record.id);
     const exec: Exec = { id: record.id, workload, request: record.request, state: "running", process, exit: undefined, endedNs: 0n };
+    if (isDebug(record.request)) holdToolsAgain(this.context, record.id, record.request);
     this.add(exec);
     this.follow(exec, process);
   }
@@ -174,6 +190,7 @@ export class Execs {
     exec.state = "ended";
     exec.exit = exit;
     exec.endedNs = this.context.clock.nowNs();
+    releaseTools(this.context, exec.id);
     try {
       this.context.execRecords.delete(exec.id);
     } catch (thrown) {
@@ -196,6 +213,10 @@ export class Execs {
     if (workload.run === undefined || state !== "running") throw notRunning(workload);
     return workload.run.sandbox;
   }
+}
+
+function attributesOf(id: string, { command, tools }: ExecRequest): Readonly<Record<string, string>> {
+  return { execId: id, command: command.join(" "), ...(tools === undefined ? {} : { tools }) };
 }
 
 function execFacet(sandbox: Sandbox, workload: Workload): NonNullable<Sandbox["exec"]> {

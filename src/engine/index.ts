@@ -180,6 +180,8 @@ export interface ExecRequest {
   readonly terminal: boolean;
   readonly attach: AttachOptions;
   readonly privileged: boolean;
+  /** An image whose files are its root, beside the workload's: a debug session, which ends with all that it started. */
+  readonly tools?: string;
   readonly adapter?: unknown;
 }
 

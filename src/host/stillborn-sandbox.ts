@@ -64,6 +64,7 @@ export function createStillborn(options: {
     ...(has("resize") ? { resize: { update: refuse } } : {}),
     ...(has("top") ? { top: { processes: refuse } } : {}),
     ...(has("files") ? { files: { stat: refuse, read: refuse, write: refuse } } : {}),
+    ...(has("debug") ? { debug: { run: refuse } } : {}),
   };
 }
 

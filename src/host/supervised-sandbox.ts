@@ -13,6 +13,7 @@ import { Failure, toFailure } from "../contract/failure.ts";
 import type { GuestProcess } from "../contract/launch-plan.ts";
 import type { AttachOptions, Attachment, Process, ProcessSpec } from "../contract/process.ts";
 import type { EndReason, ResourceUse, Sandbox } from "../contract/sandbox.ts";
+import type { RootSource } from "../contract/spec.ts";
 import type { SupervisorAsk, SupervisorOk, SupervisorVerb } from "../contract/supervisor-protocol.ts";
 import { parseExitStatus } from "./exit-record.ts";
 import { type ProcessEntry, ProcessTable } from "./process-table.ts";
@@ -27,6 +28,8 @@ export interface SupervisedFacets {
   readonly resize: boolean;
   readonly top: boolean;
   readonly files: boolean;
+  /** As `exec`, for a process with a root of its own; absent: none behind this boundary. */
+  readonly debug?: (spec: ProcessSpec, tools: RootSource) => GuestProcess;
 }
 
 export interface SupervisedOptions {
@@ -83,7 +86,8 @@ class SupervisedSandbox {
 
   toSandbox(): Sandbox {
     const { facets } = this.#options;
-    const toGuest = facets.exec;
+    const { exec: toGuest, debug: toBeside } = facets;
+    const named = (spec: ProcessSpec) => (spec.name === undefined ? {} : { name: spec.name });
     return {
       identity: this.#options.identity,
       main: this.#process(this.processes.get(0)),
@@ -95,8 +99,7 @@ class SupervisedSandbox {
         ? {}
         : {
             exec: {
-              run: (spec: ProcessSpec, attach: AttachOptions, call: Call) =>
-                this.#exec({ spec: toGuest(spec), attach, ...(spec.name === undefined ? {} : { name: spec.name }) }, call),
+              run: (spec: ProcessSpec, attach: AttachOptions, call: Call) => this.#exec({ spec: toGuest(spec), attach, ...named(spec) }, call),
               find: (exec: number | string) => {
                 const entry = this.processes.find(exec);
                 return entry === undefined || entry.number === 0 ? undefined : this.#process(entry);
@@ -107,6 +110,9 @@ class SupervisedSandbox {
       ...(facets.resize ? { resize: { update: (limits) => this.#order("update", { limits }) } } : {}),
       ...(facets.top ? { top: { processes: () => this.#ask("top", {}) } } : {}),
       ...(facets.files ? { files: composeFilesFacet((spec, attach, call) => this.#exec({ spec, attach }, call), this.#options) } : {}),
+      ...(toBeside === undefined
+        ? {}
+        : { debug: { run: (spec, tools, attach, call) => this.#exec({ spec: toBeside(spec, tools), attach, ...named(spec) }, call) } }),
     };
   }
 

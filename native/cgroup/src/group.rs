@@ -7,7 +7,7 @@ use bulkhead_wire::plan::{DeviceSpec, LimitsSpec};
 use bulkhead_wire::process::ResourceUse;
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
 pub struct Group {
@@ -49,7 +49,14 @@ impl Group {
 
     /// Opened beforehand, so that a child between fork and exec only has to write.
     pub fn attach(&self) -> io::Result<Attach> {
-        let directories = self.layout.directories(&self.workload);
+        let freezer = self.freezer();
+        self.attach_through(&freezer, &freezer)
+    }
+
+    /// With `to` in the place of `from`, one of the group's directories.
+    pub(crate) fn attach_through(&self, from: &Path, to: &Path) -> io::Result<Attach> {
+        let directories = self.layout.directories(&self.workload).into_iter().map(|directory| if directory == from { to.to_path_buf() } else { directory });
+        let directories: Vec<PathBuf> = directories.collect();
         match self.layout.version {
             Version::V1 => {
                 let tasks = directories.iter().map(|directory| files::open(&directory.join("tasks"), libc::O_WRONLY | libc::O_CLOEXEC));
@@ -157,12 +164,12 @@ impl Group {
         left == 0
     }
 
-    fn freezer(&self) -> PathBuf {
+    pub(crate) fn freezer(&self) -> PathBuf {
         self.layout.directory("freezer", &self.workload).unwrap_or_default()
     }
 }
 
-fn collect(directory: &std::path::Path, pids: &mut Vec<i32>) {
+pub(crate) fn collect(directory: &Path, pids: &mut Vec<i32>) {
     let text = files::read(&directory.join("cgroup.procs"));
     pids.extend(text.lines().filter_map(|line| line.parse::<i32>().ok()).filter(|pid| *pid > 0));
     for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {

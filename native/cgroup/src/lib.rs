@@ -8,8 +8,10 @@ pub mod files;
 mod group;
 mod layout;
 mod limits;
+mod nest;
 mod stats;
 
 pub use group::{Attach, Group};
 pub use layout::{Layout, Version};
+pub use nest::Nest;
 pub use stats::Refused;

@@ -155,7 +155,8 @@ impl Supervisor {
         if name.as_ref().is_some_and(|name| name.len() > LONGEST_NAME) {
             return Err(Failure::new(Code::InvalidSpec, format!("the name of an exec has at most {LONGEST_NAME} bytes")));
         }
-        if spec.command.is_empty() == spec.files.is_none() {
+        let asked = [!spec.command.is_empty(), spec.files.is_some(), spec.tools.is_some()];
+        if asked.into_iter().filter(|asked| *asked).count() != 1 {
             return Err(Failure::new(Code::InvalidSpec, "a command needs at least the name of a program"));
         }
         let number = self.next_process;

@@ -269,6 +269,18 @@ pub struct GuestProcess {
     /// In place of a command, which is then empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<FilesOrder>,
+    /// In place of a command, which is then empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Tools>,
+}
+
+/// A root of its own for a process beside the workload's.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Tools {
+    /// Uppermost first.
+    pub lower: Vec<String>,
+    /// As a bundle's config.json, command included.
+    pub config: Value,
 }
 
 /// What a process of ours does with files inside, by its stdio.

@@ -1,6 +1,7 @@
 /** `POST /containers/{id}/exec` and what follows it: start, resize, inspect. */
 
 import { Type, type Static, type TSchema } from "@sinclair/typebox";
+import { plainCall } from "../../contract/call.ts";
 import { Failure, type FailureCode } from "../../contract/failure.ts";
 import type { Attachment, TerminalSize } from "../../contract/process.ts";
 import type { ExecRequest, ExecView } from "../../engine/index.ts";
@@ -110,8 +111,18 @@ async function start(parts: DockerParts, exchange: Exchange): Promise<void> {
     attachment.close();
     throw thrown;
   });
-  const detachKeys = parseDetachKeys((adapter as { detachKeys?: string } | undefined)?.detachKeys);
-  await joinStreams(connection, attachment, { terminal, stdin: attach.stdin, detachKeys, beforeEnd: () => settled(parts, view.id) });
+  const isDebug = view.request.tools !== undefined;
+  const detachKeys = isDebug ? [] : parseDetachKeys((adapter as { detachKeys?: string } | undefined)?.detachKeys);
+  const leaving = () => leave(parts, view.id);
+  await joinStreams(connection, attachment, {
+    terminal,
+    stdin: attach.stdin,
+    detachKeys,
+    beforeEnd: () => settled(parts, view.id),
+    // A terminal's input ends when somebody hangs up.
+    ...(isDebug && terminal ? { inputEnded: leaving } : {}),
+  });
+  if (isDebug) await leaving();
 }
 
 /** What the command's own place refused: no such program, none that runs, a user that is not there, no room left within the workload's limits. */
@@ -150,6 +161,11 @@ async function settled(parts: DockerParts, id: string): Promise<void> {
     }
     await new Promise((resolve) => setTimeout(resolve, 2));
   }
+}
+
+/** Nobody comes back to a debug session: it ends with whoever was in it. */
+async function leave({ engine }: DockerParts, id: string): Promise<void> {
+  await engine.signalExec(id, "SIGKILL", plainCall()).catch(() => false);
 }
 
 function execJson(view: ExecView): object {

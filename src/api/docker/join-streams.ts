@@ -11,6 +11,8 @@ export interface JoinOptions {
   readonly stdin: boolean;
   /** Only looked for in a terminal. */
   readonly detachKeys: readonly number[];
+  /** Instead of ending the process's input, when the client ends its own. */
+  readonly inputEnded?: () => Promise<void>;
   /** Awaited between the last byte of output and the end of the connection. */
   readonly beforeEnd?: () => Promise<void>;
 }
@@ -31,7 +33,7 @@ export async function joinStreams(connection: RawConnection, attachment: Attachm
     },
     () => {
       // Clients without input close their half at once and go on reading.
-      if (options.stdin && !detached) attachment.endInput().catch(() => undefined);
+      if (options.stdin && !detached) (options.inputEnded?.() ?? attachment.endInput()).catch(() => undefined);
     },
   );
   try {

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
+import { Client } from "../../../sdk/src/index.ts";
 import { FRAME_KIND, type Frame } from "../../contract/frame.ts";
 import { startFakeDaemon, type FakeDaemon } from "../testkit/fake-daemon.ts";
 import { ask, RawClient, splitHead } from "../testkit/raw-client.ts";
@@ -140,6 +141,21 @@ describe("what the native part tells", () => {
     expect((await ask(daemon.socket, "POST", `/bulkhead/v1/execs/${id}/signal`, { body: { Signal: "SIGKILL" } })).json).toEqual({ delivered: true });
     expect((await ask(daemon.socket, "GET", `/exec/${id}/json`)).json).toMatchObject({ Running: false, ExitCode: 137 });
     expect((await ask(daemon.socket, "POST", "/bulkhead/v1/execs/none/signal", { body: { Signal: "SIGKILL" } })).status).toBe(404);
+  });
+
+  it("makes a debug session, which is an exec that ends when whoever has its terminal leaves", async () => {
+    const client = new Client({ host: `unix://${daemon.socket}` });
+    await ask(daemon.socket, "POST", "/containers/create?name=looked-at", { body: { Image: "busybox", Cmd: ["sleep", "1000"] } });
+    await ask(daemon.socket, "POST", "/containers/looked-at/start");
+    const id = await client.execs.debug("looked-at", { Image: "busybox", Cmd: ["sleep", "1000"], Tty: true, AttachStdin: true, AttachStdout: true });
+    const attached = await client.execs.start(id, { terminal: true });
+    expect(await client.execs.inspect(id)).toMatchObject({ Running: true });
+    attached.close();
+    await expect.poll(() => client.execs.inspect(id)).toMatchObject({ Running: false, ExitCode: 137 });
+    expect((await ask(daemon.socket, "POST", "/bulkhead/v1/workloads/looked-at/debug", { body: {} })).status).toBe(400);
+    const missing = await ask(daemon.socket, "POST", "/bulkhead/v1/workloads/looked-at/debug", { body: { Image: "none" } });
+    expect([missing.status, missing.json.message]).toEqual([404, expect.stringContaining("No such image: none")]);
+    client.close();
   });
 
   it("shows a workload as the engine sees it", async () => {

@@ -74,6 +74,23 @@ describe("the policy", () => {
     await client.workloads.remove(Id, { force: true });
   });
 
+  it("judges a debug session as an exec of its workload and as a run of its image", async () => {
+    policy = OPEN_POLICY;
+    await client.images.tag("busybox", "tools:1");
+    const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: limited });
+    await client.workloads.start(Id);
+    const debug = () => client.execs.debug(Id, { Image: "tools:1", Cmd: ["echo"] });
+    policy = await parsePolicy(text, "p");
+    const id = await debug();
+    const forbidden = "schemaVersion: 1\nrules: [{ name: none of these, match: { image: ['tools:*'] }, requireLimits: [pids] }]";
+    policy = await parsePolicy(forbidden, "p");
+    await expect(debug()).rejects.toThrow(/a limit of pids must be set \[none of these\]/);
+    await expect(client.execs.start(id, { terminal: false })).rejects.toMatchObject({ status: 403 });
+    policy = await parsePolicy("schemaVersion: 1\nrequireLimits: [cpus]", "p");
+    await expect(debug()).rejects.toThrow(/a limit of cpus must be set/);
+    await client.workloads.remove(Id, { force: true });
+  });
+
   it("that came later stops the start of what was made before, and lets it be stopped and removed", async () => {
     policy = await parsePolicy("schemaVersion: 1", "p");
     const { Id } = await client.workloads.create({ Image: "busybox", Cmd: ["sleep", "100"], HostConfig: { NetworkMode: "host" } });

@@ -13,7 +13,7 @@ import type { FakeHost } from "./fake-host.ts";
 import { fakeSandbox, type Step } from "./fake-sandbox.ts";
 import { FakeSupervisor } from "./fake-supervisor.ts";
 
-export const FAKE_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "snapshot", "files"];
+export const FAKE_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "snapshot", "files", "debug"];
 
 export interface FakeDriverOptions {
   readonly host: FakeHost;

@@ -5,7 +5,7 @@ import type { Call } from "../call.ts";
 import type { FacetName } from "../driver.ts";
 import { Failure } from "../failure.ts";
 import type { AttachOptions, Attachment, Process, ProcessSpec } from "../process.ts";
-import type { ExecFacet, PauseFacet, ResizeFacet, Sandbox, SnapshotFacet, TopFacet } from "../sandbox.ts";
+import type { DebugFacet, ExecFacet, PauseFacet, ResizeFacet, Sandbox, SnapshotFacet, TopFacet } from "../sandbox.ts";
 import { filesFacet } from "./fake-archive.ts";
 import type { FakeProcess } from "./fake-process.ts";
 import type { FakeStep } from "./fake-host.ts";
@@ -81,6 +81,12 @@ function execFacet(supervisor: FakeSupervisor, step: Step): ExecFacet {
   };
 }
 
+/** Its programs have no files, so that they need none of the tools. */
+function debugFacet(supervisor: FakeSupervisor, step: Step): DebugFacet {
+  const exec = execFacet(supervisor, step);
+  return { run: (spec, _tools, attach, call) => exec.run(spec, attach, call) };
+}
+
 function pauseFacet(supervisor: FakeSupervisor, step: Step): PauseFacet {
   return {
     pause: (call) => step("pause", call, () => supervisor.pause()),
@@ -138,6 +144,7 @@ export function fakeSandbox(supervisor: FakeSupervisor, identity: BoundaryIdenti
     ...(has("resize") ? { resize: resizeFacet(supervisor, step) } : {}),
     ...(has("top") ? { top: topFacet(supervisor, step) } : {}),
     ...(has("files") ? { files: filesFacet({ files: supervisor.files, isOver: () => supervisor.state === "ended" }, step) } : {}),
+    ...(has("debug") ? { debug: debugFacet(supervisor, step) } : {}),
     ...(has("snapshot") ? { snapshot: snapshotFacet } : {}),
   };
 }

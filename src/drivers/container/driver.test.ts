@@ -99,7 +99,7 @@ test("a host where a trial container ran is usable, and says by what", async () 
   expect(report).toMatchObject({
     usable: true,
     identity: { kind: "container", engine: "crun", version: "9.9", emulated: false },
-    facets: ["exec", "pause", "resize", "top", "files"],
+    facets: ["exec", "pause", "resize", "top", "files", "debug"],
   });
   expect(report.findings.map(({ level }) => level)).not.toContain("missing");
   expect(

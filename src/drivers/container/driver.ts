@@ -25,13 +25,14 @@ import { ensureSocketDirectory } from "../../host/workload-files.ts";
 import { chooseProfile } from "./apparmor.ts";
 import { type ContainerBundle, composeConfig, composePlan, composeSeccomp, readBundle } from "./bundle.ts";
 import { grantCapabilities, namesOf } from "./capabilities.ts";
+import { composeDebug } from "./debug.ts";
 import { checkDisk, checkIds, findFileSources, placesOf, writeFiles } from "../oci/bundle.ts";
 import { readAccounts } from "../oci/image-accounts.ts";
 import { findInit } from "../oci/init.ts";
 import type { OciDevice } from "../oci/oci-config.ts";
 import { type FoundRuntime, identityOf, type Probed, probeContainers } from "./probe.ts";
-import { adoptOciSandbox, clearEarlier, launchSandbox } from "../oci/sandbox.ts";
-import { CONTAINER_FACETS, CONTAINER_TRAITS } from "./traits.ts";
+import { adoptOciSandbox, clearEarlier, launchSandbox, type OciAbilities } from "../oci/sandbox.ts";
+import { CONTAINER_TRAITS, facetsWith } from "./traits.ts";
 
 export interface ContainerDriverOptions {
   readonly launcher: Launcher;
@@ -86,22 +87,33 @@ class ContainerDriver implements BoundaryDriver {
     const config = composeConfig(held, main, { files, accounts: readAccounts(held.spec.root, places.upper), seccomp });
     checkIds(held, config, bundle.workload);
     try {
-      const given = { held, config, plan: composePlan(bundle, held, main, seccomp), abilities: { capabilities: held.hostCapabilities, files: true } };
+      const given = { held, config, plan: composePlan(bundle, held, main, seccomp), abilities: this.#abilities(bundle, held) };
       return await launchSandbox(launcher, bundle, given, call);
     } catch (thrown) {
       const failure = toFailure(thrown);
       if (!isAboutCommand(failure)) throw failure;
-      return createStillborn({ workload: bundle.workload, program: main.command[0] ?? "", identity: held.identity, failure, facets: CONTAINER_FACETS });
+      return createStillborn({
+        workload: bundle.workload,
+        program: main.command[0] ?? "",
+        identity: held.identity,
+        failure,
+        facets: facetsWith(held.runtime.name),
+      });
     }
   }
 
   async adopt(bundle: Bundle, call: Call): Promise<Adoption> {
     const held = readBundle(bundle);
-    return adoptOciSandbox(this.#options.launcher, bundle, { held, abilities: { capabilities: held.hostCapabilities, files: true } }, call);
+    return adoptOciSandbox(this.#options.launcher, bundle, { held, abilities: this.#abilities(bundle, held) }, call);
   }
 
   remove(place: BundlePlace): Promise<void> {
     return removeSandbox(this.#options.launcher, place);
+  }
+
+  #abilities(bundle: Bundle, held: ContainerBundle): OciAbilities {
+    const debug: OciAbilities["debug"] = (process, tools) => composeDebug(bundle, held, { process, tools, seccomp: composeSeccomp(held.spec, this.#host) });
+    return { capabilities: held.hostCapabilities, files: true, ...(facetsWith(held.runtime.name).includes("debug") ? { debug } : {}) };
   }
 
   #bundle(runtime: FoundRuntime, spec: SandboxSpec, directory: string): Bundle {

@@ -14,7 +14,7 @@ import { copyProgram, ensureDirectory } from "../../host/workload-files.ts";
 import { createTrialSpec } from "../../host/trial-spec.ts";
 import { probeSteadily } from "../oci/steady-probe.ts";
 import { loadDefaultProfile } from "./apparmor.ts";
-import { CONTAINER_FACETS, CONTAINER_TRAIT_NAMES } from "./traits.ts";
+import { facetsWith, CONTAINER_TRAIT_NAMES } from "./traits.ts";
 
 export interface FoundRuntime {
   readonly name: "crun" | "runc";
@@ -90,7 +90,7 @@ function conclude(findings: readonly Finding[], runtime: FoundRuntime | undefine
       identity: identityOf(runtime),
       // A runtime that failed matters no more once the other one runs.
       findings: findings.map((finding) => (finding.level === "missing" ? { ...finding, level: "warning" } : finding)),
-      facets: CONTAINER_FACETS,
+      facets: facetsWith(runtime.name),
     },
     runtime,
   };

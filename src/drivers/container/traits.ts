@@ -14,5 +14,7 @@ export const CONTAINER_TRAITS: BoundaryTraits = {
 /** Names for floors to compare by inclusion: a container has no kernel of its own, and nothing in it is emulated. */
 export const CONTAINER_TRAIT_NAMES = ["not-emulated"] as const;
 
-/** What every container can do, whichever runtime carries it. */
-export const CONTAINER_FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "files"];
+/** What a container can do, by the runtime that carries it: crun alone takes its configuration from where the supervisor has it. */
+export function facetsWith(runtime: string): readonly FacetName[] {
+  return ["exec", "pause", "resize", "top", "files", ...(runtime === "crun" ? (["debug"] as const) : [])];
+}

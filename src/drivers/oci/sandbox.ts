@@ -2,8 +2,10 @@
 
 import type { Call } from "../../contract/call.ts";
 import type { Adoption, Bundle } from "../../contract/driver.ts";
-import type { LaunchPlan } from "../../contract/launch-plan.ts";
+import type { GuestProcess, LaunchPlan } from "../../contract/launch-plan.ts";
+import type { ProcessSpec } from "../../contract/process.ts";
 import type { Sandbox } from "../../contract/sandbox.ts";
+import type { RootSource } from "../../contract/spec.ts";
 import { clearSandbox, type SupervisedGiven, supervisedFrame } from "../../host/held-bundle.ts";
 import type { Launcher } from "../../host/launcher-client.ts";
 import { adoptSandbox, raise } from "../../host/raise.ts";
@@ -20,14 +22,23 @@ export interface OciAbilities {
   readonly capabilities: readonly string[];
   /** Whether files inside are the host kernel's, so that a process of ours can enter their view. */
   readonly files: boolean;
+  /** A process with a root of its own, as the supervisor is told it; absent: none. */
+  readonly debug?: (process: ProcessSpec, tools: RootSource) => GuestProcess;
 }
 
-function sandboxOptions(bundle: Bundle, held: OciBundle, { capabilities, files }: OciAbilities, given: SupervisedGiven): SupervisedOptions {
+function sandboxOptions(bundle: Bundle, held: OciBundle, { capabilities, files, debug }: OciAbilities, given: SupervisedGiven): SupervisedOptions {
   const places = placesOf(bundle.directory);
   const guards = guardsOf(held.spec, capabilities);
   return {
     ...supervisedFrame(bundle, held, places, given),
-    facets: { exec: (spec) => composeExec(spec, guards, readAccounts(held.spec.root, places.upper)), pause: true, resize: true, top: true, files },
+    facets: {
+      exec: (spec) => composeExec(spec, guards, readAccounts(held.spec.root, places.upper)),
+      pause: true,
+      resize: true,
+      top: true,
+      files,
+      ...(debug === undefined ? {} : { debug }),
+    },
   };
 }
 

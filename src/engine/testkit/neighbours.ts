@@ -32,9 +32,9 @@ export function memoryImages(configurations: Readonly<Record<string, Partial<Ima
   return {
     holders,
     get: (reference) => {
-      const found = configurations[reference];
+      const found = configurations[reference.replace(/^sha256:/, "")];
       if (found === undefined) throw new Failure("NOT_FOUND", `No such image: ${reference}`);
-      return { id: `sha256:${reference}`, configuration: { ...EMPTY_CONFIGURATION, ...found } } as ImageView;
+      return { id: `sha256:${reference.replace(/^sha256:/, "")}`, configuration: { ...EMPTY_CONFIGURATION, ...found } } as ImageView;
     },
     hold: (image, holder) => void holders.set(holder, image),
     release: (holder) => void holders.delete(holder),

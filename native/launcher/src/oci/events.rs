@@ -138,6 +138,7 @@ impl Oci {
             self.fail_execs(sink);
             self.fail_clients(sink);
         } else {
+            self.end_beside(number);
             self.forget_if_over(number);
         }
     }
@@ -214,6 +215,7 @@ impl Oci {
         if self.killing && self.next_kill <= now {
             self.kill_round();
         }
+        self.end_besides(now);
         if self.kill_at.is_some_and(|at| at <= now) {
             self.kill_at = None;
             self.killing = true;

@@ -1,11 +1,11 @@
 //! A further process inside: the runtime's `exec`, detached, so that the process becomes this subreaper's own child.
 
-use super::configuration::{compose_exec, lift_own_limits, limit_document};
+use super::configuration::{Owner, compose_exec, lift_own_limits, limit_document};
 use super::raise::{CONTAINER, doing, exit_text, open_directory, read_pid, terminated};
 use super::spawn::{FIRST_KEPT, Spawn, memory_file, pipe};
 use super::stdio::Stdio;
 use super::{Child, Oci, Runtime, Wake, console, report, token};
-use bulkhead_cgroup::{Group, Refused};
+use bulkhead_cgroup::{Attach, Group, Refused};
 use bulkhead_wire::boundary::{Reply, Sink, Ticket};
 use bulkhead_wire::plan::GuestProcess;
 use bulkhead_wire::poller::Interest;
@@ -34,11 +34,42 @@ pub struct ExecStart {
     refused: Refused,
 }
 
+/// What the runtime is asked for.
+pub struct Beginning<'a> {
+    pub verb: Vec<String>,
+    /// The runtime's own name for where the process shall be.
+    pub name: &'a str,
+    /// Kept by the child at `FIRST_KEPT + 1`; `more` from `FIRST_KEPT + 4` on.
+    pub document: &'a OwnedFd,
+    pub more: &'a [OwnedFd],
+    pub owner: Owner,
+    pub attach: Option<&'a Attach>,
+    /// Done in the child; what goes wrong may be left in the log.
+    pub prepare: &'a dyn Fn(&OwnedFd) -> bool,
+}
+
 impl Oci {
     pub fn begin_exec(&mut self, ticket: Ticket, number: u32, spec: &GuestProcess) -> Result<(), Failure> {
         let (document, owner) = compose_exec(&self.order.engine.exec_process, spec)?;
-        let state = self.state_directory();
         let process = memory_file(c"process.json", &document).map_err(doing("hold the process document"))?;
+        let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
+        let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
+        let verb = ["exec", "--detach", "--process"].map(String::from).into_iter().chain([format!("/proc/self/fd/{}", FIRST_KEPT + 1)]).collect();
+        let prepare = |_: &OwnedFd| {
+            if self.ids.is_some() {
+                lift_own_limits(&spec.rlimits.iter().map(limit_document).collect::<Vec<_>>());
+            }
+            self.step_outside()
+        };
+        let order = Beginning { verb, name: CONTAINER, document: &process, more: &[], owner, attach: attach.as_ref(), prepare: &prepare };
+        let begun = self.begin(ticket, number, spec, &order)?;
+        self.execs.push(begun);
+        Ok(())
+    }
+
+    /// Starts the runtime with stdio or a terminal of its own for one more process.
+    pub fn begin(&self, ticket: Ticket, number: u32, spec: &GuestProcess, order: &Beginning<'_>) -> Result<ExecStart, Failure> {
+        let state = self.state_directory();
         let log = memory_file(c"log", b"").map_err(doing("make a log for the runtime"))?;
         let directory = open_directory(&state).map_err(doing("open the workload's state directory"))?;
         let (started, started_inner) = pipe().map_err(doing("make a pipe"))?;
@@ -46,31 +77,25 @@ impl Oci {
         let listener = if spec.terminal { Some(console::listen(&directory, &socket).map_err(doing("listen for the terminal"))?) } else { None };
         let place = listener.as_ref().map(|_| console::place(&directory, &socket)).transpose().map_err(doing("find the terminal's socket"))?;
         let (stdio, inner) = Stdio::pipes(number, spec.stdin && !spec.terminal).map_err(doing("make pipes"))?;
-        let owner = self.outside(owner.uid, owner.gid)?;
+        let owner = self.outside(order.owner.uid, order.owner.gid)?;
         inner.give_to(owner.0, owner.1);
-        let attach = self.group.as_ref().map(Group::attach).transpose().map_err(doing("open the control groups"))?;
-        let attach = attach.filter(|_| self.order.runtime == Runtime::Crun);
 
         let pid_file = state.join(format!("pid{number}"));
         let mut arguments = self.global_arguments();
-        arguments.extend(["exec".into(), "--detach".into(), "--pid-file".into(), pid_file.display().to_string()]);
-        arguments.extend(["--process".into(), format!("/proc/self/fd/{}", FIRST_KEPT + 1)]);
+        arguments.extend(order.verb.iter().cloned());
+        arguments.extend(["--pid-file".into(), pid_file.display().to_string()]);
         if listener.is_some() {
             arguments.extend(["--console-socket".into(), format!("/proc/self/fd/{FIRST_KEPT}")]);
         }
-        arguments.push(CONTAINER.into());
-        let prepare = || {
-            if self.ids.is_some() {
-                lift_own_limits(&spec.rlimits.iter().map(limit_document).collect::<Vec<_>>());
-            }
-            self.step_outside()
-        };
-        let kept = [place.as_ref().unwrap_or(&log).as_raw_fd(), process.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
-        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: attach.as_ref(), score: self.own_score(spec.oom_score_adjust), prepare: &prepare };
+        arguments.push(order.name.into());
+        let mut kept = vec![place.as_ref().unwrap_or(&log).as_raw_fd(), order.document.as_raw_fd(), log.as_raw_fd(), started_inner.as_raw_fd()];
+        kept.extend(order.more.iter().map(AsRawFd::as_raw_fd));
+        let prepare = || (order.prepare)(&log);
+        let spawn = Spawn { program: self.order.program.as_raw_fd(), arguments: terminated(arguments)?, stdio: inner.numbers(), kept: &kept, attach: order.attach, score: self.own_score(spec.oom_score_adjust), prepare: &prepare };
         let refused = self.refused();
         let runtime = spawn.start().map_err(|error| self.limit_reached(refused).unwrap_or_else(|| doing("start the runtime")(error)))?;
         self.poller.add(started.as_raw_fd(), token(Wake::Started, number), Interest::READ).map_err(doing("watch the runtime"))?;
-        self.execs.push(ExecStart {
+        Ok(ExecStart {
             ticket,
             number,
             runtime,
@@ -84,8 +109,7 @@ impl Oci {
             listener,
             size: spec.terminal_size,
             refused,
-        });
-        Ok(())
+        })
     }
 
     /// The runtime of an exec has ended. False where the pid was no such runtime.
@@ -123,7 +147,10 @@ impl Oci {
                     self.child_ended(number, status, sink);
                 }
             }
-            Err(failure) => sink.answered(ticket, Err(failure)),
+            Err(failure) => {
+                self.end_beside(number);
+                sink.answered(ticket, Err(failure));
+            }
         }
         if self.execs.is_empty() {
             self.strangers.clear();
@@ -142,6 +169,9 @@ impl Oci {
             let _ = std::fs::remove_file(path);
         }
         if status != 0 || message.is_some() {
+            if let Some(failure) = report::read_failure(&exec.log) {
+                return Err(failure);
+            }
             // A runtime that finds no room in the workload's groups dies there of whatever comes first, and says little of use.
             return Err(self.limit_reached(exec.refused).unwrap_or_else(|| match self.children.first().is_none_or(|main| main.exited) {
                 true => over(),

@@ -71,6 +71,13 @@ impl Ids {
 
     /// Shows the store with the range's owners, at the place that is given back.
     pub fn show_store(&mut self, store: &Path) -> Result<PathBuf, Failure> {
+        let place = self.place_store(store)?;
+        self.store = Some(store.to_path_buf());
+        Ok(place)
+    }
+
+    /// The same for a process whose mounts are its own and go with it: nothing of it is remembered here.
+    pub fn place_store(&self, store: &Path) -> Result<PathBuf, Failure> {
         let path = store.to_str().unwrap_or_default();
         let tree = idmap::clone_path(path, 0).map_err(doing("clone the store's mount"))?;
         idmap::map(&tree, &self.users, 0).map_err(|error| {
@@ -79,7 +86,6 @@ impl Ids {
         })?;
         let place = store_place();
         idmap::move_mount(&tree, &open(&place).map_err(doing("open the stage"))?).map_err(doing("show the store"))?;
-        self.store = Some(store.to_path_buf());
         Ok(place.into())
     }
 

@@ -6,6 +6,7 @@
 //! end     the group is killed until it is empty; the main process's true status comes from wait, since this is the subreaper
 //! ```
 
+mod beside;
 mod configuration;
 mod console;
 mod events;
@@ -106,6 +107,7 @@ pub struct Oci {
     network_host: Option<OwnedFd>,
     children: Vec<Child>,
     execs: Vec<ExecStart>,
+    besides: Vec<beside::Beside>,
     /// What is being asked of runsc by running it.
     clients: Vec<runsc::Client>,
     inner_execs: Vec<runsc_exec::InnerExec>,
@@ -140,6 +142,7 @@ impl Oci {
             network_host: None,
             children: Vec::new(),
             execs: Vec::new(),
+            besides: Vec::new(),
             clients: Vec::new(),
             inner_execs: Vec::new(),
             strangers: Vec::new(),
@@ -212,7 +215,8 @@ impl Boundary for Oci {
         let kill = self.killing.then_some(self.next_kill);
         let pause = self.pause.as_ref().map(|(_, at)| *at);
         let start = self.main_start.as_ref().and_then(|start| start.look_at);
-        streams.chain(kill).chain(pause).chain(start).chain(self.kill_at).min()
+        let besides = self.besides.iter().filter_map(|beside| beside.ending);
+        streams.chain(besides).chain(kill).chain(pause).chain(start).chain(self.kill_at).min()
     }
 
     fn tick(&mut self, sink: &mut dyn Sink) {

@@ -276,6 +276,7 @@ impl Oci {
         self.network = None;
         self.children.clear();
         self.execs.clear();
+        self.besides.clear();
         self.end_clients();
         let patience = Instant::now() + Duration::from_secs(10);
         if let Some(group) = self.group.take() {

@@ -19,6 +19,7 @@ impl Oci {
         match ask {
             Ask::Start => self.start(ticket),
             Ask::Exec { process, spec } if spec.files.is_some() => Some(self.begin_files(process, &spec)),
+            Ask::Exec { process, spec } if spec.tools.is_some() => self.begin_beside(ticket, process, &spec).err().map(Err),
             Ask::Exec { process, spec } if self.order.runtime == Runtime::Runsc => self.begin_inner_exec(ticket, process, &spec).err().map(Err),
             Ask::Exec { process, spec } => self.begin_exec(ticket, process, &spec).err().map(Err),
             Ask::Signal { process, signal } if self.order.runtime == Runtime::Runsc => self.signal_inside(ticket, process, signal),

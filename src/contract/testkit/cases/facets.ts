@@ -3,7 +3,7 @@ import type { FacetName } from "../../driver.ts";
 import { need, OUTPUT, readUntil } from "../stage.ts";
 import type { ConformanceCase } from "./case.ts";
 
-const FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "snapshot", "files"];
+const FACETS: readonly FacetName[] = ["exec", "pause", "resize", "top", "snapshot", "files", "debug"];
 
 export const FACET_CASES: readonly ConformanceCase[] = [
   {
