@@ -96,6 +96,27 @@ fn input_that_comes_after_the_end_costs_no_output() {
     bed.remove(&workload.plan);
 }
 
+#[test]
+fn the_end_waits_for_nobody_who_does_not_read() {
+    let mut bed = Bed::new();
+    let mut workload = bed.run(&["sleep", "1000"], |_, _| {});
+    let mut resting = Client::connect(workload.plan["socket"].as_str().unwrap());
+    resting.call("hello", json!({"version": 1})).unwrap();
+    let begun = resting.call("exec", json!({"spec": guest(&["yes"]), "attach": EVERYTHING()})).unwrap();
+    let reads = || std::fs::read_to_string(format!("/proc/{}/io", begun["hostPid"])).unwrap();
+    // Until everything between the two is full.
+    let mut before = String::new();
+    while std::mem::replace(&mut before, reads()) != before {
+        std::thread::sleep(std::time::Duration::from_millis(300));
+    }
+    let began = std::time::Instant::now();
+    workload.client.call("end", json!({})).unwrap();
+    assert!(began.elapsed() < std::time::Duration::from_secs(10), "{:?}", began.elapsed());
+    assert!(resting.output(begun["process"].as_u64().unwrap() as u32).ends_with("y\n"), "and what was said is there for him, whole");
+    drop((resting, workload.client));
+    bed.remove(&workload.plan);
+}
+
 /// Files of this bed that are block devices now.
 fn disks_in_use(bed: &Bed) -> usize {
     let devices = std::fs::read_dir("/sys/block").unwrap().flatten();

@@ -242,13 +242,15 @@ impl Oci {
 
     /// What lies in the pipes of an ended process is still its output; what others write there later is not.
     fn close_late_streams(&mut self, number: u32, now: u64, sink: &mut dyn Sink) {
+        // A pipe's rest is little, and the workload's end waits for nobody who does not read it.
+        let ended = self.main_pid().is_none();
         for stream in [Stream::Stdout, Stream::Stderr] {
             let Some(child) = self.child(number) else { return };
             child.streams_until = None;
             if !child.stdio.is_open(stream) {
                 continue;
             }
-            if !child.stdio.is_reading(stream) {
+            if !child.stdio.is_reading(stream) && !ended {
                 child.streams_until = Some(now + STREAMS_AFTER_EXIT_NS);
                 return;
             }
