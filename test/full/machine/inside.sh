@@ -12,7 +12,7 @@ tell "security modules: $(cat /sys/kernel/security/lsm); $(findmnt -n -o FSTYPE,
 mkdir -p /scratch/upper /scratch/work /src
 mount -t overlay -o lowerdir=/product,upperdir=/scratch/upper,workdir=/scratch/work overlay /src
 cd /src || exit 1
-for part in install guards limits network conformance restart removal; do
+for part in install guards escapes limits network conformance restart removal; do
   case " $(cat /product/parts 2>/dev/null || echo all) " in
     *" all "* | *" $part "*) . "$checks/$part.sh" ;;
   esac
