@@ -39,6 +39,6 @@ describe("the table of peers", () => {
   });
 
   it("says when it was interrupted", () => {
-    expect(renderPeers({ ...document, complete: false })).toContain("Interrupted");
+    expect(renderPeers({ ...document, complete: false })).toContain("or it was interrupted");
   });
 });

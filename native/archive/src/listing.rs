@@ -14,7 +14,7 @@ pub fn first_that_stays(directory: BorrowedFd<'_>) -> Result<Option<CString>> {
         match at::unlink(directory, &name, 0) {
             Ok(()) => {}
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) if matches!(error.raw_os_error(), Some(libc::EISDIR | libc::EPERM)) => return Ok(Some(name)),
+            Err(error) if error.raw_os_error() == Some(libc::EISDIR) => return Ok(Some(name)),
             Err(error) => return Err(error),
         }
     }

@@ -73,6 +73,8 @@ export function checkIds({ ownIds, identity }: OciBundle, { process: { user } }:
 }
 
 const LEAST_DISK_BYTES = 4 * 1024 * 1024;
+/** Of blocks of 4 KiB with numbers of 32 bits. */
+const MOST_DISK_BYTES = 16 * 1024 ** 4 - 4096;
 const BLOCK_BYTES = 4096;
 const LOOP_DEVICES = "/dev/loop-control";
 
@@ -82,6 +84,10 @@ export function checkDisk({ limits: { diskBytes }, workload }: SandboxSpec, boun
   if (diskBytes < LEAST_DISK_BYTES) {
     const remedy = "Ask for more with --storage-opt size=…, or leave the limit out";
     throw new Failure("INVALID_SPEC", `A writable layer cannot be smaller than ${LEAST_DISK_BYTES} bytes`, { workload, boundary, remedy });
+  }
+  if (diskBytes > MOST_DISK_BYTES) {
+    const remedy = "Ask for less than 16 TiB with --storage-opt size=…, or leave the limit out";
+    throw new Failure("INVALID_SPEC", "A writable layer cannot be larger than 16 TiB", { workload, boundary, remedy });
   }
   if (isThere(LOOP_DEVICES)) return;
   throw new Failure("UNSUPPORTED", "The writable layer cannot be limited in size: this host has no loop devices", {
