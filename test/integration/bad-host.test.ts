@@ -12,7 +12,7 @@ import { isAlive, readBaseline } from "./chaos/inhabitants.ts";
 
 it("a full disk is said to be full, and what was begun is taken away", async () => {
   const place = mkdtempSync("/tmp/bulkhead-full-");
-  execFileSync("mount", ["-t", "tmpfs", "-o", "size=24m", "tmpfs", place]);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=32m", "tmpfs", place]);
   try {
     const daemon = await TestDaemon.open({ below: place });
     try {

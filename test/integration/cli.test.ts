@@ -1,4 +1,5 @@
-import { spawnSync } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Ajv } from "ajv";
@@ -33,11 +34,15 @@ describe("the command line against a real daemon", () => {
     expect((await daemon.cli("run", "--rm", "--network", "no-such-network", "busybox", "true")).code).toBe(125);
   });
 
-  it("gives a terminal's bytes as they are: what ends a line is the workload's terminal's affair", () => {
+  it("gives a terminal's bytes as they are: what ends a line is the workload's terminal's affair", async () => {
     const command = `${join(CHECKOUT, "bin/bulkhead")} run --rm -it --network none busybox sh -c "printf 'ab\\ncd\\n'; stty -onlcr; printf 'ef\\ngh\\n'"`;
-    const done = spawnSync("script", ["-qefc", command, "/dev/null"], { env: { ...process.env, BULKHEAD_HOST: daemon.host }, encoding: "utf8" });
-    expect(done.stdout).toContain("ab\r\ncd\r\nef\ngh\n");
-    expect(done.status).toBe(0);
+    // Its input stays open: the end of it would be typed into the terminal.
+    const child = spawn("script", ["-qefc", command, "/dev/null"], { env: { ...process.env, BULKHEAD_HOST: daemon.host } });
+    let shown = "";
+    child.stdout.on("data", (chunk: Buffer) => (shown += chunk.toString()));
+    const [code] = (await once(child, "close")) as [number];
+    expect(shown).toContain("ab\r\ncd\r\nef\ngh\n");
+    expect(code).toBe(0);
   });
 
   it("carries megabytes in and out unchanged", () => {
